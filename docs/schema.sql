@@ -1,0 +1,626 @@
+-- The schema of a migrated database, for reading and for seeing what a migration changes. Made by `make docs`.
+-- The partitions of single months are left out.
+
+CREATE FUNCTION public.create_month_partitions(parent regclass, months_ahead integer) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+DECLARE
+    first_day date;
+    partition text;
+    made int := 0;
+BEGIN
+    -- One maker at a time: a second one would find no table and fail when it makes the same. Rows still go in.
+    EXECUTE format('LOCK TABLE ONLY %s IN SHARE UPDATE EXCLUSIVE MODE', parent);
+    FOR step IN 0..months_ahead LOOP
+        first_day := (date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => step))::date;
+        partition := parent::text || to_char(first_day, '_YYYY_MM');
+        IF to_regclass(partition) IS NULL THEN
+            BEGIN
+                EXECUTE format('CREATE TABLE %I PARTITION OF %s FOR VALUES FROM (%L) TO (%L)', partition, parent,
+                               first_day::timestamp AT TIME ZONE 'UTC',
+                               (first_day + interval '1 month') AT TIME ZONE 'UTC');
+                made := made + 1;
+            EXCEPTION WHEN check_violation THEN
+                -- Rows of this month are in the default partition already and stay there; the next month must not wait.
+                CONTINUE;
+            END;
+        END IF;
+    END LOOP;
+    RETURN made;
+END
+$$;
+
+CREATE FUNCTION public.refuse_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION '% is append-only: correct it with a new posting', TG_TABLE_NAME;
+END
+$$;
+
+CREATE TABLE public.accounts (
+    id bigint NOT NULL,
+    email text NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    state text DEFAULT 'active'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    changed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT accounts_state CHECK ((state = ANY (ARRAY['active'::text, 'limited'::text, 'frozen'::text, 'banned'::text])))
+);
+
+ALTER TABLE public.accounts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE public.activations (
+    provider_id smallint NOT NULL,
+    upstream_id text NOT NULL,
+    order_id bigint NOT NULL
+);
+
+CREATE TABLE public.api_keys (
+    id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    name text NOT NULL,
+    prefix text NOT NULL,
+    secret_hash bytea NOT NULL,
+    scopes text[] NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    changed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone
+);
+
+ALTER TABLE public.api_keys ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE public.blocked_categories (
+    category text NOT NULL,
+    reason text NOT NULL,
+    is_on boolean DEFAULT true NOT NULL
+);
+
+CREATE TABLE public.catalogue_version (
+    one boolean DEFAULT true NOT NULL,
+    version bigint DEFAULT 1 NOT NULL,
+    CONSTRAINT catalogue_version_one_check CHECK (one)
+);
+
+CREATE TABLE public.countries (
+    code integer NOT NULL,
+    iso text NOT NULL,
+    name text NOT NULL,
+    calling_code text NOT NULL,
+    iso_default boolean NOT NULL,
+    is_on boolean DEFAULT true NOT NULL
+);
+
+CREATE TABLE public.entries (
+    posting_id bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    account_id bigint,
+    bucket text NOT NULL,
+    amount_paise bigint NOT NULL,
+    balance_after_paise bigint,
+    version bigint,
+    CONSTRAINT entries_amount_paise_check CHECK ((amount_paise <> 0)),
+    CONSTRAINT entries_balance_after_paise_check CHECK ((balance_after_paise >= 0)),
+    CONSTRAINT entries_bucket CHECK ((bucket = ANY (ARRAY['available'::text, 'held'::text, 'revenue'::text, 'clearing'::text, 'adjustments'::text, 'suspense'::text, 'fx'::text]))),
+    CONSTRAINT entries_check CHECK (((account_id IS NOT NULL) = (bucket = ANY (ARRAY['available'::text, 'held'::text])))),
+    CONSTRAINT entries_check1 CHECK (((account_id IS NOT NULL) = ((balance_after_paise IS NOT NULL) AND (version IS NOT NULL)))),
+    CONSTRAINT entries_version_check CHECK ((version > 0))
+)
+PARTITION BY RANGE (at);
+
+CREATE TABLE public.entries_default (
+    posting_id bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    account_id bigint,
+    bucket text NOT NULL,
+    amount_paise bigint NOT NULL,
+    balance_after_paise bigint,
+    version bigint,
+    CONSTRAINT entries_amount_paise_check CHECK ((amount_paise <> 0)),
+    CONSTRAINT entries_balance_after_paise_check CHECK ((balance_after_paise >= 0)),
+    CONSTRAINT entries_bucket CHECK ((bucket = ANY (ARRAY['available'::text, 'held'::text, 'revenue'::text, 'clearing'::text, 'adjustments'::text, 'suspense'::text, 'fx'::text]))),
+    CONSTRAINT entries_check CHECK (((account_id IS NOT NULL) = (bucket = ANY (ARRAY['available'::text, 'held'::text])))),
+    CONSTRAINT entries_check1 CHECK (((account_id IS NOT NULL) = ((balance_after_paise IS NOT NULL) AND (version IS NOT NULL)))),
+    CONSTRAINT entries_version_check CHECK ((version > 0))
+);
+
+CREATE TABLE public.exchanges (
+    order_id bigint NOT NULL,
+    provider_id smallint NOT NULL,
+    attempt smallint NOT NULL,
+    action text NOT NULL,
+    outcome text NOT NULL,
+    detail text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    took_ms integer NOT NULL,
+    CONSTRAINT exchanges_action CHECK ((action = ANY (ARRAY['rent'::text, 'cancel'::text, 'finish'::text, 'another_code'::text, 'look'::text])))
+)
+PARTITION BY RANGE (at);
+
+CREATE TABLE public.exchanges_default (
+    order_id bigint NOT NULL,
+    provider_id smallint NOT NULL,
+    attempt smallint NOT NULL,
+    action text NOT NULL,
+    outcome text NOT NULL,
+    detail text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    took_ms integer NOT NULL,
+    CONSTRAINT exchanges_action CHECK ((action = ANY (ARRAY['rent'::text, 'cancel'::text, 'finish'::text, 'another_code'::text, 'look'::text])))
+);
+
+CREATE TABLE public.holds (
+    order_id bigint NOT NULL,
+    purpose text NOT NULL,
+    account_id bigint NOT NULL,
+    amount_paise bigint NOT NULL,
+    state text DEFAULT 'held'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT holds_amount_paise_check CHECK ((amount_paise > 0)),
+    CONSTRAINT holds_check CHECK (((state = 'held'::text) = (ended_at IS NULL))),
+    CONSTRAINT holds_state CHECK ((state = ANY (ARRAY['held'::text, 'captured'::text, 'voided'::text])))
+);
+
+CREATE TABLE public.idempotency_keys (
+    account_id bigint NOT NULL,
+    key text NOT NULL,
+    operation text NOT NULL,
+    body_hash bytea NOT NULL,
+    state text DEFAULT 'in_flight'::text NOT NULL,
+    status smallint,
+    body bytea,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    locked_until timestamp with time zone NOT NULL,
+    CONSTRAINT idempotency_keys_check CHECK (((state = 'answered'::text) = ((status IS NOT NULL) AND (body IS NOT NULL)))),
+    CONSTRAINT idempotency_keys_key_check CHECK (((length(key) >= 1) AND (length(key) <= 255))),
+    CONSTRAINT idempotency_keys_state CHECK ((state = ANY (ARRAY['in_flight'::text, 'answered'::text])))
+);
+
+CREATE TABLE public.messages (
+    order_id bigint NOT NULL,
+    ordinal smallint NOT NULL,
+    code text NOT NULL,
+    text text NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    is_sealed boolean DEFAULT false NOT NULL
+)
+PARTITION BY RANGE (received_at);
+
+CREATE TABLE public.messages_default (
+    order_id bigint NOT NULL,
+    ordinal smallint NOT NULL,
+    code text NOT NULL,
+    text text NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    is_sealed boolean DEFAULT false NOT NULL
+);
+
+CREATE TABLE public.offers (
+    id bigint NOT NULL,
+    service text NOT NULL,
+    country integer NOT NULL,
+    provider_id smallint NOT NULL,
+    operator text DEFAULT 'any'::text NOT NULL,
+    cost_paise bigint NOT NULL,
+    stock integer NOT NULL,
+    observed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT offers_cost_paise_check CHECK ((cost_paise > 0)),
+    CONSTRAINT offers_stock_check CHECK ((stock >= 0))
+);
+
+ALTER TABLE public.offers ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE public.orders (
+    id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    service text NOT NULL,
+    country integer NOT NULL,
+    operator text NOT NULL,
+    provider_id smallint NOT NULL,
+    attempt smallint DEFAULT 1 NOT NULL,
+    price_paise bigint NOT NULL,
+    cost_paise bigint NOT NULL,
+    state text DEFAULT 'requested'::text NOT NULL,
+    failure text,
+    request_key text NOT NULL,
+    request_item smallint NOT NULL,
+    request_token bigint NOT NULL,
+    upstream_id text,
+    number text,
+    can_get_next boolean DEFAULT true NOT NULL,
+    codes_wanted smallint DEFAULT 1 NOT NULL,
+    codes_received smallint DEFAULT 0 NOT NULL,
+    extensions smallint DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    sent_at timestamp with time zone NOT NULL,
+    activated_at timestamp with time zone,
+    cancel_allowed_at timestamp with time zone,
+    expires_at timestamp with time zone,
+    last_expiry_at timestamp with time zone,
+    received_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    changed_at timestamp with time zone NOT NULL,
+    next_try_at timestamp with time zone,
+    tries smallint DEFAULT 0 NOT NULL,
+    release_due boolean DEFAULT false NOT NULL,
+    CONSTRAINT orders_attempt_check CHECK ((attempt > 0)),
+    CONSTRAINT orders_check CHECK (((state <> ALL (ARRAY['active'::text, 'received'::text, 'cancelling'::text, 'expiring'::text, 'completed'::text, 'cancelled'::text, 'expired'::text])) OR ((number IS NOT NULL) AND (upstream_id IS NOT NULL) AND (expires_at IS NOT NULL)))),
+    CONSTRAINT orders_check1 CHECK (((state = ANY (ARRAY['completed'::text, 'cancelled'::text, 'expired'::text, 'failed'::text])) = (ended_at IS NOT NULL))),
+    CONSTRAINT orders_cost_paise_check CHECK ((cost_paise > 0)),
+    CONSTRAINT orders_failure CHECK ((failure = ANY (ARRAY['no_numbers'::text, 'provider_refused'::text, 'never_sold'::text, 'provider_cancelled'::text]))),
+    CONSTRAINT orders_number_check CHECK ((number ~ '^[0-9]{5,15}$'::text)),
+    CONSTRAINT orders_price_paise_check CHECK ((price_paise > 0)),
+    CONSTRAINT orders_state CHECK ((state = ANY (ARRAY['requested'::text, 'unknown'::text, 'active'::text, 'received'::text, 'cancelling'::text, 'expiring'::text, 'completed'::text, 'cancelled'::text, 'expired'::text, 'failed'::text])))
+);
+
+ALTER TABLE public.orders ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE public.orphans (
+    provider_id smallint NOT NULL,
+    upstream_id text NOT NULL,
+    state text DEFAULT 'seen'::text NOT NULL,
+    first_seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    next_try_at timestamp with time zone,
+    tries smallint DEFAULT 0 NOT NULL,
+    CONSTRAINT orphans_state CHECK ((state = ANY (ARRAY['seen'::text, 'linked'::text, 'cancelling'::text, 'cancelled'::text, 'lost'::text])))
+);
+
+CREATE TABLE public.postings (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    cause_type text NOT NULL,
+    cause_id text NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT postings_cause_type CHECK ((cause_type = ANY (ARRAY['order'::text, 'recharge'::text, 'credit'::text]))),
+    CONSTRAINT postings_kind CHECK ((kind = ANY (ARRAY['recharge'::text, 'admin_credit'::text, 'hold'::text, 'capture'::text, 'void'::text, 'refund'::text])))
+);
+
+ALTER TABLE public.postings ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE public.price_rules (
+    id bigint NOT NULL,
+    account_id bigint,
+    service text,
+    country integer,
+    provider_id smallint,
+    margin_basis_points integer NOT NULL,
+    floor_paise bigint DEFAULT 1 NOT NULL,
+    CONSTRAINT price_rules_floor_paise_check CHECK ((floor_paise > 0)),
+    CONSTRAINT price_rules_margin_basis_points_check CHECK (((margin_basis_points >= '-9999'::integer) AND (margin_basis_points <= 1000000)))
+);
+
+ALTER TABLE public.price_rules ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE public.providers (
+    id smallint NOT NULL,
+    name text NOT NULL,
+    kind text NOT NULL,
+    url text NOT NULL,
+    api_key_sealed bytea NOT NULL,
+    is_on boolean DEFAULT true NOT NULL,
+    paise_per_unit integer DEFAULT 100 NOT NULL,
+    parallel_max integer DEFAULT 50 NOT NULL,
+    calls_per_second integer DEFAULT 100 NOT NULL,
+    deadline_ms integer DEFAULT 8000 NOT NULL,
+    poll_ms integer DEFAULT 2000 NOT NULL,
+    cancel_after_ms integer DEFAULT 120000 NOT NULL,
+    lifetime_ms integer DEFAULT 1200000 NOT NULL,
+    extend_paise_per_minute integer,
+    synced_at timestamp with time zone,
+    watched_until timestamp with time zone,
+    watched_by text,
+    changed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT providers_calls_per_second_check CHECK ((calls_per_second > 0)),
+    CONSTRAINT providers_cancel_after_ms_check CHECK ((cancel_after_ms >= 0)),
+    CONSTRAINT providers_deadline_ms_check CHECK (((deadline_ms >= 100) AND (deadline_ms <= 60000))),
+    CONSTRAINT providers_extend_paise_per_minute_check CHECK ((extend_paise_per_minute >= 0)),
+    CONSTRAINT providers_kind CHECK ((kind = 'sms-activate'::text)),
+    CONSTRAINT providers_lifetime_ms_check CHECK ((lifetime_ms > 0)),
+    CONSTRAINT providers_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9-]{0,39}$'::text)),
+    CONSTRAINT providers_paise_per_unit_check CHECK ((paise_per_unit > 0)),
+    CONSTRAINT providers_parallel_max_check CHECK ((parallel_max > 0)),
+    CONSTRAINT providers_poll_ms_check CHECK (((poll_ms >= 100) AND (poll_ms <= 60000)))
+);
+
+ALTER TABLE public.providers ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE public.schema_migrations (
+    number integer NOT NULL,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    took_ms integer NOT NULL
+);
+
+CREATE TABLE public.services (
+    code text NOT NULL,
+    name text NOT NULL,
+    category text NOT NULL,
+    is_on boolean DEFAULT true NOT NULL
+);
+
+CREATE TABLE public.system_balances (
+    bucket text NOT NULL,
+    balance_paise bigint NOT NULL,
+    rolled_up_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+CREATE TABLE public.system_changes (
+    bucket text NOT NULL,
+    amount_paise bigint NOT NULL
+);
+
+CREATE TABLE public.unmapped_services (
+    provider_id smallint NOT NULL,
+    upstream_code text NOT NULL,
+    seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+CREATE TABLE public.wallets (
+    account_id bigint NOT NULL,
+    available_paise bigint DEFAULT 0 NOT NULL,
+    held_paise bigint DEFAULT 0 NOT NULL,
+    version bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT wallets_available CHECK ((available_paise >= 0)),
+    CONSTRAINT wallets_held CHECK ((held_paise >= 0))
+);
+
+ALTER TABLE ONLY public.entries ATTACH PARTITION public.entries_default DEFAULT;
+
+ALTER TABLE ONLY public.exchanges ATTACH PARTITION public.exchanges_default DEFAULT;
+
+ALTER TABLE ONLY public.messages ATTACH PARTITION public.messages_default DEFAULT;
+
+ALTER TABLE ONLY public.accounts
+    ADD CONSTRAINT accounts_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.activations
+    ADD CONSTRAINT activations_order UNIQUE (order_id);
+
+ALTER TABLE ONLY public.activations
+    ADD CONSTRAINT activations_pkey PRIMARY KEY (provider_id, upstream_id);
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_secret_hash UNIQUE (secret_hash);
+
+ALTER TABLE ONLY public.blocked_categories
+    ADD CONSTRAINT blocked_categories_pkey PRIMARY KEY (category);
+
+ALTER TABLE ONLY public.catalogue_version
+    ADD CONSTRAINT catalogue_version_pkey PRIMARY KEY (one);
+
+ALTER TABLE ONLY public.countries
+    ADD CONSTRAINT countries_pkey PRIMARY KEY (code);
+
+ALTER TABLE ONLY public.holds
+    ADD CONSTRAINT holds_pkey PRIMARY KEY (order_id, purpose);
+
+ALTER TABLE ONLY public.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (account_id, key);
+
+ALTER TABLE ONLY public.offers
+    ADD CONSTRAINT offers_one UNIQUE (service, country, provider_id, operator);
+
+ALTER TABLE ONLY public.offers
+    ADD CONSTRAINT offers_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.orders
+    ADD CONSTRAINT orders_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.orders
+    ADD CONSTRAINT orders_request UNIQUE (account_id, request_key, request_item);
+
+ALTER TABLE ONLY public.orphans
+    ADD CONSTRAINT orphans_pkey PRIMARY KEY (provider_id, upstream_id);
+
+ALTER TABLE ONLY public.postings
+    ADD CONSTRAINT postings_cause UNIQUE (kind, cause_type, cause_id);
+
+ALTER TABLE ONLY public.postings
+    ADD CONSTRAINT postings_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.price_rules
+    ADD CONSTRAINT price_rules_one UNIQUE NULLS NOT DISTINCT (account_id, service, country, provider_id);
+
+ALTER TABLE ONLY public.price_rules
+    ADD CONSTRAINT price_rules_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.providers
+    ADD CONSTRAINT providers_name UNIQUE (name);
+
+ALTER TABLE ONLY public.providers
+    ADD CONSTRAINT providers_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.schema_migrations
+    ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (number);
+
+ALTER TABLE ONLY public.services
+    ADD CONSTRAINT services_pkey PRIMARY KEY (code);
+
+ALTER TABLE ONLY public.system_balances
+    ADD CONSTRAINT system_balances_pkey PRIMARY KEY (bucket);
+
+ALTER TABLE ONLY public.unmapped_services
+    ADD CONSTRAINT unmapped_services_pkey PRIMARY KEY (provider_id, upstream_code);
+
+ALTER TABLE ONLY public.wallets
+    ADD CONSTRAINT wallets_pkey PRIMARY KEY (account_id);
+
+CREATE INDEX accounts_changed_at ON public.accounts USING btree (changed_at);
+
+CREATE UNIQUE INDEX accounts_email ON public.accounts USING btree (lower(email));
+
+CREATE INDEX api_keys_account ON public.api_keys USING btree (account_id);
+
+CREATE INDEX api_keys_changed_at ON public.api_keys USING btree (changed_at);
+
+CREATE INDEX entries_wallet ON ONLY public.entries USING btree (account_id, version) WHERE (account_id IS NOT NULL);
+
+CREATE INDEX entries_default_account_id_version_idx ON public.entries_default USING btree (account_id, version) WHERE (account_id IS NOT NULL);
+
+CREATE INDEX entries_posting ON ONLY public.entries USING btree (posting_id);
+
+CREATE INDEX entries_default_posting_id_idx ON public.entries_default USING btree (posting_id);
+
+CREATE INDEX exchanges_order ON ONLY public.exchanges USING btree (order_id);
+
+CREATE INDEX exchanges_default_order_id_idx ON public.exchanges_default USING btree (order_id);
+
+CREATE INDEX holds_account ON public.holds USING btree (account_id, created_at DESC);
+
+CREATE INDEX holds_live ON public.holds USING btree (account_id) WHERE (state = 'held'::text);
+
+CREATE INDEX idempotency_keys_created_at ON public.idempotency_keys USING btree (created_at);
+
+CREATE INDEX messages_order ON ONLY public.messages USING btree (order_id);
+
+CREATE INDEX messages_default_order_id_idx ON public.messages_default USING btree (order_id);
+
+CREATE INDEX offers_provider ON public.offers USING btree (provider_id);
+
+CREATE INDEX orders_account ON public.orders USING btree (account_id, id DESC);
+
+CREATE INDEX orders_changed_at ON public.orders USING btree (changed_at);
+
+CREATE INDEX orders_due ON public.orders USING btree (next_try_at) WHERE (next_try_at IS NOT NULL);
+
+CREATE INDEX orders_expiry ON public.orders USING btree (expires_at) WHERE (state = ANY (ARRAY['active'::text, 'received'::text]));
+
+CREATE UNIQUE INDEX orders_live_number ON public.orders USING btree (number, service) WHERE ((ended_at IS NULL) AND (number IS NOT NULL));
+
+CREATE INDEX orders_open ON public.orders USING btree (provider_id, id) WHERE (ended_at IS NULL);
+
+CREATE INDEX orders_release ON public.orders USING btree (provider_id, id) WHERE release_due;
+
+CREATE INDEX orphans_due ON public.orphans USING btree (next_try_at) WHERE (next_try_at IS NOT NULL);
+
+ALTER INDEX public.entries_wallet ATTACH PARTITION public.entries_default_account_id_version_idx;
+
+ALTER INDEX public.entries_posting ATTACH PARTITION public.entries_default_posting_id_idx;
+
+ALTER INDEX public.exchanges_order ATTACH PARTITION public.exchanges_default_order_id_idx;
+
+ALTER INDEX public.messages_order ATTACH PARTITION public.messages_default_order_id_idx;
+
+CREATE TRIGGER entries_append_only BEFORE DELETE OR UPDATE ON public.entries FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER entries_no_truncate BEFORE TRUNCATE ON public.entries FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER postings_append_only BEFORE DELETE OR UPDATE ON public.postings FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER postings_no_truncate BEFORE TRUNCATE ON public.postings FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+ALTER TABLE ONLY public.activations
+    ADD CONSTRAINT activations_order_id_fkey FOREIGN KEY (order_id) REFERENCES public.orders(id);
+
+ALTER TABLE ONLY public.activations
+    ADD CONSTRAINT activations_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id);
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.holds
+    ADD CONSTRAINT holds_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.wallets(account_id);
+
+ALTER TABLE ONLY public.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.offers
+    ADD CONSTRAINT offers_country_fkey FOREIGN KEY (country) REFERENCES public.countries(code);
+
+ALTER TABLE ONLY public.offers
+    ADD CONSTRAINT offers_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id);
+
+ALTER TABLE ONLY public.offers
+    ADD CONSTRAINT offers_service_fkey FOREIGN KEY (service) REFERENCES public.services(code);
+
+ALTER TABLE ONLY public.orders
+    ADD CONSTRAINT orders_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.orders
+    ADD CONSTRAINT orders_country_fkey FOREIGN KEY (country) REFERENCES public.countries(code);
+
+ALTER TABLE ONLY public.orders
+    ADD CONSTRAINT orders_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id);
+
+ALTER TABLE ONLY public.orders
+    ADD CONSTRAINT orders_service_fkey FOREIGN KEY (service) REFERENCES public.services(code);
+
+ALTER TABLE ONLY public.orphans
+    ADD CONSTRAINT orphans_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id);
+
+ALTER TABLE ONLY public.price_rules
+    ADD CONSTRAINT price_rules_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.price_rules
+    ADD CONSTRAINT price_rules_country_fkey FOREIGN KEY (country) REFERENCES public.countries(code);
+
+ALTER TABLE ONLY public.price_rules
+    ADD CONSTRAINT price_rules_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id);
+
+ALTER TABLE ONLY public.price_rules
+    ADD CONSTRAINT price_rules_service_fkey FOREIGN KEY (service) REFERENCES public.services(code);
+
+ALTER TABLE ONLY public.unmapped_services
+    ADD CONSTRAINT unmapped_services_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id);
+
+ALTER TABLE ONLY public.wallets
+    ADD CONSTRAINT wallets_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+GRANT USAGE ON SCHEMA public TO numberdesk_app;
+
+REVOKE ALL ON FUNCTION public.create_month_partitions(parent regclass, months_ahead integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.create_month_partitions(parent regclass, months_ahead integer) TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.accounts TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.activations TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.api_keys TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.blocked_categories TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.catalogue_version TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.countries TO numberdesk_app;
+
+GRANT SELECT,INSERT ON TABLE public.entries TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.exchanges TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.holds TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_keys TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.messages TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.offers TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.orders TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.orphans TO numberdesk_app;
+
+GRANT SELECT,INSERT ON TABLE public.postings TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.price_rules TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.providers TO numberdesk_app;
+
+GRANT SELECT ON TABLE public.schema_migrations TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.services TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.system_balances TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.system_changes TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.unmapped_services TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.wallets TO numberdesk_app;

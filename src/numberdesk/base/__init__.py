@@ -1,0 +1,1 @@
+"""What knows nothing of the business: every slice may import it, it imports none of them."""

@@ -1,0 +1,27 @@
+"""Names that we make: request ids, API key secrets and their parts."""
+
+import secrets
+import string
+import zlib
+
+_ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_REQUEST_ID_BYTES = 12
+
+
+def request_id() -> str:
+    """Return a new id of one request, 24 hexadecimal characters."""
+    return secrets.token_hex(_REQUEST_ID_BYTES)
+
+
+def base62(length: int) -> str:
+    """Return random characters of [0-9A-Za-z], 5.95 bits each, from the system's generator."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(length))
+
+
+def checksum(text: str) -> str:
+    """Return six characters of [0-9A-Za-z] that change with the text: tells a typing error from a wrong key."""
+    rest, digits = zlib.crc32(text.encode()), []
+    for _ in range(6):
+        rest, digit = divmod(rest, 62)
+        digits.append(_ALPHABET[digit])
+    return "".join(digits)

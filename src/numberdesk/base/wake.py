@@ -1,0 +1,91 @@
+"""Telling other processes that rows changed, after the commit and outside of it.
+
+NOTIFY takes a database-wide lock when its transaction commits, so it never travels inside a money transaction: ids
+gather here and leave as one statement of their own. A message is a hint; listeners read the rows, and a sweep is
+the floor when one is lost.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+
+import asyncpg
+import structlog
+
+from numberdesk.base.db import APP_ROLE, LOST, Database, run
+from numberdesk.base.errors import Unavailable
+
+log = structlog.get_logger()
+
+PAYLOAD_IDS_MAX = 400
+"""PostgreSQL takes payloads up to 8,000 bytes; an id has at most 19 digits."""
+PING_EVERY = 15.0
+RECONNECT_PAUSE = 0.5
+
+
+class Publisher:
+    """Sends the ids given to it on one channel, many per statement, marked with the sender's name."""
+
+    def __init__(self, db: Database, channel: str, *, sender: str) -> None:
+        self._db = db
+        self._channel = channel
+        self._sender = sender
+        self._ids: set[int] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    def publish(self, ids: Iterable[int]) -> None:
+        """Send ids soon; never waits and never fails."""
+        self._ids.update(ids)
+        if self._ids and (self._task is None or self._task.done()):
+            self._task = asyncio.create_task(self._send())
+
+    async def drain(self) -> None:
+        """Wait until everything given has been sent."""
+        if self._task is not None:
+            await self._task
+
+    async def _send(self) -> None:
+        while self._ids:
+            taken = [self._ids.pop() for _ in range(min(PAYLOAD_IDS_MAX, len(self._ids)))]
+            try:
+                async with self._db.statement() as tx:
+                    payload = f"{self._sender} {','.join(map(str, taken))}"
+                    await run(tx, "SELECT pg_notify($1, $2)", self._channel, payload)
+            except Unavailable:
+                log.warning("wake_lost", channel=self._channel, ids=len(taken))
+
+
+async def listen(
+    db: Database,
+    channel: str,
+    *,
+    sender: str,
+    on_ids: Callable[[list[int]], None],
+    on_connect: Callable[[], Awaitable[None]],
+) -> None:
+    """Listen for ever on a connection of its own; reconnect when it breaks.
+
+    Args:
+        sender: the name this process publishes under; its own messages are left out.
+        on_ids: called with the ids of each message.
+        on_connect: awaited after each (re)connection, when messages may have been missed: read everything held.
+    """
+
+    def heard(_connection: object, _pid: int, _channel: str, payload: object) -> None:
+        name, _, ids = str(payload).partition(" ")
+        if name != sender:
+            on_ids([int(part) for part in ids.split(",")])
+
+    while True:
+        try:
+            connection = await asyncpg.connect(db.url, timeout=10, server_settings={"role": APP_ROLE})
+            try:
+                await connection.add_listener(channel, heard)
+                await on_connect()
+                while True:
+                    await asyncio.sleep(PING_EVERY)
+                    await connection.execute("SELECT 1", timeout=5)
+            finally:
+                connection.terminate()
+        except (Unavailable, TimeoutError, *LOST) as problem:
+            log.warning("listener_reconnects", channel=channel, problem=type(problem).__name__)
+            await asyncio.sleep(RECONNECT_PAUSE)

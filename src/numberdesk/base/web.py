@@ -1,0 +1,185 @@
+"""The wire's envelope: how every answer and every refusal looks, and the headers each carries."""
+
+import re
+import traceback
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+
+from numberdesk.base import ids
+from numberdesk.base.errors import AppError, Category, InvalidFields
+from numberdesk.base.money import format_rupees
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+BODY_MAX = 64 * 1024
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
+"""Characters no name, note or code of ours contains: controls, and those that turn the direction of text."""
+
+HEADERS: tuple[tuple[bytes, bytes], ...] = (
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
+    (b"cache-control", b"no-store"),
+)
+"""Every answer carries these unless its handler says otherwise."""
+
+JSON_TYPE = (b"content-type", b"application/json")
+
+
+class Ok(msgspec.Struct, Generic[T], frozen=True):
+    """A success on the wire."""
+
+    data: T
+    success: bool = True
+
+
+class Items(msgspec.Struct, Generic[T], frozen=True, rename="camel"):
+    """One page of a list; `next_cursor` is None on the last one."""
+
+    items: list[T]
+    next_cursor: str | None = None
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """A refusal on the wire."""
+
+    error: str
+    details: dict[str, Any]
+    success: bool = False
+
+
+encoder = msgspec.json.Encoder()
+
+_FRAMEWORK: dict[int, tuple[str, Category, str]] = {
+    400: ("bad_request", "validation", "The request is not valid."),
+    401: ("credentials_missing", "authentication", "Say who you are."),
+    403: ("forbidden", "authentication", "You may not do this."),
+    404: ("not_found", "validation", "There is nothing at this address."),
+    405: ("method_not_allowed", "validation", "This address does not take this method."),
+    413: ("body_too_large", "validation", "The body is larger than 64 KB."),
+    415: ("unsupported_media_type", "validation", "Send the body as application/json."),
+}
+
+
+def encode(data: object) -> bytes:
+    """Encode a success."""
+    return encoder.encode(Ok(data))
+
+
+def refusal(status: int, request_id: str) -> bytes:
+    """Encode one of the framework's own refusals."""
+    code, category, sentence = _FRAMEWORK[status]
+    return encoder.encode(Failure(sentence, {"code": code, "category": category, "requestId": request_id}))
+
+
+def render(problem: AppError, request_id: str) -> bytes:
+    """Encode an expected error: money fields become rupees, names become camelCase."""
+    details: dict[str, Any] = {"code": problem.code, "category": problem.category, "requestId": request_id}
+    for name, value in problem.details().items():
+        if name.endswith("_paise"):
+            details[_camel(name.removesuffix("_paise"))] = None if value is None else format_rupees(value)  # type: ignore[arg-type]
+        else:
+            details[_camel(name)] = value
+    return encoder.encode(Failure(problem.sentence(), details))
+
+
+def crash(problem: BaseException, request_id: str) -> bytes:
+    """Log a bug of ours and encode the one sentence that callers see of it."""
+    log.error(
+        "request_crashed",
+        request_id=request_id,
+        problem="".join(traceback.format_exception(problem)),
+    )
+    details = {"code": "internal_error", "category": "system", "requestId": request_id}
+    return encoder.encode(Failure("Something went wrong on our side. The request id helps us to find it.", details))
+
+
+def invalid_fields(problem: msgspec.ValidationError) -> InvalidFields:
+    """Turn the decoder's sentence into the field it is about and what is wrong with it."""
+    text, _, place = str(problem).partition(" - at ")
+    path = place.strip("`").removeprefix("$").removeprefix(".")
+    named = re.search(r"field `([^`]*)`", text)
+    if "missing required field" in text and named:
+        return InvalidFields({_join(path, named[1]): "is required"})
+    if "unknown field" in text and named:
+        return InvalidFields({_join(path, named[1]): "is not a known field"})
+    sentence = text[:1].lower() + text[1:].replace("`", "")
+    return InvalidFields({path or "body": sentence.replace("expected", "must be", 1)})
+
+
+def refuse_control_characters(data: msgspec.Struct) -> None:
+    """Refuse text with control characters in any field; the one place where input is sanitised.
+
+    Raises:
+        InvalidFields: names each such field.
+    """
+    bad = {}
+    for name, wire_name in zip(data.__struct_fields__, data.__struct_encode_fields__, strict=True):
+        value = getattr(data, name)
+        if isinstance(value, str) and _CONTROL.search(value):
+            bad[wire_name] = "contains characters that are not text"
+    if bad:
+        raise InvalidFields(bad)
+
+
+def has_control_characters(text: str) -> bool:
+    """Tell whether text contains what `refuse_control_characters` refuses."""
+    return _CONTROL.search(text) is not None
+
+
+def request_id_of(headers: Mapping[str, str]) -> str:
+    """Return the caller's request id when it is a sane one, else a new one."""
+    given = headers.get("x-request-id", "")
+    return given if REQUEST_ID.fullmatch(given) else ids.request_id()
+
+
+def translate(request: Request[Any, Any, Any], problem: Exception) -> Response[bytes]:
+    """Turn any exception of a handler into the envelope; the framework's hook."""
+    request_id: str = request.scope["state"].get("request_id", "")
+    headers: dict[str, str] = {}
+    if isinstance(problem, AppError):
+        status, body = problem.status, render(problem, request_id)
+        if problem.retry_after is not None:
+            headers["retry-after"] = str(problem.retry_after)
+    elif isinstance(problem, ValidationException) and problem.extra:
+        status, body = 400, render(_framework_fields(problem), request_id)
+    elif isinstance(problem, HTTPException) and problem.status_code in _FRAMEWORK:
+        status, body = problem.status_code, refusal(problem.status_code, request_id)
+        headers.update({name: value for name, value in (problem.headers or {}).items() if name.lower() == "allow"})
+    else:
+        status, body = 500, crash(problem, request_id)
+    return Response(body, status_code=status, headers=headers, media_type="application/json")
+
+
+def _framework_fields(problem: ValidationException) -> InvalidFields:
+    extra = problem.extra if isinstance(problem.extra, list) else [problem.extra]
+    found = {}
+    for item in extra:
+        if isinstance(item, dict):
+            found[str(item.get("key", "query"))] = str(item.get("message", "is not valid")).split(" - at ")[0]
+    return InvalidFields(found or {"query": "is not valid"})
+
+
+def rfc3339(moment: datetime | None) -> datetime | None:
+    """Return a moment cut to milliseconds, which is what callers compare and store."""
+    return None if moment is None else moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name

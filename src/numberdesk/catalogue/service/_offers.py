@@ -1,0 +1,254 @@
+"""Asking the shelf: what a purchase may choose from, and the lists that customers see. No SQL here."""
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+import msgspec
+
+from numberdesk.base.money import Paise, format_rupees
+from numberdesk.catalogue.model import (
+    ANY_OPERATOR,
+    Country,
+    CountryCode,
+    Offer,
+    PricedOffer,
+    PriceTable,
+    Server,
+    Service,
+    ServiceCode,
+)
+from numberdesk.catalogue.service._prices import price
+from numberdesk.catalogue.service._refusals import (
+    CountryOff,
+    NoStock,
+    NotOffered,
+    PriceTooLow,
+    ServerOff,
+    ServiceBlocked,
+    ServiceOff,
+    UnknownCountry,
+    UnknownOperator,
+    UnknownServer,
+    UnknownService,
+)
+from numberdesk.catalogue.service._shelf import Contents, Shelf
+from numberdesk.providers.model import ProviderId
+
+SHOWN_MAX = 40
+"""Of a word that we do not know, no more than this many characters go back to the caller."""
+
+
+def offers_for(
+    shelf: Shelf,
+    *,
+    account_id: int | None,
+    service: str,
+    country: str | int,
+    server: str | int | None = None,
+    operator: str | None = None,
+    max_price_paise: Paise | None = None,
+) -> list[PricedOffer]:
+    """Return what the account may buy now, at its prices, cheapest first, then by provider.
+
+    Args:
+        country: SMS-Activate's number, as int or text, or two letters in any case.
+        server: a provider's name or number; None for all that are on.
+        operator: one or several with commas between; None or "any" for all.
+
+    Raises:
+        UnknownService, ServiceBlocked, ServiceOff, UnknownCountry, CountryOff, UnknownServer, ServerOff: by the words
+            given, in this order.
+        NotOffered: nobody, or not the server, offers the service in the country.
+        UnknownOperator: none of the offers is of the operator.
+        NoStock: all that fits is sold out.
+        PriceTooLow: what is in stock costs more.
+    """
+    contents = shelf.contents
+    service_code = _service(contents, service).code
+    country_code = _country(contents, country).code
+    wanted_server = None if server is None else _server(contents, server)
+
+    if (service_code, country_code) not in contents.offers:
+        raise NotOffered(service=service_code, country=country_code, server=None)
+    offers: Sequence[PricedOffer] = _priced(contents, contents.payer(account_id), service_code, country_code)
+    if wanted_server is not None:
+        offers = [offer for offer in offers if offer.provider_id == wanted_server.id]
+        if not offers:
+            raise NotOffered(service=service_code, country=country_code, server=wanted_server.name)
+    if operator is not None:
+        offers = _of_operator(offers, operator)
+    offers = [offer for offer in offers if offer.stock > 0]
+    if not offers:
+        raise NoStock(service=service_code, country=country_code)
+    if max_price_paise is None:
+        return offers
+    affordable = [offer for offer in offers if offer.price_paise <= max_price_paise]
+    if not affordable:
+        raise PriceTooLow(max_price_paise=max_price_paise, minimum_paise=offers[0].price_paise)
+    return affordable
+
+
+def list_offers(
+    shelf: Shelf,
+    *,
+    account_id: int | None,
+    service: str | None = None,
+    country: str | int | None = None,
+    q: str | None = None,
+) -> list[PricedOffer]:
+    """Return all that is on sale, sold out or not, by names of service and country, then by price.
+
+    What is blocked or switched off is left out, not refused.
+
+    Args:
+        account_id: None shows the prices that everybody pays.
+        q: words that must all stand in the name or code of the service or country.
+
+    Raises:
+        UnknownService, UnknownCountry: by the words given.
+    """
+    contents = shelf.contents
+    if service is not None and service not in contents.services:
+        raise UnknownService(service=service[:SHOWN_MAX])
+    only_country = None if country is None else _known_country(contents, country)
+    words = (q or "").casefold().split()
+    payer = contents.payer(account_id)
+    return [
+        offer
+        for sold, where, text in contents.on_sale
+        if (service is None or sold.code == service)
+        and (only_country is None or where is only_country)
+        and all(word in text for word in words)
+        for offer in _priced(contents, payer, sold.code, where.code)
+    ]
+
+
+def price_table(shelf: Shelf, account_id: int | None) -> PriceTable:
+    """Return the lowest price and the stock of everything on sale; the work is done once per change and payer.
+
+    The ETag is taken from the content, so it is the same in every process and changes only when the content does. The
+    price is the lowest that is in stock, or the lowest of all when nothing is.
+    """
+    contents = shelf.contents
+    payer = contents.payer(account_id)
+    table = contents.tables.get(payer)
+    if table is None:
+        table = contents.tables[payer] = _price_table(contents, payer)
+    return table
+
+
+def _service(contents: Contents, code: str) -> Service:
+    service = contents.services.get(code)
+    if service is None:
+        if code in contents.unmapped:
+            raise ServiceOff(service=code)
+        raise UnknownService(service=code[:SHOWN_MAX])
+    reason = contents.blocked.get(service.category)
+    if reason is not None:
+        raise ServiceBlocked(service=service.code, reason=reason)
+    if not service.is_on:
+        raise ServiceOff(service=service.code)
+    return service
+
+
+def _known_country(contents: Contents, name: str | int) -> Country:
+    country = contents.countries_by_name.get(name)
+    if country is None and isinstance(name, str):
+        country = contents.countries_by_name.get(name.upper())
+    if country is None:
+        raise UnknownCountry(country=str(name)[:SHOWN_MAX])
+    return country
+
+
+def _country(contents: Contents, name: str | int) -> Country:
+    country = _known_country(contents, name)
+    if not country.is_on:
+        raise CountryOff(country=country.code)
+    return country
+
+
+def _server(contents: Contents, name: str | int) -> Server:
+    server = contents.servers_by_name.get(name)
+    if server is None:
+        raise UnknownServer(server=str(name)[:SHOWN_MAX])
+    if not server.is_on:
+        raise ServerOff(server=server.name)
+    return server
+
+
+def _of_operator(offers: Sequence[PricedOffer], operator: str) -> Sequence[PricedOffer]:
+    wanted = {word.strip().casefold() for word in operator.split(",")}
+    if ANY_OPERATOR in wanted:
+        return offers
+    fitting = [offer for offer in offers if offer.operator.casefold() in wanted]
+    if offers and not fitting:
+        known = sorted({offer.operator for offer in offers}, key=lambda word: (word != ANY_OPERATOR, word))
+        raise UnknownOperator(operator=operator[:SHOWN_MAX], known=known)
+    return fitting
+
+
+def _priced(
+    contents: Contents, payer: int | None, service: ServiceCode, country: CountryCode
+) -> tuple[PricedOffer, ...]:
+    key = (payer, service, country)
+    found = contents.priced.get(key)
+    if found is None:
+        offers = [_priced_offer(contents, payer, offer) for offer in _of_servers_on(contents, service, country)]
+        offers.sort(
+            key=lambda offer: (offer.price_paise, offer.provider_id, offer.operator != ANY_OPERATOR, offer.operator)
+        )
+        found = contents.priced[key] = tuple(offers)
+    return found
+
+
+def _of_servers_on(contents: Contents, service: ServiceCode, country: CountryCode) -> list[Offer]:
+    return [offer for offer in contents.offers[service, country] if contents.servers[offer.provider_id].is_on]
+
+
+def _priced_offer(contents: Contents, payer: int | None, offer: Offer) -> PricedOffer:
+    server = contents.servers[offer.provider_id]
+    return PricedOffer(
+        offer_id=offer.id,
+        service=offer.service,
+        country=offer.country,
+        provider_id=server.id,
+        provider_name=server.name,
+        server=server.id,
+        operator=offer.operator,
+        cost_paise=offer.cost_paise,
+        price_paise=_price(contents, payer, offer),
+        stock=offer.stock,
+        lifetime_ms=server.lifetime_ms,
+        cancel_after_ms=server.cancel_after_ms,
+        extend_paise_per_minute=server.extend_paise_per_minute,
+    )
+
+
+def _price(contents: Contents, payer: int | None, offer: Offer) -> Paise:
+    rule = contents.book.rule_for(
+        account_id=payer, service=offer.service, country=offer.country, provider_id=offer.provider_id
+    )
+    return price(offer.cost_paise, rule)
+
+
+def _price_table(contents: Contents, payer: int | None) -> PriceTable:
+    prices: dict[CountryCode, dict[ServiceCode, tuple[str, int]]] = {
+        country: {} for country in sorted({country.code for _, country, _ in contents.on_sale})
+    }
+    for service, country, _ in contents.on_sale:
+        offers = _of_servers_on(contents, service.code, country.code)
+        if offers:
+            lowest = min((offer.stock == 0, _price(contents, payer, offer)) for offer in offers)[1]
+            prices[country.code][service.code] = (format_rupees(lowest), _stock(offers))
+    table = {country: services for country, services in prices.items() if services}
+    return PriceTable(prices=table, etag=f'"{sha256(msgspec.json.encode(table)).hexdigest()[:32]}"')
+
+
+def _stock(offers: Sequence[Offer]) -> int:
+    # A provider's offer of any operator holds the numbers of its operators too: they must not count twice.
+    of_any: dict[ProviderId, int] = {}
+    of_operators: dict[ProviderId, int] = {}
+    for offer in offers:
+        counts = of_any if offer.operator == ANY_OPERATOR else of_operators
+        counts[offer.provider_id] = counts.get(offer.provider_id, 0) + offer.stock
+    return sum((of_operators | of_any).values())

@@ -1,0 +1,172 @@
+"""Passes of the orders slice: watching providers, ending what is due, and cleaning up at providers."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+import structlog
+
+from numberdesk.orders import sql
+from numberdesk.orders.model import LISTENING, Card, Closing, Delivery, EndState, Order
+from numberdesk.orders.service import Desk, settle_cancel
+from numberdesk.orders.service._reconcile import Seen, reconcile
+from numberdesk.orders.sql import Live
+from numberdesk.providers import service as providers
+from numberdesk.providers.model import Activation, CodeWon, Done, Ended, Provider, ProviderId, Unknown
+
+log = structlog.get_logger()
+
+SETTLE_MARGIN = timedelta(seconds=12)
+"""Added to a provider's deadline: what settling its answer may take."""
+LOOK_AT_ONCE = 20
+LOOK_EVERY_SECONDS = 2
+LEASE_SECONDS = 30
+GIVE_UP_AFTER = timedelta(minutes=10)
+"""After an order's time a silent provider no longer holds up its refund: the number has died there too."""
+ORPHAN_TRIES_MAX = 60
+
+
+def settle_after(desk: Desk, provider: Provider) -> timedelta:
+    """Return the time after which no process can still be working on an upstream call of this provider."""
+    return max(desk.rules.settle_after, timedelta(milliseconds=provider.deadline_ms) + SETTLE_MARGIN)
+
+
+async def watch(desk: Desk, provider: Provider, *, is_idle_turn: bool) -> int:
+    """Read one provider's list of live activations: deliver codes, notice its cancels, resolve unknown purchases.
+
+    One upstream call serves all open orders of the provider. Orders that a list does not name are looked at singly,
+    at growing intervals.
+
+    Args:
+        is_idle_turn: also ask when no order is open, for numbers that nobody here knows of.
+
+    Returns:
+        How many open orders there are.
+    """
+    patience = settle_after(desk, provider)
+    async with desk.db.statement() as tx:
+        live = await sql.list_live(tx, provider.id, patience)
+    if not live and not is_idle_turn:
+        return 0
+    listed = await providers.active(desk.lines, provider.id)
+    if isinstance(listed, Unknown):
+        await _look_singly(desk, provider.id, [order for order in live if order.upstream_id])
+        await reconcile(desk, provider, None, patience)
+        return len(live)
+    found = {activation.upstream_id: activation for activation in listed.activations}
+    await _deliver(desk, provider.id, live, found)
+    missing = [order for order in live if order.upstream_id is not None and order.upstream_id not in found]
+    await _look_singly(desk, provider.id, missing)
+    await reconcile(desk, provider, Seen(found, listed.is_whole), patience)
+    return len(live)
+
+
+async def _deliver(desk: Desk, provider_id: ProviderId, live: Sequence[Live], found: dict[str, Activation]) -> None:
+    deliveries = [
+        Delivery(provider_id, order.upstream_id, found[order.upstream_id].messages)
+        for order in live
+        if order.upstream_id in found and order.upstream_id is not None and found[order.upstream_id].messages
+        and (order.state in LISTENING or order.codes_wanted > order.codes_received)
+    ]  # fmt: skip
+    await _receive(desk, deliveries)
+
+
+async def _receive(desk: Desk, deliveries: Sequence[Delivery]) -> None:
+    results = await asyncio.gather(*(desk.receive.call(item) for item in deliveries), return_exceptions=True)
+    desk.show(card for card in results if isinstance(card, Card))
+    for result in results:
+        if isinstance(result, BaseException):
+            log.warning("delivery_failed", problem=type(result).__name__)
+
+
+async def _look_singly(desk: Desk, provider_id: ProviderId, orders: Sequence[Live]) -> None:
+    due = [order for order in orders if order.is_due and order.state in ("active", "received")][:LOOK_AT_ONCE]
+    if not due:
+        return
+    async with desk.db.statement() as tx:
+        await sql.set_looked(tx, [order.id for order in due], wait_seconds=LOOK_EVERY_SECONDS)
+    answers = await asyncio.gather(*(providers.look(desk.lines, provider_id, order.upstream_id or "") for order in due))
+    deliveries, closings = [], []
+    for order, answer in zip(due, answers, strict=True):
+        if isinstance(answer, tuple):
+            deliveries.append(Delivery(provider_id, order.upstream_id or "", answer))
+        elif isinstance(answer, Ended) and order.state == "active":
+            closings.append(Closing(order.id, frozenset({"active"}), "cancelled", "provider_cancelled"))
+    await _receive(desk, deliveries)
+    desk.show(await asyncio.gather(*(desk.close.call(item) for item in closings)))
+
+
+async def end_due(desk: Desk, *, limit: int = 200) -> int:
+    """Move orders whose time is over: waiting ones to `expiring`, received ones to `completed`."""
+    async with desk.db.transaction() as tx:
+        expiring = await sql.set_due_expiring(tx, limit=limit)
+        completed = await sql.set_due_completed(tx, limit=limit)
+    desk.show([Card(order) for order in expiring])
+    _read_again(desk, completed)
+    return len(expiring) + len(completed)
+
+
+async def settle_ending(desk: Desk, *, limit: int = 100) -> int:
+    """Settle orders that are cancelling or expiring: ask the provider, then give the money back or take the code."""
+    async with desk.db.transaction() as tx:
+        leased = await sql.lease_ending(tx, lease_seconds=LEASE_SECONDS, limit=limit)
+    results = await asyncio.gather(*(_settle_ending(desk, order) for order in leased), return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            log.warning("ending_not_settled", problem=type(result).__name__)
+    return len(leased)
+
+
+async def _settle_ending(desk: Desk, order: Order) -> None:
+    card = await settle_cancel(desk, order)
+    if card.order.ended_at is not None or card.order.state == "received" or order.expires_at is None:
+        return
+    async with desk.db.statement() as tx:
+        is_hopeless = await sql.is_past(tx, order.expires_at, GIVE_UP_AFTER)
+    if is_hopeless:
+        log.error("refunded_without_provider", order_id=order.id, provider_id=order.provider_id)
+        state: EndState = "expired" if order.state == "expiring" else "cancelled"
+        desk.show([await desk.close.call(Closing(order.id, frozenset({"cancelling", "expiring"}), state))])
+
+
+async def doubt_stale(desk: Desk, *, limit: int = 200) -> int:
+    """Move purchases whose process died to `unknown`, for the watch to resolve."""
+    async with desk.db.transaction() as tx:
+        doubted = await sql.set_stale_unknown(tx, desk.rules.settle_after, limit=limit)
+    desk.show([Card(order) for order in doubted])
+    return len(doubted)
+
+
+async def cancel_orphans(desk: Desk, *, limit: int = 50) -> int:
+    """Cancel activations at providers that no order of ours knows, so that nobody pays for them."""
+    async with desk.db.transaction() as tx:
+        leased = await sql.lease_orphans(tx, lease_seconds=LEASE_SECONDS, limit=limit)
+    for provider_id, upstream_id, tries in leased:
+        answer = await providers.cancel(desk.lines, provider_id, upstream_id)
+        state = None
+        if isinstance(answer, Done | Ended):
+            state = "cancelled"
+        elif isinstance(answer, CodeWon) or tries >= ORPHAN_TRIES_MAX:
+            log.error("orphan_lost", provider_id=provider_id, upstream_id=upstream_id)
+            state = "lost"
+        if state is not None:
+            async with desk.db.statement() as tx:
+                await sql.set_orphan(tx, provider_id, upstream_id, state)
+    return len(leased)
+
+
+async def release_finished(desk: Desk, *, limit: int = 100) -> int:
+    """Tell providers that orders are finished; they end by themselves if this is lost."""
+    async with desk.db.transaction() as tx:
+        finished = await sql.lease_releases(tx, limit=limit)
+    await asyncio.gather(
+        *(providers.finish(desk.lines, order.provider_id, order.upstream_id or "") for order in finished),
+        return_exceptions=True,
+    )
+    return len(finished)
+
+
+def _read_again(desk: Desk, orders: Sequence[Order]) -> None:
+    order_ids = [order.id for order in orders]
+    desk.board.read_soon(order_ids)
+    desk.publisher.publish(order_ids)

@@ -1,0 +1,172 @@
+"""Nouns of the orders slice."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal, NewType
+
+from numberdesk.base.money import Paise
+from numberdesk.catalogue.model import PricedOffer
+from numberdesk.providers.model import ProviderId, Received, RentAnswer
+from numberdesk.wallet.model import AccountId
+
+OrderId = NewType("OrderId", int)
+
+OrderState = Literal[
+    "requested",
+    "unknown",
+    "active",
+    "received",
+    "cancelling",
+    "expiring",
+    "completed",
+    "cancelled",
+    "expired",
+    "failed",
+]
+Failure = Literal["no_numbers", "provider_refused", "never_sold", "provider_cancelled"]
+OrphanState = Literal["seen", "linked", "cancelling", "cancelled", "lost"]
+Action = Literal["rent", "cancel", "finish", "another_code", "look"]
+EndState = Literal["cancelled", "expired", "failed"]
+
+LISTENING: frozenset[OrderState] = frozenset({"active", "cancelling", "expiring"})
+"""States in which a first code turns the order into `received` and captures its hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRules:
+    """How long orders live; the provider's own limits can only narrow these."""
+
+    cancel_after: timedelta
+    lifetime: timedelta
+    settle_after: timedelta = timedelta(seconds=20)
+    """Longer than any upstream call and its settling: after it, nobody is working on a requested order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A row of `orders`. Times are decided by the database's clock."""
+
+    id: OrderId
+    account_id: AccountId
+    service: str
+    country: int
+    operator: str
+    provider_id: ProviderId
+    attempt: int
+    price_paise: Paise
+    cost_paise: Paise
+    state: OrderState
+    failure: Failure | None
+    request_key: str
+    request_item: int
+    request_token: int
+    upstream_id: str | None
+    number: str | None
+    can_get_next: bool
+    codes_wanted: int
+    codes_received: int
+    extensions: int
+    created_at: datetime
+    sent_at: datetime
+    activated_at: datetime | None
+    cancel_allowed_at: datetime | None
+    expires_at: datetime | None
+    last_expiry_at: datetime | None
+    received_at: datetime | None
+    ended_at: datetime | None
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One SMS that its buyer may read."""
+
+    order_id: OrderId
+    ordinal: int
+    code: str
+    text: str
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """What went back to the wallet, and when."""
+
+    amount_paise: Paise
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """An order as its buyer sees it: the row, its readable messages and its refund."""
+
+    order: Order
+    messages: tuple[Message, ...] = ()
+    refund: Refund | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One question to a provider about an order, and its outcome."""
+
+    order_id: OrderId
+    provider_id: ProviderId
+    attempt: int
+    action: Action
+    outcome: str
+    detail: str
+    at: datetime
+    took_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """One number to reserve money for. `request_token` tells a repeat of ours from somebody else's request."""
+
+    account_id: AccountId
+    request_key: str
+    request_item: int
+    request_token: int
+    offer: PricedOffer
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """A provider's answer to one attempt, and the offer to try next if it refused."""
+
+    order_id: OrderId
+    attempt: int
+    provider_id: ProviderId
+    cancel_after_ms: int
+    lifetime_ms: int
+    answer: RentAnswer
+    next_offer: PricedOffer | None = None
+    failure: Failure = "provider_refused"
+    took_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Messages that a provider has for one activation."""
+
+    provider_id: ProviderId
+    upstream_id: str
+    messages: tuple[Received, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CancelWanted:
+    """A customer's wish to cancel."""
+
+    account_id: AccountId
+    order_id: OrderId
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """An order to end without payment, if it still is in one of the states named."""
+
+    order_id: OrderId
+    expected: frozenset[OrderState]
+    state: EndState
+    failure: Failure | None = None

@@ -1,0 +1,106 @@
+"""Cancelling and ending without payment: the state moves first, the money follows in the same transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from numberdesk.base.db import Tx
+from numberdesk.base.errors import AppError, NotFound
+from numberdesk.orders import sql
+from numberdesk.orders.model import CancelWanted, Card, Closing, Order, Refund
+from numberdesk.orders.service._board import read_cards
+from numberdesk.wallet import service as wallet
+
+PATIENCE_SECONDS = 20
+"""After it the worker takes a cancel over whose process died between asking the provider and settling."""
+
+
+@dataclass(eq=False)
+class CancelTooEarly(AppError):
+    """The number is younger than the shortest age at which it may be cancelled."""
+
+    allowed_at: datetime
+    wait_seconds: int
+
+    status = 409
+    code = "cancel_too_early"
+    category = "transaction"
+    message = "This number can be cancelled in {wait_seconds} seconds."
+
+
+@dataclass(eq=False)
+class NotCancellable(AppError):
+    """A code came, or the order is over."""
+
+    order_status: str
+
+    status = 409
+    code = "not_cancellable"
+    category = "transaction"
+
+    def sentence(self) -> str:
+        if self.order_status == "received":
+            return "A code was received: this order is paid and cannot be cancelled."
+        return f"This order is {self.order_status} and cannot be cancelled."
+
+
+async def begin_cancel(tx: Tx, items: Sequence[CancelWanted]) -> list[Card | AppError]:
+    """active -> cancelling for each order that may be cancelled now.
+
+    An order that is being cancelled, or was, is answered as it is: a repeat moves no money.
+    """
+    locked = {order.id: (order, wait) for order, wait in await sql.lock_cancellable(tx, items)}
+    moving = {
+        item.order_id
+        for item in items
+        if item.order_id in locked and _refusal(item, *locked[item.order_id]) is None
+        and locked[item.order_id][0].state == "active"
+    }  # fmt: skip
+    moved = {
+        order.id: order for order in await sql.set_cancelling(tx, sorted(moving), patience_seconds=PATIENCE_SECONDS)
+    }
+    cards = {
+        card.order.id: card
+        for card in await read_cards(tx, [moved.get(order_id, order) for order_id, (order, _) in locked.items()])
+    }
+    answers: list[Card | AppError] = []
+    for item in items:
+        if item.order_id not in locked:
+            answers.append(NotFound(what="order"))
+            continue
+        answers.append(_refusal(item, *locked[item.order_id]) or cards[item.order_id])
+    return answers
+
+
+def _refusal(item: CancelWanted, order: Order, wait: float) -> AppError | None:
+    if order.account_id != item.account_id:
+        return NotFound(what="order")
+    if order.state in ("cancelling", "cancelled"):
+        return None
+    if order.state != "active":
+        return NotCancellable(order_status="pending" if order.state in ("requested", "unknown") else order.state)
+    if wait > 0:
+        assert order.cancel_allowed_at is not None
+        return CancelTooEarly(allowed_at=order.cancel_allowed_at, wait_seconds=int(wait) + 1)
+    return None
+
+
+async def close(tx: Tx, items: Sequence[Closing]) -> list[Card | AppError]:
+    """End orders without payment and void their holds; an order that has left the expected states stays as it is."""
+    orders = {order.id: order for order in await sql.lock_orders(tx, sorted({item.order_id for item in items}))}
+    moving = {item.order_id: item for item in items if orders[item.order_id].state in item.expected}
+    voided = await wallet.void(tx, moving)
+    assert voided.keys() == moving.keys(), "an open order has no live hold"
+    if moving:
+        changed = await sql.set_ended(
+            tx, list(moving), [item.state for item in moving.values()], [item.failure for item in moving.values()]
+        )
+        orders.update((order.id, order) for order in changed)
+    cards: dict[int, Card] = {}
+    for order_id, amount in voided.items():
+        ended_at = orders[order_id].ended_at  # type: ignore[index]
+        assert ended_at is not None
+        cards[order_id] = Card(orders[order_id], (), Refund(amount, ended_at))  # type: ignore[index]
+    others = [order for order_id, order in orders.items() if order_id not in cards]
+    cards.update((card.order.id, card) for card in (await read_cards(tx, others) if others else []))
+    return [cards[item.order_id] for item in items]

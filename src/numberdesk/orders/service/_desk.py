@@ -1,0 +1,79 @@
+"""The desk: what the verbs of this slice work with in one process."""
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+
+from numberdesk.base.batch import Batch
+from numberdesk.base.db import Database
+from numberdesk.base.wake import Publisher
+from numberdesk.catalogue import service as catalogue
+from numberdesk.orders.model import (
+    CancelWanted,
+    Card,
+    Closing,
+    Delivery,
+    OrderRules,
+    Reservation,
+    Settlement,
+)
+from numberdesk.orders.service._board import Board
+from numberdesk.orders.service._close import begin_cancel, close
+from numberdesk.orders.service._receive import receive
+from numberdesk.orders.service._reserve import reserve
+from numberdesk.orders.service._settle import settle
+from numberdesk.providers import service as providers
+
+CHANNEL = "orders"
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One process' door to orders: the hot verbs as batches, the board, and the slices below."""
+
+    db: Database
+    lines: providers.Lines
+    shelf: catalogue.Shelf
+    rules: OrderRules
+    board: Board
+    publisher: Publisher
+    sender: str
+    reserve: Batch[Reservation, Card]
+    settle: Batch[Settlement, Card]
+    receive: Batch[Delivery, Card | None]
+    begin_cancel: Batch[CancelWanted, Card]
+    close: Batch[Closing, Card]
+
+    def show(self, cards: Iterable[Card]) -> None:
+        """Put committed changes up on the board here and tell the other processes."""
+        cards = list(cards)
+        for card in cards:
+            self.board.put(card)
+        self.publisher.publish(card.order.id for card in cards)
+
+
+def open_desk(db: Database, *, lines: providers.Lines, shelf: catalogue.Shelf, rules: OrderRules) -> Desk:
+    """Set up the desk of this process. `Board.load` comes after the listener is there."""
+    sender = secrets.token_hex(6)
+    return Desk(
+        db=db,
+        lines=lines,
+        shelf=shelf,
+        rules=rules,
+        board=Board(db),
+        publisher=Publisher(db, CHANNEL, sender=sender),
+        sender=sender,
+        reserve=Batch(db, reserve),
+        settle=Batch(db, partial(settle, rules=rules)),
+        receive=Batch(db, receive),
+        begin_cancel=Batch(db, begin_cancel),
+        close=Batch(db, close),
+    )
+
+
+async def drain(desk: Desk) -> None:
+    """Wait until everything sent has been committed and published."""
+    for batch in (desk.reserve, desk.settle, desk.receive, desk.begin_cancel, desk.close):
+        await batch.drain()
+    await desk.publisher.drain()

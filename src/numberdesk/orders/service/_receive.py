@@ -1,0 +1,82 @@
+"""Receiving: message row, state and captured hold in one transaction, which is what makes a code readable."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import structlog
+
+from numberdesk.base.db import Tx
+from numberdesk.base.errors import AppError
+from numberdesk.orders import sql
+from numberdesk.orders.model import LISTENING, Card, Delivery, Order, OrderId
+from numberdesk.orders.service._board import read_cards
+from numberdesk.providers.model import Received
+from numberdesk.wallet import service as wallet
+
+log = structlog.get_logger()
+
+MESSAGES_MAX = 50
+"""Per order: above it a provider is repeating itself."""
+
+
+async def receive(tx: Tx, items: Sequence[Delivery]) -> list[Card | AppError | None]:
+    """Take messages in. The first one captures the order's holds; one after the money went back is sealed.
+
+    A message known by its code (or by its text, when it has none) is a repeat, whichever way it came.
+
+    Returns:
+        For each item the order's card, or None when the activation is not ours.
+    """
+    owners = await sql.list_activation_orders(tx, items)
+    orders = {order.id: order for order in await sql.lock_orders(tx, sorted(set(owners.values())))}
+    if not orders:
+        return [None] * len(items)
+    fresh = await _fresh_messages(tx, items, owners, orders)
+    paying = [order_id for order_id in fresh if orders[order_id].state in LISTENING]
+    captured = await wallet.capture(tx, paying)
+    assert captured.keys() == set(paying), "an order that listens has no live hold"
+    rows: list[sql.NewMessage] = []
+    for order_id, messages in fresh.items():
+        order = orders[order_id]
+        is_sealed = order.state in ("cancelled", "expired", "failed")
+        if is_sealed:
+            log.info("late_code_sealed", order_id=order_id, count=len(messages))
+        rows.extend(
+            sql.NewMessage(order_id, order.codes_received + place, message.code, message.text, is_sealed)
+            for place, message in enumerate(messages, start=1)
+        )
+    if rows:
+        await sql.insert_messages(tx, rows)
+        changed = await sql.set_received(tx, [(order_id, len(messages)) for order_id, messages in fresh.items()])
+        orders.update((order.id, order) for order in changed)
+    cards = {card.order.id: card for card in await read_cards(tx, list(orders.values()))}
+    return [
+        cards.get(owners[item.provider_id, item.upstream_id])
+        if (item.provider_id, item.upstream_id) in owners
+        else None
+        for item in items
+    ]
+
+
+async def _fresh_messages(
+    tx: Tx,
+    items: Sequence[Delivery],
+    owners: dict[tuple[int, str], OrderId],
+    orders: dict[OrderId, Order],
+) -> dict[OrderId, list[Received]]:
+    """Return the messages not yet written, by order, in ascending order of ids."""
+    since = min(order.created_at for order in orders.values())
+    known: dict[int, set[str]] = defaultdict(set)
+    for order_id, code, text in await sql.list_message_codes(tx, list(orders), since):
+        known[order_id].add(code or text)
+    fresh: dict[OrderId, list[Received]] = {}
+    for item in items:
+        owner = owners.get((item.provider_id, item.upstream_id))
+        if owner is None:
+            continue
+        for message in item.messages:
+            name = message.code or message.text
+            if name not in known[owner] and len(known[owner]) < MESSAGES_MAX:
+                known[owner].add(name)
+                fresh.setdefault(owner, []).append(message)
+    return dict(sorted(fresh.items()))

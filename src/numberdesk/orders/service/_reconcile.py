@@ -1,0 +1,139 @@
+"""Resolving unknown purchases against a provider's list, also after a crash between its sale and our commit.
+
+A number of the same service and country is as good as another, so an activation that nobody knows goes to the oldest
+unknown order of its kind. It must be certain that no purchase still on its way is about it: either none of the kind
+is, or the activation has been seen for longer than any purchase may take.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from numberdesk.orders import sql
+from numberdesk.orders.model import Card, Closing, Settlement
+from numberdesk.orders.service._desk import Desk
+from numberdesk.orders.sql import Live
+from numberdesk.providers.model import Activation, Provider, Rented
+
+log = structlog.get_logger()
+
+LOOKS_BEFORE_NEVER_SOLD = 2
+GRACE = timedelta(minutes=5)
+LOOK_EVERY_SECONDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A provider's list; `is_whole` is false when something may be missing from it."""
+
+    activations: Mapping[str, Activation]
+    is_whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    unknown: list[Live]
+    on_their_way: set[tuple[str, int]]
+    strangers: set[str]
+    ripe: list[str]
+
+
+async def reconcile(desk: Desk, provider: Provider, seen: Seen | None, patience: timedelta) -> None:
+    """Link activations nobody knows to unknown orders, cancel the rest, and end orders that were never sold.
+
+    Args:
+        seen: the provider's list, read before this call; None when it could not be read.
+        patience: how long a purchase may be on its way.
+    """
+    facts = await _facts(desk, provider, seen, patience)
+    linked: set[str] = set()
+    if seen is not None and facts.strangers:
+        linked = await _link(desk, provider, seen, facts)
+        leftover = [upstream_id for upstream_id in facts.ripe if upstream_id not in linked]
+        if leftover:
+            log.warning("orphans_found", provider=provider.name, count=len(leftover))
+            async with desk.db.statement() as tx:
+                await sql.set_orphans_cancelling(tx, provider.id, leftover)
+    if facts.unknown:
+        await _end_never_sold(desk, provider, facts, is_whole=seen is not None and seen.is_whole)
+
+
+async def _facts(desk: Desk, provider: Provider, seen: Seen | None, patience: timedelta) -> _Facts:
+    """Read our side after the provider's: a purchase settled in between shows as linked, never as a stranger."""
+    async with desk.db.statement() as tx:
+        live = await sql.list_live(tx, provider.id, patience)
+        strangers: set[str] = set()
+        ripe: list[str] = []
+        if seen is not None and seen.activations:
+            upstream_ids = list(seen.activations)
+            strangers = set(upstream_ids) - await sql.list_linked(tx, provider.id, upstream_ids)
+        if strangers:
+            await sql.insert_orphans(tx, provider.id, sorted(strangers))
+            ripe = await sql.list_ripe_orphans(tx, provider.id, sorted(strangers), patience)
+            strangers &= set(await sql.list_ripe_orphans(tx, provider.id, sorted(strangers), timedelta(0)))
+    return _Facts(
+        unknown=[order for order in live if order.state == "unknown"],
+        on_their_way={(order.service, order.country) for order in live if order.state == "requested"},
+        strangers=strangers,
+        ripe=ripe,
+    )
+
+
+async def _link(desk: Desk, provider: Provider, seen: Seen, facts: _Facts) -> set[str]:
+    free: dict[tuple[str, int | None], list[Activation]] = defaultdict(list)
+    ripe = set(facts.ripe)
+    for upstream_id in sorted(facts.strangers):
+        activation = seen.activations[upstream_id]
+        is_certain = upstream_id in ripe or not any(
+            activation.service == service and activation.country in (None, country)
+            for service, country in facts.on_their_way
+        )
+        if is_certain:
+            free[activation.service, activation.country].append(activation)
+    linked: set[str] = set()
+    for order in facts.unknown:
+        candidates = free.get((order.service, order.country)) or free.get((order.service, None)) or []
+        fitting = next(
+            (item for item in candidates if item.cost_paise is None or item.cost_paise <= order.cost_paise), None
+        )
+        if fitting is None:
+            continue
+        candidates.remove(fitting)
+        card = await desk.settle.call(
+            Settlement(
+                order.id, order.attempt, provider.id, provider.cancel_after_ms, provider.lifetime_ms,
+                Rented(fitting.upstream_id, fitting.number, fitting.cost_paise, can_get_next=True),
+            )
+        )  # fmt: skip
+        desk.show([card])
+        if card.order.upstream_id == fitting.upstream_id:
+            linked.add(fitting.upstream_id)
+            async with desk.db.statement() as tx:
+                await sql.set_orphan(tx, provider.id, fitting.upstream_id, "linked")
+            log.info("unknown_linked", order_id=order.id, provider=provider.name)
+    return linked
+
+
+async def _end_never_sold(desk: Desk, provider: Provider, facts: _Facts, *, is_whole: bool) -> None:
+    """Void orders that a whole list did not name twice after their purchase was over, or whose number has died."""
+    looked: list[int] = []
+    for order in facts.unknown:
+        known = desk.board.find(order.id)
+        if known is not None and known.order.state != "unknown":
+            continue
+        async with desk.db.statement() as tx:
+            has_died = await sql.is_past(tx, order.sent_at, timedelta(milliseconds=provider.lifetime_ms) + GRACE)
+        if not has_died and not (is_whole and order.is_settled and order.is_due):
+            continue
+        if has_died or order.tries + 1 >= LOOKS_BEFORE_NEVER_SOLD:
+            card: Card = await desk.close.call(Closing(order.id, frozenset({"unknown"}), "failed", "never_sold"))
+            desk.show([card])
+            log.info("never_sold", order_id=order.id, provider=provider.name)
+        else:
+            looked.append(order.id)
+    if looked:
+        async with desk.db.statement() as tx:
+            await sql.set_looked(tx, looked, wait_seconds=LOOK_EVERY_SECONDS)

@@ -1,0 +1,53 @@
+"""Reserving: the order and the hold of its price, in one transaction, before anybody asks a provider."""
+
+from collections.abc import Sequence
+
+from numberdesk.base.db import Tx
+from numberdesk.base.errors import AppError
+from numberdesk.orders import sql
+from numberdesk.orders.model import Card, Order, Reservation
+from numberdesk.wallet import service as wallet
+from numberdesk.wallet.model import HoldWanted
+
+FIRST_PURPOSE = "number:1"
+
+
+def purpose(attempt: int) -> str:
+    """Name the hold of one attempt; each attempt has its own, since the next offer may cost something else."""
+    return f"number:{attempt}"
+
+
+async def reserve(tx: Tx, items: Sequence[Reservation]) -> list[Card | AppError]:
+    """Write orders in state `requested` with their money held; a request seen before gives its order again.
+
+    Each item that cannot be paid is refused alone and leaves no order.
+    """
+    known = {_key(order): order for order in await sql.list_requested(tx, items)}
+    fresh: dict[tuple[int, str, int], Reservation] = {}
+    for item in items:
+        if _key(item) not in known:
+            fresh.setdefault(_key(item), item)
+    refusals: dict[tuple[int, str, int], AppError] = {}
+    if fresh:
+        order_ids = await sql.next_order_ids(tx, len(fresh))
+        answers = await wallet.hold(
+            tx,
+            [
+                HoldWanted(item.account_id, order_id, FIRST_PURPOSE, item.offer.price_paise)
+                for order_id, item in zip(order_ids, fresh.values(), strict=True)
+            ],
+        )
+        refusals = {key: answer for key, answer in zip(fresh, answers, strict=True) if answer is not None}
+        paid = [
+            (order_id, item)
+            for order_id, item in zip(order_ids, fresh.values(), strict=True)
+            if _key(item) not in refusals
+        ]
+        if paid:
+            orders = await sql.insert_orders(tx, [order_id for order_id, _ in paid], [item for _, item in paid])
+            known.update((_key(order), order) for order in orders)
+    return [refusals[_key(item)] if _key(item) in refusals else Card(known[_key(item)]) for item in items]
+
+
+def _key(item: Reservation | Order) -> tuple[int, str, int]:
+    return item.account_id, item.request_key, item.request_item

@@ -1,0 +1,302 @@
+"""What a customer does with an order: read it, wait for its code, cancel, finish, ask for one more code, extend."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from numberdesk.base import clock
+from numberdesk.base.errors import AppError, InvalidFields, NotFound
+from numberdesk.base.money import Paise
+from numberdesk.orders import sql
+from numberdesk.orders.model import (
+    CancelWanted,
+    Card,
+    Closing,
+    Delivery,
+    EndState,
+    Exchange,
+    Order,
+    OrderId,
+    OrderState,
+)
+from numberdesk.orders.service._board import read_cards
+from numberdesk.orders.service._close import CancelTooEarly, NotCancellable
+from numberdesk.orders.service._desk import Desk
+from numberdesk.providers import service as providers
+from numberdesk.providers.model import CodeWon, Done, Ended, TooEarly, Unknown
+from numberdesk.wallet import service as wallet
+from numberdesk.wallet.model import AccountId, HoldWanted
+
+LIST_MAX = 100
+WAIT_MAX = 25.0
+CANCEL_WAIT = 5.0
+RETRY_CANCEL_SECONDS = 15
+
+
+@dataclass(eq=False)
+class NotPossibleNow(AppError):
+    """The order is not in a state that allows this."""
+
+    order_status: str
+    wanted: str
+
+    status = 409
+    code = "not_possible_now"
+    category = "transaction"
+    message = "This order is {order_status}: it cannot be {wanted}."
+
+
+@dataclass(eq=False)
+class NoMoreCodes(AppError):
+    """The provider gives one code per number here."""
+
+    status = 409
+    code = "no_more_codes"
+    category = "provider"
+    message = "This number receives one code only."
+
+
+@dataclass(eq=False)
+class CannotExtend(AppError):
+    """The provider does not sell more time on this number, or not that much."""
+
+    latest: datetime | None
+
+    status = 409
+    code = "cannot_extend"
+    category = "transaction"
+
+    def sentence(self) -> str:
+        if self.latest is None:
+            return "The time of this number cannot be extended."
+        return f"This number can be extended until {self.latest:%H:%M:%S} UTC at the latest."
+
+
+@dataclass(eq=False)
+class ProviderSilent(AppError):
+    """The provider did not give a clear answer; nothing was changed here."""
+
+    status = 503
+    code = "provider_unavailable"
+    category = "provider"
+    message = "The provider does not answer at the moment. Nothing was changed."
+    retry_after = 5
+
+
+async def get(desk: Desk, *, account_id: AccountId, order_id: OrderId) -> Card:
+    """Return an order of this account.
+
+    Raises:
+        NotFound: no such order, or somebody else's.
+    """
+    card = desk.board.find(order_id)
+    if card is None:
+        async with desk.db.statement() as tx:
+            order = await sql.find_order(tx, order_id)
+            if order is not None and order.account_id == account_id:
+                card = (await read_cards(tx, [order]))[0]
+                desk.board.put(card)
+    if card is None or card.order.account_id != account_id:
+        raise NotFound(what="order")
+    return card
+
+
+def is_waiting(card: Card) -> bool:
+    """Tell whether something may still come that its buyer waits for."""
+    order = card.order
+    if order.state == "received":
+        return order.codes_wanted > len(card.messages)
+    return order.ended_at is None
+
+
+async def check(desk: Desk, *, account_id: AccountId, order_id: OrderId, wait: float) -> Card:
+    """Return an order, at once or when the awaited code or its end came, at most `wait` seconds later.
+
+    Answers from the board: no poll of a customer causes a query or an upstream call.
+
+    Raises:
+        NotFound: as in `get`.
+    """
+    card = await get(desk, account_id=account_id, order_id=order_id)
+    until = clock.seconds() + min(wait, WAIT_MAX)
+    while is_waiting(card):
+        left = until - clock.seconds()
+        if left <= 0 or not await desk.board.changed(order_id, timeout=left):
+            break
+        card = await get(desk, account_id=account_id, order_id=order_id)
+    return card
+
+
+async def list_orders(
+    desk: Desk, *, account_id: AccountId, states: Sequence[OrderState] | None, cursor: int | None, limit: int
+) -> list[Card]:
+    """Return an account's orders, newest first, at most `limit` (up to `LIST_MAX`).
+
+    Args:
+        cursor: the id of the last order seen.
+    """
+    async with desk.db.statement() as tx:
+        orders = await sql.list_account_orders(
+            tx, account_id=account_id, states=states, before=cursor, limit=min(limit, LIST_MAX)
+        )
+        cards = {card.order.id: card for card in await read_cards(tx, orders)}
+    return [cards[order.id] for order in orders]
+
+
+async def exchanges(desk: Desk, card: Card) -> list[Exchange]:
+    """Return what was asked of providers for an order."""
+    async with desk.db.statement() as tx:
+        return await sql.list_exchanges(tx, card.order.id, card.order.created_at)
+
+
+async def cancel(desk: Desk, *, account_id: AccountId, order_id: OrderId) -> Card:
+    """Cancel an order and give its money back, unless a code wins.
+
+    A repeat answers like the first time. While the provider gives no clear answer the order stays open as
+    `cancelling`, and the worker goes on asking.
+
+    Raises:
+        NotFound: no such order, or somebody else's.
+        CancelTooEarly: younger than allowed; says when.
+        NotCancellable: a code came, or the order is over.
+    """
+    card = await desk.begin_cancel.call(CancelWanted(account_id, order_id))
+    if card.order.state == "cancelling":
+        known = desk.board.find(order_id)
+        is_ours = known is None or known.order.changed_at < card.order.changed_at
+        if is_ours:
+            desk.show([card])
+            card = await desk.db.to_the_end(settle_cancel(desk, card.order))
+        elif await desk.board.changed(order_id, timeout=CANCEL_WAIT):
+            card = await get(desk, account_id=account_id, order_id=order_id)
+    if card.order.state in ("received", "completed"):
+        raise NotCancellable(order_status="received")
+    if card.order.state == "active" and card.order.cancel_allowed_at is not None:
+        raise CancelTooEarly(allowed_at=card.order.cancel_allowed_at, wait_seconds=RETRY_CANCEL_SECONDS)
+    return card
+
+
+async def settle_cancel(desk: Desk, order: Order) -> Card:
+    """Ask the provider to cancel an order in state `cancelling` or `expiring`, and do what it answers."""
+    assert order.upstream_id is not None
+    answer = await providers.cancel(desk.lines, order.provider_id, order.upstream_id)
+    match answer:
+        case Done() | Ended():
+            expected: frozenset[OrderState] = frozenset({"cancelling", "expiring"})
+            state: EndState = "expired" if order.state == "expiring" else "cancelled"
+            card = await desk.close.call(Closing(order.id, expected, state))
+        case CodeWon():
+            card = await _take_code(desk, order)
+        case TooEarly() if order.state == "cancelling":
+            async with desk.db.transaction() as tx:
+                refused = await sql.set_cancel_refused(tx, order.id, wait_seconds=RETRY_CANCEL_SECONDS)
+            card = Card(refused or order)
+        case TooEarly() | Unknown():
+            card = Card(order)
+    desk.show([card])
+    return card
+
+
+async def _take_code(desk: Desk, order: Order) -> Card:
+    assert order.upstream_id is not None
+    seen = await providers.look(desk.lines, order.provider_id, order.upstream_id)
+    if isinstance(seen, tuple):
+        card = await desk.receive.call(Delivery(order.provider_id, order.upstream_id, seen))
+        if card is not None:
+            return card
+    return Card(order)
+
+
+async def finish(desk: Desk, *, account_id: AccountId, order_id: OrderId) -> Card:
+    """Finish an order that has its code; the provider is told in the background. A repeat answers like the first.
+
+    Raises:
+        NotFound: no such order, or somebody else's.
+        NotPossibleNow: no code came yet, or the order ended without one.
+    """
+    card = await get(desk, account_id=account_id, order_id=order_id)
+    async with desk.db.transaction() as tx:
+        order = await sql.set_completed(tx, order_id)
+        if order is None:
+            order = (await sql.list_orders_by_id(tx, [order_id]))[0]
+        card = (await read_cards(tx, [order]))[0]
+    if order.state != "completed":
+        raise NotPossibleNow(order_status=shown_status(order.state), wanted="finished")
+    desk.show([card])
+    return card
+
+
+async def next_code(desk: Desk, *, account_id: AccountId, order_id: OrderId) -> Card:
+    """Ask for one more code on the same number, free of charge.
+
+    Raises:
+        NotFound: no such order, or somebody else's.
+        NotPossibleNow: no first code yet, or the order is over.
+        NoMoreCodes: the provider does not offer it.
+        ProviderSilent: no clear answer.
+    """
+    card = await get(desk, account_id=account_id, order_id=order_id)
+    order = card.order
+    if order.state != "received":
+        raise NotPossibleNow(order_status=shown_status(order.state), wanted="asked for one more code")
+    if is_waiting(card):
+        return card
+    if not order.can_get_next or order.upstream_id is None:
+        raise NoMoreCodes
+    answer = await providers.another_code(desk.lines, order.provider_id, order.upstream_id)
+    if isinstance(answer, Unknown):
+        raise ProviderSilent
+    if not isinstance(answer, Done):
+        raise NoMoreCodes
+    async with desk.db.transaction() as tx:
+        changed = await sql.set_code_wanted(tx, order_id)
+        if changed is None:
+            raise NotPossibleNow(order_status="completed", wanted="asked for one more code")
+        card = (await read_cards(tx, [changed]))[0]
+    desk.show([card])
+    return card
+
+
+async def extend(desk: Desk, *, account_id: AccountId, order_id: OrderId, minutes: int) -> Card:
+    """Lengthen an order at the price its server states; the fee shares the order's fate: no code, no fee.
+
+    Raises:
+        NotFound: no such order, or somebody else's.
+        NotPossibleNow: the order is neither waiting nor received.
+        CannotExtend: not offered, or beyond the provider's own limit.
+        InsufficientBalance: the fee is not there.
+    """
+    if not 1 <= minutes <= 60 * 24:
+        raise InvalidFields({"minutes": "must be a whole number from 1 to 1440"})
+    async with desk.db.transaction() as tx:
+        locked = await sql.lock_orders(tx, [order_id])
+        if not locked or locked[0].account_id != account_id:
+            raise NotFound(what="order")
+        order = locked[0]
+        if order.state not in ("active", "received") or order.expires_at is None or order.last_expiry_at is None:
+            raise NotPossibleNow(order_status=shown_status(order.state), wanted="extended")
+        server = desk.shelf.contents.servers.get(order.provider_id)
+        if server is None or server.extend_paise_per_minute is None:
+            raise CannotExtend(latest=None)
+        until = order.expires_at + timedelta(minutes=minutes)
+        if until > order.last_expiry_at:
+            raise CannotExtend(latest=order.last_expiry_at if order.last_expiry_at > order.expires_at else None)
+        fee = Paise(server.extend_paise_per_minute * minutes)
+        if fee:
+            purpose = f"extend:{order.extensions + 1}"
+            refusal = (await wallet.hold(tx, [HoldWanted(account_id, order.id, purpose, fee)]))[0]
+            if refusal is not None:
+                raise refusal
+            if order.state == "received":
+                await wallet.capture(tx, [order.id])
+        changed = await sql.set_extended(tx, order.id, until=until)
+        card = (await read_cards(tx, [changed]))[0]
+    desk.show([card])
+    return card
+
+
+def shown_status(state: OrderState) -> str:
+    """Return the word that customers see: what is still being settled is shown as what it was before."""
+    if state in ("cancelling", "expiring"):
+        return "active"
+    return "pending" if state in ("requested", "unknown") else state

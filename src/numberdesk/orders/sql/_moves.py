@@ -1,0 +1,287 @@
+"""Statements that write orders, activations, messages and exchanges, set-based: lists in, rows out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from numberdesk.base.db import Tx, columns, many, one, rows, run
+from numberdesk.orders.model import Exchange, Order, OrderId, OrderRules, Reservation
+from numberdesk.providers.model import ProviderId
+
+
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """An order that a provider sold a number for."""
+
+    order_id: OrderId
+    provider_id: ProviderId
+    upstream_id: str
+    number: str
+    can_get_next: bool
+    cancel_after_ms: int
+    lifetime_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """An order that goes on to another offer."""
+
+    order_id: OrderId
+    provider_id: ProviderId
+    operator: str
+    price_paise: int
+    cost_paise: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message to be written."""
+
+    order_id: OrderId
+    ordinal: int
+    code: str
+    text: str
+    is_sealed: bool
+
+
+async def insert_orders(tx: Tx, order_ids: Sequence[int], items: Sequence[Reservation]) -> list[Order]:
+    """Write new orders in state `requested`."""
+    return await many(
+        tx,
+        Order,
+        """
+        INSERT INTO orders (id, account_id, service, country, operator, provider_id, price_paise, cost_paise,
+                            request_key, request_item, request_token, created_at, sent_at, changed_at)
+        OVERRIDING SYSTEM VALUE
+        SELECT item.*, now, now, now
+        FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::int[], $5::text[], $6::smallint[], $7::bigint[],
+                    $8::bigint[], $9::text[], $10::smallint[], $11::bigint[]) AS item, clock_timestamp() AS now
+        RETURNING *
+        """,
+        order_ids,
+        *columns(
+            items, "account_id", "offer.service", "offer.country", "offer.operator", "offer.provider_id",
+            "offer.price_paise", "offer.cost_paise", "request_key", "request_item", "request_token",
+        ),
+    )  # fmt: skip
+
+
+async def insert_activations(tx: Tx, sales: Sequence[Sale]) -> set[OrderId]:
+    """Write what was sold; returns the orders whose activation is theirs, now or from before."""
+    found = await rows(
+        tx,
+        """
+        WITH sale AS (
+            SELECT * FROM unnest($1::smallint[], $2::text[], $3::bigint[]) AS sale (provider_id, upstream_id, order_id)
+        ), added AS (
+            INSERT INTO activations (provider_id, upstream_id, order_id) SELECT * FROM sale
+            ON CONFLICT DO NOTHING RETURNING order_id
+        )
+        SELECT order_id FROM added
+        UNION
+        SELECT order_id FROM activations JOIN sale USING (provider_id, upstream_id, order_id)
+        """,
+        *columns(sales, "provider_id", "upstream_id", "order_id"),
+    )
+    return {row[0] for row in found}
+
+
+async def set_active(tx: Tx, sales: Sequence[Sale], rules: OrderRules) -> list[Order]:
+    """requested or unknown -> active."""
+    return await many(
+        tx,
+        Order,
+        """
+        UPDATE orders SET
+            state = 'active', upstream_id = sale.upstream_id, number = sale.number, can_get_next = sale.can_get_next,
+            activated_at = now,
+            cancel_allowed_at = now + greatest($7::interval, sale.cancel_after_ms * interval '1 millisecond'),
+            expires_at = least(now + $8::interval, sent_at + sale.lifetime_ms * interval '1 millisecond'),
+            last_expiry_at = sent_at + sale.lifetime_ms * interval '1 millisecond',
+            next_try_at = NULL, tries = 0, changed_at = now
+        FROM unnest($1::bigint[], $2::text[], $3::text[], $4::boolean[], $5::int[], $6::int[])
+             AS sale (order_id, upstream_id, number, can_get_next, cancel_after_ms, lifetime_ms),
+             clock_timestamp() AS now
+        WHERE orders.id = sale.order_id AND orders.state IN ('requested', 'unknown')
+        RETURNING orders.*
+        """,
+        *columns(sales, "order_id", "upstream_id", "number", "can_get_next", "cancel_after_ms", "lifetime_ms"),
+        rules.cancel_after,
+        rules.lifetime,
+    )
+
+
+async def set_unknown(tx: Tx, order_ids: Sequence[int]) -> list[Order]:
+    """requested -> unknown; a reconciler takes it from here."""
+    return await many(
+        tx,
+        Order,
+        """
+        UPDATE orders SET state = 'unknown', next_try_at = now, changed_at = now
+        FROM clock_timestamp() AS now
+        WHERE id = ANY($1::bigint[]) AND state = 'requested' RETURNING orders.*
+        """,
+        order_ids,
+    )
+
+
+async def set_next_attempt(tx: Tx, retries: Sequence[Retry]) -> list[Order]:
+    """requested -> requested, of another provider."""
+    return await many(
+        tx,
+        Order,
+        """
+        UPDATE orders SET provider_id = retry.provider_id, operator = retry.operator, attempt = attempt + 1,
+                          price_paise = retry.price_paise, cost_paise = retry.cost_paise,
+                          sent_at = now, changed_at = now
+        FROM unnest($1::bigint[], $2::smallint[], $3::text[], $4::bigint[], $5::bigint[])
+             AS retry (order_id, provider_id, operator, price_paise, cost_paise), clock_timestamp() AS now
+        WHERE orders.id = retry.order_id AND orders.state = 'requested'
+        RETURNING orders.*
+        """,
+        *columns(retries, "order_id", "provider_id", "operator", "price_paise", "cost_paise"),
+    )
+
+
+async def set_ended(
+    tx: Tx, order_ids: Sequence[int], states: Sequence[str], failures: Sequence[str | None]
+) -> list[Order]:
+    """Any state without an end -> the end named for each order."""
+    return await many(
+        tx,
+        Order,
+        """
+        UPDATE orders SET state = ending.state, failure = coalesce(ending.failure, orders.failure), ended_at = now,
+                          next_try_at = NULL, changed_at = now
+        FROM unnest($1::bigint[], $2::text[], $3::text[]) AS ending (order_id, state, failure),
+             clock_timestamp() AS now
+        WHERE orders.id = ending.order_id AND orders.ended_at IS NULL
+        RETURNING orders.*
+        """,
+        order_ids,
+        states,
+        failures,
+    )
+
+
+async def set_received(tx: Tx, counts: Sequence[tuple[int, int]]) -> list[Order]:
+    """active, cancelling or expiring -> received; of orders received or completed before, only the count grows."""
+    return await many(
+        tx,
+        Order,
+        """
+        UPDATE orders SET
+            state = CASE WHEN state IN ('active', 'cancelling', 'expiring') THEN 'received' ELSE state END,
+            received_at = coalesce(received_at, now), codes_received = codes_received + delivery.messages,
+            next_try_at = NULL, tries = 0, changed_at = now
+        FROM unnest($1::bigint[], $2::int[]) AS delivery (order_id, messages), clock_timestamp() AS now
+        WHERE orders.id = delivery.order_id
+          AND orders.state IN ('active', 'cancelling', 'expiring', 'received', 'completed')
+        RETURNING orders.*
+        """,
+        [order_id for order_id, _ in counts],
+        [count for _, count in counts],
+    )
+
+
+async def insert_messages(tx: Tx, messages: Sequence[NewMessage]) -> None:
+    """Write messages, readable or sealed."""
+    await run(
+        tx,
+        """
+        INSERT INTO messages (order_id, ordinal, code, text, received_at, is_sealed)
+        SELECT order_id, ordinal, code, text, clock_timestamp(), is_sealed
+        FROM unnest($1::bigint[], $2::smallint[], $3::text[], $4::text[], $5::boolean[])
+             AS message (order_id, ordinal, code, text, is_sealed)
+        """,
+        *columns(messages, "order_id", "ordinal", "code", "text", "is_sealed"),
+    )
+
+
+async def set_cancelling(tx: Tx, order_ids: Sequence[int], *, patience_seconds: int) -> list[Order]:
+    """active -> cancelling; the worker takes over when nobody settles it in time."""
+    return await many(
+        tx,
+        Order,
+        """
+        UPDATE orders SET state = 'cancelling', next_try_at = now + make_interval(secs => $2), tries = 0,
+                          changed_at = now
+        FROM clock_timestamp() AS now
+        WHERE id = ANY($1::bigint[]) AND state = 'active' RETURNING orders.*
+        """,
+        order_ids,
+        patience_seconds,
+    )
+
+
+async def set_cancel_refused(tx: Tx, order_id: OrderId, *, wait_seconds: int) -> Order | None:
+    """cancelling -> active: the provider does not cancel yet."""
+    found = await many(
+        tx,
+        Order,
+        """
+        UPDATE orders SET state = 'active', next_try_at = NULL, changed_at = now,
+                          cancel_allowed_at = now + make_interval(secs => $2)
+        FROM clock_timestamp() AS now
+        WHERE id = $1 AND state = 'cancelling' RETURNING orders.*
+        """,
+        order_id,
+        wait_seconds,
+    )
+    return found[0] if found else None
+
+
+async def set_completed(tx: Tx, order_id: OrderId) -> Order | None:
+    """received -> completed; the provider is told later."""
+    found = await many(
+        tx,
+        Order,
+        """
+        UPDATE orders SET state = 'completed', ended_at = now, next_try_at = NULL, release_due = true, changed_at = now
+        FROM clock_timestamp() AS now
+        WHERE id = $1 AND state = 'received' RETURNING orders.*
+        """,
+        order_id,
+    )
+    return found[0] if found else None
+
+
+async def set_code_wanted(tx: Tx, order_id: OrderId) -> Order | None:
+    """received -> received, waiting for one more code."""
+    found = await many(
+        tx,
+        Order,
+        """
+        UPDATE orders SET codes_wanted = codes_received + 1, next_try_at = NULL, changed_at = clock_timestamp()
+        WHERE id = $1 AND state = 'received' RETURNING *
+        """,
+        order_id,
+    )
+    return found[0] if found else None
+
+
+async def set_extended(tx: Tx, order_id: OrderId, *, until: datetime) -> Order:
+    """A later `expires_at` for an order that is locked and open."""
+    return await one(
+        tx,
+        Order,
+        """
+        UPDATE orders SET expires_at = $2, extensions = extensions + 1, changed_at = clock_timestamp()
+        WHERE id = $1 RETURNING *
+        """,
+        order_id,
+        until,
+    )
+
+
+async def insert_exchanges(tx: Tx, exchanges: Sequence[Exchange]) -> None:
+    """Write what was asked of providers and what came back."""
+    await run(
+        tx,
+        """
+        INSERT INTO exchanges (order_id, provider_id, attempt, action, outcome, detail, took_ms, at)
+        SELECT item.*, clock_timestamp()
+        FROM unnest($1::bigint[], $2::smallint[], $3::smallint[], $4::text[], $5::text[], $6::text[], $7::int[]) AS item
+        """,
+        *columns(exchanges, "order_id", "provider_id", "attempt", "action", "outcome", "detail", "took_ms"),
+    )

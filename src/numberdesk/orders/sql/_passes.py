@@ -1,0 +1,236 @@
+"""Statements of the background passes: taking due rows, and what providers say we own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from numberdesk.base.db import Tx, many, rows, run, value
+from numberdesk.orders.model import Order, OrderId
+from numberdesk.providers.model import ProviderId
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """An open order as the watch of its provider sees it."""
+
+    id: OrderId
+    state: str
+    upstream_id: str | None
+    service: str
+    country: int
+    attempt: int
+    cost_paise: int
+    codes_received: int
+    codes_wanted: int
+    sent_at: datetime
+    tries: int
+    is_due: bool
+    """True when a single look is due, should a list not name it."""
+    is_settled: bool
+    """True when no process can still be working on the upstream call that made it."""
+
+
+async def list_live(tx: Tx, provider_id: ProviderId, settle_after: timedelta) -> list[Live]:
+    """Return the open orders of one provider."""
+    return await many(
+        tx,
+        Live,
+        """
+        SELECT *, coalesce(next_try_at <= now, true) AS is_due, sent_at + $2::interval < now AS is_settled
+        FROM orders, clock_timestamp() AS now WHERE provider_id = $1 AND ended_at IS NULL ORDER BY id
+        """,
+        provider_id,
+        settle_after,
+    )
+
+
+async def list_linked(tx: Tx, provider_id: ProviderId, upstream_ids: Sequence[str]) -> set[str]:
+    """Return which of a provider's activations belong to an order of ours."""
+    return {
+        row[0]
+        for row in await rows(
+            tx,
+            "SELECT upstream_id FROM activations WHERE provider_id = $1 AND upstream_id = ANY($2::text[])",
+            provider_id,
+            upstream_ids,
+        )
+    }
+
+
+async def insert_orphans(tx: Tx, provider_id: ProviderId, upstream_ids: Sequence[str]) -> None:
+    """Remember when an activation without an order was first seen."""
+    await run(
+        tx,
+        """
+        INSERT INTO orphans (provider_id, upstream_id) SELECT $1, unnest($2::text[]) ON CONFLICT DO NOTHING
+        """,
+        provider_id,
+        upstream_ids,
+    )
+
+
+async def list_ripe_orphans(
+    tx: Tx, provider_id: ProviderId, upstream_ids: Sequence[str], settle_after: timedelta
+) -> list[str]:
+    """Return those that no running purchase can be about any more, oldest first."""
+    return [
+        row[0]
+        for row in await rows(
+            tx,
+            """
+            SELECT upstream_id FROM orphans
+            WHERE provider_id = $1 AND upstream_id = ANY($2::text[]) AND state = 'seen'
+              AND first_seen_at + $3::interval < clock_timestamp()
+            ORDER BY first_seen_at, upstream_id
+            """,
+            provider_id,
+            upstream_ids,
+            settle_after,
+        )
+    ]
+
+
+async def set_orphans_cancelling(tx: Tx, provider_id: ProviderId, upstream_ids: Sequence[str]) -> int:
+    """seen -> cancelling, or new as cancelling."""
+    return await run(
+        tx,
+        """
+        INSERT INTO orphans AS known (provider_id, upstream_id, state, next_try_at)
+        SELECT $1, unnest($2::text[]), 'cancelling', clock_timestamp()
+        ON CONFLICT (provider_id, upstream_id) DO UPDATE SET state = 'cancelling', next_try_at = clock_timestamp()
+        WHERE known.state = 'seen'
+        """,
+        provider_id,
+        upstream_ids,
+    )
+
+
+async def set_orphan(tx: Tx, provider_id: ProviderId, upstream_id: str, state: str) -> None:
+    """Any state -> linked, cancelled or lost."""
+    await run(
+        tx,
+        "UPDATE orphans SET state = $3, next_try_at = NULL WHERE provider_id = $1 AND upstream_id = $2",
+        provider_id,
+        upstream_id,
+        state,
+    )
+
+
+async def lease_orphans(tx: Tx, *, lease_seconds: int, limit: int) -> list[tuple[ProviderId, str, int]]:
+    """Take due orphans; returns (provider, activation, tries so far)."""
+    return [
+        (provider_id, upstream_id, tries)
+        for provider_id, upstream_id, tries in await rows(
+            tx,
+            """
+            UPDATE orphans SET next_try_at = clock_timestamp() + make_interval(secs => $1), tries = tries + 1
+            WHERE (provider_id, upstream_id) IN (
+                SELECT provider_id, upstream_id FROM orphans WHERE next_try_at <= clock_timestamp()
+                ORDER BY next_try_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+            RETURNING provider_id, upstream_id, tries
+            """,
+            lease_seconds,
+            limit,
+        )
+    ]
+
+
+async def set_stale_unknown(tx: Tx, settle_after: timedelta, *, limit: int) -> list[Order]:
+    """requested -> unknown where the process that asked is gone."""
+    return await many(
+        tx,
+        Order,
+        """
+        UPDATE orders SET state = 'unknown', next_try_at = now, changed_at = now
+        FROM clock_timestamp() AS now
+        WHERE id IN (SELECT id FROM orders WHERE ended_at IS NULL AND state = 'requested'
+                     AND sent_at + $1::interval < clock_timestamp() ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)
+        RETURNING orders.*
+        """,
+        settle_after,
+        limit,
+    )
+
+
+async def set_due_expiring(tx: Tx, *, limit: int) -> list[Order]:
+    """active -> expiring where the time is over."""
+    return await many(
+        tx,
+        Order,
+        """
+        UPDATE orders SET state = 'expiring', next_try_at = now, tries = 0, changed_at = now
+        FROM clock_timestamp() AS now
+        WHERE id IN (SELECT id FROM orders WHERE state = 'active' AND expires_at <= clock_timestamp()
+                     ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+        RETURNING orders.*
+        """,
+        limit,
+    )
+
+
+async def set_due_completed(tx: Tx, *, limit: int) -> list[Order]:
+    """received -> completed where the time is over."""
+    return await many(
+        tx,
+        Order,
+        """
+        UPDATE orders SET state = 'completed', ended_at = now, next_try_at = NULL, release_due = true, changed_at = now
+        FROM clock_timestamp() AS now
+        WHERE id IN (SELECT id FROM orders WHERE state = 'received' AND expires_at <= clock_timestamp()
+                     ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+        RETURNING orders.*
+        """,
+        limit,
+    )
+
+
+async def lease_ending(tx: Tx, *, lease_seconds: int, limit: int) -> list[Order]:
+    """Take orders that are cancelling or expiring and due."""
+    return await many(
+        tx,
+        Order,
+        """
+        UPDATE orders SET next_try_at = clock_timestamp() + make_interval(secs => $1), tries = tries + 1
+        WHERE id IN (SELECT id FROM orders
+                     WHERE next_try_at <= clock_timestamp() AND state IN ('cancelling', 'expiring')
+                     ORDER BY next_try_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+        RETURNING *
+        """,
+        lease_seconds,
+        limit,
+    )
+
+
+async def is_past(tx: Tx, moment: datetime, grace: timedelta) -> bool:
+    """Tell by the database's clock whether a moment plus a grace time is over."""
+    past: bool = await value(tx, "SELECT $1::timestamptz + $2::interval < clock_timestamp()", moment, grace)
+    return past
+
+
+async def set_looked(tx: Tx, order_ids: Sequence[int], *, wait_seconds: int) -> None:
+    """Push the next single look at some orders into the future, later each time."""
+    await run(
+        tx,
+        """
+        UPDATE orders SET tries = least(tries + 1, 6),
+            next_try_at = clock_timestamp()
+                          + make_interval(secs => $2 * (array[1, 1.5, 2.5, 4, 6.5, 10, 10])[tries + 1])
+        WHERE id = ANY($1::bigint[]) AND ended_at IS NULL
+        """,
+        order_ids,
+        wait_seconds,
+    )
+
+
+async def lease_releases(tx: Tx, *, limit: int) -> list[Order]:
+    """Take finished orders that their provider was not told about; a lost notice is no loss."""
+    return await many(
+        tx,
+        Order,
+        """
+        UPDATE orders SET release_due = false
+        WHERE id IN (SELECT id FROM orders WHERE release_due ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
+        RETURNING *
+        """,
+        limit,
+    )

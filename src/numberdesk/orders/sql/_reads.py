@@ -1,0 +1,158 @@
+"""Statements that read or lock orders."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from numberdesk.base.db import Tx, columns, many, maybe, rows
+from numberdesk.orders.model import CancelWanted, Delivery, Exchange, Message, Order, OrderId, Reservation
+from numberdesk.wallet.model import AccountId
+
+
+async def next_order_ids(tx: Tx, count: int) -> list[int]:
+    """Take ids for new orders."""
+    return [
+        row[0]
+        for row in await rows(
+            tx, "SELECT nextval(pg_get_serial_sequence('orders', 'id')) FROM generate_series(1, $1)", count
+        )
+    ]
+
+
+async def list_requested(tx: Tx, items: Sequence[Reservation]) -> list[Order]:
+    """Return the orders that these requests made before."""
+    return await many(
+        tx,
+        Order,
+        """
+        SELECT orders.* FROM orders
+        JOIN unnest($1::bigint[], $2::text[], $3::smallint[]) AS item (account_id, request_key, request_item)
+             USING (account_id, request_key, request_item)
+        """,
+        *columns(items, "account_id", "request_key", "request_item"),
+    )
+
+
+async def lock_orders(tx: Tx, order_ids: Sequence[int]) -> list[Order]:
+    """Lock orders in ascending order."""
+    return await many(tx, Order, "SELECT * FROM orders WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE", order_ids)
+
+
+async def lock_cancellable(tx: Tx, wanted: Sequence[CancelWanted]) -> list[tuple[Order, float]]:
+    """Lock orders in ascending order; returns each with the seconds until its cancel is allowed (0: now)."""
+    order_ids = sorted({item.order_id for item in wanted})
+    orders = await lock_orders(tx, order_ids)
+    waits = {
+        row[0]: float(row[1])
+        for row in await rows(
+            tx,
+            """
+            SELECT id, greatest(0, extract(epoch FROM cancel_allowed_at - clock_timestamp()))::float8
+            FROM orders WHERE id = ANY($1::bigint[])
+            """,
+            order_ids,
+        )
+    }
+    return [(order, waits[order.id]) for order in orders]
+
+
+async def list_live_numbers(tx: Tx, numbers: Sequence[str]) -> set[tuple[str, str]]:
+    """Return the (number, service) pairs that open orders have now."""
+    return {
+        (number, service)
+        for number, service in await rows(
+            tx,
+            "SELECT number, service FROM orders WHERE number = ANY($1::text[]) AND ended_at IS NULL",
+            numbers,
+        )
+    }
+
+
+async def list_activation_orders(tx: Tx, deliveries: Sequence[Delivery]) -> dict[tuple[int, str], OrderId]:
+    """Return the order of each (provider, activation) that is ours."""
+    return {
+        (provider_id, upstream_id): order_id
+        for provider_id, upstream_id, order_id in await rows(
+            tx,
+            """
+            SELECT provider_id, upstream_id, order_id FROM activations
+            JOIN unnest($1::smallint[], $2::text[]) AS item (provider_id, upstream_id) USING (provider_id, upstream_id)
+            """,
+            *columns(deliveries, "provider_id", "upstream_id"),
+        )
+    }
+
+
+async def list_messages(tx: Tx, order_ids: Sequence[int], since: datetime) -> list[Message]:
+    """Return the readable messages of orders that were made since then, oldest first."""
+    return await many(
+        tx,
+        Message,
+        """
+        SELECT * FROM messages
+        WHERE order_id = ANY($1::bigint[]) AND received_at >= $2 AND NOT is_sealed ORDER BY order_id, ordinal
+        """,
+        order_ids,
+        since,
+    )
+
+
+async def list_message_codes(tx: Tx, order_ids: Sequence[int], since: datetime) -> list[tuple[int, str, str]]:
+    """Return (order, code, text) of every message of orders made since then, sealed ones included."""
+    return [
+        (order_id, code, text)
+        for order_id, code, text in await rows(
+            tx,
+            "SELECT order_id, code, text FROM messages WHERE order_id = ANY($1::bigint[]) AND received_at >= $2",
+            order_ids,
+            since,
+        )
+    ]
+
+
+async def find_order(tx: Tx, order_id: OrderId) -> Order | None:
+    """Return an order, whoever it belongs to."""
+    return await maybe(tx, Order, "SELECT * FROM orders WHERE id = $1", order_id)
+
+
+async def list_orders_by_id(tx: Tx, order_ids: Sequence[int]) -> list[Order]:
+    """Return orders, unlocked."""
+    return await many(tx, Order, "SELECT * FROM orders WHERE id = ANY($1::bigint[])", order_ids)
+
+
+async def list_open_orders(tx: Tx) -> list[Order]:
+    """Return all orders without an end."""
+    return await many(tx, Order, "SELECT * FROM orders WHERE ended_at IS NULL")
+
+
+async def list_changed_ids(tx: Tx, since: datetime) -> list[tuple[int, datetime]]:
+    """Return (order, changed_at) of orders that changed since then."""
+    return [
+        (order_id, changed_at)
+        for order_id, changed_at in await rows(tx, "SELECT id, changed_at FROM orders WHERE changed_at > $1", since)
+    ]
+
+
+async def list_account_orders(
+    tx: Tx, *, account_id: AccountId, states: Sequence[str] | None, before: int | None, limit: int
+) -> list[Order]:
+    """Return an account's orders, newest first."""
+    return await many(
+        tx,
+        Order,
+        """
+        SELECT * FROM orders
+        WHERE account_id = $1 AND ($2::text[] IS NULL OR state = ANY($2)) AND ($3::bigint IS NULL OR id < $3)
+        ORDER BY id DESC LIMIT $4
+        """,
+        account_id,
+        states,
+        before,
+        limit,
+    )
+
+
+async def list_exchanges(tx: Tx, order_id: OrderId, since: datetime) -> list[Exchange]:
+    """Return what was asked of providers for one order, oldest first."""
+    return await many(
+        tx, Exchange, "SELECT * FROM exchanges WHERE order_id = $1 AND at >= $2 ORDER BY at", order_id, since
+    )

@@ -1,0 +1,201 @@
+"""What the SMS-Activate family answers about everything at once, the active list and prices: pure, never raising."""
+
+import re
+from collections.abc import Iterator, Mapping
+from itertools import chain, islice, repeat, zip_longest
+from typing import Any, Final
+
+import msgspec
+
+from numberdesk.base.money import Paise
+from numberdesk.providers.adapters.sms_activate_parse import (
+    CODE_MAX,
+    TEXT_MAX,
+    Id,
+    Phone,
+    clean,
+    cost_of,
+    id_of,
+    phone_of,
+    read,
+    says_error,
+    text_of,
+    unknown,
+    word_of,
+)
+from numberdesk.providers.model import Activation, ActiveList, Received, Unknown, UpstreamOffer
+
+PAGE_SIZE: Final = 100
+"""HeroSMS cuts its list there and does not say so, so a list of exactly this length may go on."""
+MESSAGES_MAX: Final = 50
+STOCK_MAX: Final = 2**31 - 1
+NAME_MAX: Final = 64
+
+_COUNTRY = re.compile(r"0|[1-9][0-9]{0,5}")
+_SERVICE = re.compile(r"[A-Za-z0-9_-]{1,40}")
+
+_OVER = frozenset({"6", "8", "10"})
+"""activationStatus of what is finished, cancelled and refunded."""
+
+
+class _Item(msgspec.Struct, rename="camel"):
+    activation_id: Id
+    phone_number: Phone
+    service_code: str = ""
+    country_code: int | str | None = None
+    activation_cost: msgspec.Raw = msgspec.Raw()
+    activation_status: int | str | None = None
+    sms_code: list[str | int | None] | str | int | None = None
+    sms_text: list[str | None] | str | None = None
+    order_id: str | int | None = None
+
+
+class _Envelope(msgspec.Struct, rename="camel"):
+    status: Any = None
+    active_activations: msgspec.Raw = msgspec.Raw()
+    data: msgspec.Raw = msgspec.Raw()
+
+
+class _Nothing(msgspec.Struct):
+    num_rows: int | str
+    row: Any = None
+    rows: Any = None
+
+
+class _Price(msgspec.Struct):
+    cost: msgspec.Raw
+    count: int
+
+
+_ITEM = msgspec.json.Decoder(_Item)
+_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+_ENVELOPE = msgspec.json.Decoder(_Envelope)
+_NOTHING = msgspec.json.Decoder(_Nothing)
+_MAP = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_PRICE = msgspec.json.Decoder(_Price, strict=False)
+_STOCK = msgspec.json.Decoder(int, strict=False)
+
+
+def active(body: bytes, status: int, *, paise_per_unit: int) -> ActiveList | Unknown:
+    """Read the answer to getActiveActivations; an item that cannot be read is left out and the list is not whole."""
+    items = _items(body, status)
+    if items is None:
+        return unknown(body, status)
+    activations = tuple(
+        activation for item in items if (activation := _activation(item, paise_per_unit=paise_per_unit)) is not None
+    )
+    return ActiveList(activations, is_whole=len(activations) == len(items) and len(items) != PAGE_SIZE)
+
+
+def prices(body: bytes, status: int, *, paise_per_unit: int) -> tuple[UpstreamOffer, ...] | Unknown:
+    """Read the answer to getPrices: by country, then service; some servers nest them the other way round.
+
+    Where a server lists several prices with their stock, the offer is the cheapest one in stock: a ceiling at that
+    price reaches no other.
+    """
+    table = _table(text_of(body).encode()) if status == 200 else None
+    if table is None:
+        return unknown(body, status)
+    found, entries = [], 0
+    for country, service, raw in _by_country(table):
+        entries += 1
+        price = _price(raw, paise_per_unit=paise_per_unit)
+        if price is not None and _is_country(country) and _SERVICE.fullmatch(service):
+            found.append(UpstreamOffer(service, int(country), "any", *price))
+    return tuple(found) if found or not entries else unknown(body, status)
+
+
+def _items(body: bytes, status: int) -> list[msgspec.Raw] | None:
+    """Return the rows in whichever form they came, or None when the body is no such list."""
+    if word_of(body, status) == "NO_ACTIVATIONS":
+        return []
+    if status != 200:
+        return None
+    whole = text_of(body).encode()
+    if whole.startswith(b"["):
+        return read(_LIST, whole)
+    envelope = read(_ENVELOPE, whole)
+    if envelope is None or says_error(envelope.status):
+        return None
+    named, data = _rows(envelope.active_activations), _rows(envelope.data)
+    return named or data if named is not None else data
+
+
+def _rows(raw: msgspec.Raw) -> list[msgspec.Raw] | None:
+    whole = bytes(raw)
+    if whole.startswith(b"["):
+        return read(_LIST, whole)
+    # HeroSMS describes an empty result instead of sending one.
+    nothing = read(_NOTHING, whole)
+    return [] if nothing is not None and str(nothing.num_rows) == "0" and not nothing.row and not nothing.rows else None
+
+
+def _activation(raw: msgspec.Raw, *, paise_per_unit: int) -> Activation | None:
+    item = read(_ITEM, raw)
+    if item is None:
+        return None
+    upstream_id, number = id_of(item.activation_id), phone_of(item.phone_number)
+    if upstream_id is None or number is None:
+        return None
+    country = str(item.country_code)
+    return Activation(
+        upstream_id=upstream_id,
+        service=clean(item.service_code, NAME_MAX),
+        country=int(country) if _is_country(country) else None,
+        number=number,
+        messages=_messages(item),
+        cost_paise=cost_of(item.activation_cost, paise_per_unit),
+        reference=None if item.order_id is None else clean(str(item.order_id), NAME_MAX),
+        is_live=str(item.activation_status) not in _OVER,
+    )
+
+
+def _messages(item: _Item) -> tuple[Received, ...]:
+    codes: list[str | int | None] = item.sms_code if isinstance(item.sms_code, list) else [item.sms_code]
+    # One text beside many codes is that of the last message.
+    texts = item.sms_text if isinstance(item.sms_text, list) else [*repeat(None, len(codes) - 1), item.sms_text]
+    paired = (
+        Received(clean(str(code or ""), CODE_MAX), clean(text or "", TEXT_MAX))
+        for code, text in islice(zip_longest(codes, texts), MESSAGES_MAX)
+    )
+    return tuple(message for message in paired if message.code or message.text)
+
+
+def _table(body: bytes) -> Mapping[str, Mapping[str, msgspec.Raw]] | None:
+    # PHP writes an empty map as an empty list.
+    outer = read(_MAP, b"{}" if body == b"[]" else body)
+    if outer is None:
+        return None
+    inner = {name: {} if bytes(raw) == b"[]" else read(_MAP, raw) for name, raw in outer.items()}
+    table = {name: entries for name, entries in inner.items() if entries is not None}
+    return table if table or not outer else None
+
+
+def _by_country(table: Mapping[str, Mapping[str, msgspec.Raw]]) -> Iterator[tuple[str, str, msgspec.Raw]]:
+    # A service may be named by digits too, a country only by digits.
+    is_service_first = not all(map(_is_country, table)) and all(map(_is_country, chain.from_iterable(table.values())))
+    for outer, entries in table.items():
+        for inner, raw in entries.items():
+            yield (inner, outer, raw) if is_service_first else (outer, inner, raw)
+
+
+def _price(raw: msgspec.Raw, *, paise_per_unit: int) -> tuple[Paise, int] | None:
+    """Return the cost and the stock at that cost."""
+    plain = read(_PRICE, raw)
+    if plain is not None:
+        cost = cost_of(plain.cost, paise_per_unit)
+        return (cost, min(max(plain.count, 0), STOCK_MAX)) if cost else None
+    by_price = read(_MAP, raw) or {}
+    known = [
+        (cost, min(stock, STOCK_MAX))
+        for price, count in by_price.items()
+        if (cost := cost_of(msgspec.Raw(msgspec.json.encode(price)), paise_per_unit))
+        and (stock := read(_STOCK, count)) is not None
+        and stock >= 0
+    ]
+    in_stock = [entry for entry in known if entry[1]]
+    return min(in_stock or known, default=None)
+
+
+def _is_country(text: str) -> bool:
+    return _COUNTRY.fullmatch(text) is not None

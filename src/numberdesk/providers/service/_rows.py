@@ -1,0 +1,171 @@
+"""The verbs that keep the rows of providers: adding one, changing it, finding it, and whose turn it is to watch it."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final, TypedDict, Unpack
+from urllib.parse import urlsplit
+
+from numberdesk.base.crypto import Vault
+from numberdesk.base.db import Database, Tx
+from numberdesk.base.errors import InvalidFields, NotFound
+from numberdesk.providers import sql
+from numberdesk.providers.adapters import ADAPTERS
+from numberdesk.providers.model import Provider, ProviderId
+from numberdesk.providers.service._lines import PROVIDERS_MAX
+
+KEY_MAX: Final = 500
+URL_MAX: Final = 500
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+_PRINTABLE = re.compile(r"[\x21-\x7e]+")
+_BOUNDS: Final = {
+    "paise_per_unit": (1, 10_000_000),
+    "parallel_max": (1, 10_000),
+    "calls_per_second": (1, 1_000_000),
+    "deadline_ms": (100, 60_000),
+    "poll_ms": (100, 60_000),
+    "cancel_after_ms": (0, 86_400_000),
+    "lifetime_ms": (1_000, 2_000_000_000),
+    "extend_paise_per_minute": (0, 10_000_000),
+}
+
+
+class Options(TypedDict, total=False):
+    """What an operator may change of a provider; what is absent stays. No `extend_paise_per_minute`: no extending."""
+
+    is_on: bool
+    paise_per_unit: int
+    parallel_max: int
+    calls_per_second: int
+    deadline_ms: int
+    poll_ms: int
+    cancel_after_ms: int
+    lifetime_ms: int
+    extend_paise_per_minute: int | None
+
+
+class Changes(Options, total=False):
+    """Options, and the address: a provider that moved."""
+
+    url: str
+
+
+async def add(
+    db: Database, vault: Vault, *, name: str, kind: str, url: str, api_key: str, **options: Unpack[Options]
+) -> Provider:
+    """Write down a new provider; its key is stored sealed.
+
+    Raises:
+        InvalidFields: a field is not usable, or the name is taken.
+    """
+    problems = _option_problems(options)
+    if not _NAME.fullmatch(name):
+        problems["name"] = "must be 1 to 40 of a-z, 0-9 and -, and not begin with -"
+    if kind not in ADAPTERS:
+        problems["kind"] = f"must be one of {', '.join(ADAPTERS)}"
+    problems |= _url_problems(url) | _key_problems(api_key)
+    if problems:
+        raise InvalidFields(problems)
+    sealed = vault.seal(api_key)
+    async with db.transaction() as tx:
+        added = await sql.insert(tx, name=name, kind=kind, url=url, api_key_sealed=sealed)
+        if added is None:
+            raise InvalidFields({"name": "is taken by another provider"})
+        return await sql.set_options(tx, provider=replace(added, **options)) if options else added
+
+
+async def set_options(db: Database, provider_id: ProviderId, **changes: Unpack[Changes]) -> Provider:
+    """Change some options of a provider; every process follows at its next `refresh`.
+
+    Raises:
+        InvalidFields: an option is out of its bounds.
+        NotFound: there is no such provider.
+    """
+    problems = _option_problems(changes)
+    if "url" in changes:
+        problems |= _url_problems(changes["url"])
+    if problems:
+        raise InvalidFields(problems)
+    async with db.transaction() as tx:
+        current = await sql.lock(tx, provider_id=provider_id)
+        if current is None:
+            raise NotFound("provider")
+        return await sql.set_options(tx, provider=replace(current, **changes))
+
+
+async def set_api_key(db: Database, vault: Vault, provider_id: ProviderId, *, api_key: str) -> None:
+    """Replace the key of a provider.
+
+    Raises:
+        InvalidFields: the key is not usable.
+        NotFound: there is no such provider.
+    """
+    if problems := _key_problems(api_key):
+        raise InvalidFields(problems)
+    async with db.statement() as tx:
+        if not await sql.set_api_key(tx, provider_id=provider_id, api_key_sealed=vault.seal(api_key)):
+            raise NotFound("provider")
+
+
+async def set_synced(tx: Tx, *, provider_id: ProviderId) -> None:
+    """Write down that the provider's offers were taken over in this transaction."""
+    await sql.set_synced(tx, provider_id=provider_id)
+
+
+async def list_all(db: Database) -> list[Provider]:
+    """Return the providers in the order in which they were added."""
+    async with db.statement() as tx:
+        return [row.provider() for row in await sql.list_all(tx, limit=PROVIDERS_MAX)]
+
+
+async def find_by_name(db: Database, name: str) -> Provider | None:
+    """Return the provider of that name, or None."""
+    async with db.statement() as tx:
+        return await sql.find_by_name(tx, name=name)
+
+
+async def lease_watch(db: Database, provider_id: ProviderId, *, owner: str, seconds: float) -> bool:
+    """Take or renew the watch over a provider, so that one worker at a time asks it for its active list.
+
+    Args:
+        owner: names the worker, unlike every other.
+        seconds: how long the watch holds by the database's clock; 0 gives it back.
+
+    Returns:
+        False while another owner has it.
+    """
+    async with db.statement() as tx:
+        return await sql.lease_watch(tx, provider_id=provider_id, owner=owner, seconds=seconds)
+
+
+def _option_problems(options: Mapping[str, object]) -> dict[str, str]:
+    return {
+        name: f"must be between {least} and {most}"
+        for name, (least, most) in _BOUNDS.items()
+        if isinstance(number := options.get(name), int) and not least <= number <= most
+    }
+
+
+def _url_problems(url: str) -> dict[str, str]:
+    """Refuse what is no plain address: a key in it would be shown to everybody who sees the address."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return {"url": "is not an address"}
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        return {"url": "must begin with http:// or https:// and name a host"}
+    if not _PRINTABLE.fullmatch(url) or len(url) > URL_MAX:
+        return {"url": f"must be at most {URL_MAX} plain characters without blanks"}
+    if parts.username is not None or parts.password is not None:
+        return {"url": "must not hold a user name or password"}
+    if "?" in url or "#" in url:
+        return {"url": "must not hold a query; the key has its own field"}
+    return {}
+
+
+def _key_problems(api_key: str) -> dict[str, str]:
+    if _PRINTABLE.fullmatch(api_key) and len(api_key) <= KEY_MAX:
+        return {}
+    return {"api_key": f"must be 1 to {KEY_MAX} plain characters without blanks"}

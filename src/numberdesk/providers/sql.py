@@ -1,0 +1,102 @@
+"""Every statement on the table `providers`."""
+
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+
+from numberdesk.base.db import Tx, many, maybe, one, run
+from numberdesk.providers.model import Provider, ProviderId
+
+
+@dataclass(frozen=True, slots=True)
+class Stored(Provider):
+    """A whole row: the provider with its sealed key and the instant of its last change."""
+
+    api_key_sealed: bytes = field(repr=False)
+    changed_at: datetime
+
+    def provider(self) -> Provider:
+        """Return what everybody may see of the row."""
+        return Provider(*(getattr(self, name) for name in _SEEN))
+
+
+_SEEN = tuple(item.name for item in fields(Provider))
+
+
+async def list_all(tx: Tx, *, limit: int) -> list[Stored]:
+    """Return the providers by id."""
+    return await many(tx, Stored, "SELECT * FROM providers ORDER BY id LIMIT $1", limit)
+
+
+async def find_by_name(tx: Tx, *, name: str) -> Provider | None:
+    """Return the provider of that name, or None."""
+    return await maybe(tx, Provider, "SELECT * FROM providers WHERE name = $1", name)
+
+
+async def lock(tx: Tx, *, provider_id: ProviderId) -> Provider | None:
+    """Return a provider that nobody else changes until the transaction ends, or None."""
+    return await maybe(tx, Provider, "SELECT * FROM providers WHERE id = $1 FOR NO KEY UPDATE", provider_id)
+
+
+async def insert(tx: Tx, *, name: str, kind: str, url: str, api_key_sealed: bytes) -> Provider | None:
+    """Insert a provider with the table's defaults; None when the name is taken."""
+    return await maybe(
+        tx,
+        Provider,
+        """
+        INSERT INTO providers (name, kind, url, api_key_sealed) VALUES ($1, $2, $3, $4)
+        ON CONFLICT ON CONSTRAINT providers_name DO NOTHING
+        RETURNING *
+        """,
+        name,
+        kind,
+        url,
+        api_key_sealed,
+    )
+
+
+async def set_options(tx: Tx, *, provider: Provider) -> Provider:
+    """Write all that an operator may change, except the key."""
+    return await one(
+        tx,
+        Provider,
+        """
+        UPDATE providers
+        SET url = $2, is_on = $3, paise_per_unit = $4, parallel_max = $5, calls_per_second = $6, deadline_ms = $7,
+            poll_ms = $8, cancel_after_ms = $9, lifetime_ms = $10, extend_paise_per_minute = $11,
+            changed_at = clock_timestamp()
+        WHERE id = $1
+        RETURNING *
+        """,
+        provider.id,
+        provider.url,
+        provider.is_on,
+        provider.paise_per_unit,
+        provider.parallel_max,
+        provider.calls_per_second,
+        provider.deadline_ms,
+        provider.poll_ms,
+        provider.cancel_after_ms,
+        provider.lifetime_ms,
+        provider.extend_paise_per_minute,
+    )
+
+
+async def set_api_key(tx: Tx, *, provider_id: ProviderId, api_key_sealed: bytes) -> bool:
+    """Replace the key; False if there is no such provider."""
+    statement = "UPDATE providers SET api_key_sealed = $2, changed_at = clock_timestamp() WHERE id = $1"
+    return await run(tx, statement, provider_id, api_key_sealed) == 1
+
+
+async def set_synced(tx: Tx, *, provider_id: ProviderId) -> None:
+    """Write down that the provider's offers were read just now."""
+    await run(tx, "UPDATE providers SET synced_at = clock_timestamp() WHERE id = $1", provider_id)
+
+
+async def lease_watch(tx: Tx, *, provider_id: ProviderId, owner: str, seconds: float) -> bool:
+    """Take or renew the watch over a provider; False while another owner has it."""
+    statement = """
+        UPDATE providers
+        SET watched_by = $2, watched_until = clock_timestamp() + make_interval(secs => $3)
+        WHERE id = $1 AND (watched_by = $2 OR watched_until IS NULL OR watched_until <= clock_timestamp())
+        """
+    return await run(tx, statement, provider_id, owner, seconds) == 1

@@ -1,0 +1,122 @@
+"""HTTP face of the wallet: balance and statement."""
+
+import csv
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from io import StringIO
+from typing import Annotated, Any, Literal
+
+from litestar import Request, Response, Router, get
+from litestar.params import Parameter
+from litestar.response import Stream
+from msgspec import Struct
+
+from numberdesk.base.db import Database
+from numberdesk.base.errors import InvalidFields
+from numberdesk.base.money import format_rupees
+from numberdesk.base.web import Items, Ok, rfc3339
+from numberdesk.wallet import service
+from numberdesk.wallet.model import AccountId, Transaction, TransactionState, TransactionType
+
+CSV_PAGE = 100
+CSV_LINES_MAX = 100_000
+
+
+class BalanceView(Struct, rename="camel", frozen=True):
+    """The caller's money, in rupees."""
+
+    available: str
+    held: str
+    currency: Literal["INR"] = "INR"
+
+
+class TransactionView(Struct, rename="camel", frozen=True):
+    """One line of the statement."""
+
+    id: str
+    type: TransactionType
+    state: TransactionState
+    amount: str
+    balance_after: str
+    order_id: int | None
+    at: datetime | None
+
+
+def _view(item: Transaction) -> TransactionView:
+    return TransactionView(
+        str(item.version),
+        item.type,
+        item.state,
+        format_rupees(item.amount_paise),
+        format_rupees(item.balance_after_paise),
+        item.order_id,
+        rfc3339(item.at),
+    )
+
+
+@get("/user/balance", summary="Read the balance")
+async def balance(reader: AccountId, db: Database) -> Ok[BalanceView]:
+    """Read what can be spent and what is held for open orders."""
+    wallet = await service.balance(db, reader)
+    return Ok(BalanceView(format_rupees(wallet.available_paise), format_rupees(wallet.held_paise)))
+
+
+@get("/user/transactions", summary="List transactions, newest first")
+async def transactions(
+    request: Request[Any, Any, Any],
+    reader: AccountId,
+    db: Database,
+    type: TransactionType | None = None,  # noqa: A002 - the contract's word
+    state: TransactionState | None = None,
+    since: Annotated[datetime | None, Parameter(query="from")] = None,
+    until: Annotated[datetime | None, Parameter(query="to")] = None,
+    cursor: Annotated[int | None, Parameter(ge=1)] = None,
+    limit: Annotated[int, Parameter(ge=1, le=service.LIST_MAX)] = 50,
+) -> Response[Ok[Items[TransactionView]]] | Stream:
+    """List the caller's statement, newest first; `Accept: text/csv` streams all of it."""
+    since, until = _aware(since), _aware(until)
+    if since is not None and until is not None and since > until:
+        raise InvalidFields({"from": "must not be after to"})
+
+    async def page(after: int | None, size: int) -> list[Transaction]:
+        return await service.list_transactions(
+            db, account_id=reader, type=type, state=state, since=since, until=until,
+            cursor=after, limit=size,
+        )  # fmt: skip
+
+    if "text/csv" in request.headers.get("accept", ""):
+        return Stream(_csv(page), media_type="text/csv")
+    found = await page(cursor, limit)
+    following = str(found[-1].version) if len(found) == limit else None
+    return Response(Ok(Items([_view(item) for item in found], following)))
+
+
+async def _csv(page: Callable[[int | None, int], Awaitable[list[Transaction]]]) -> AsyncIterator[str]:
+    """Write every line; each amount and word is ours, so nothing in it can be read as a formula but the sign."""
+    columns = ("id", "type", "state", "amount", "balanceAfter", "orderId", "at")
+    yield _line(columns)
+    cursor: int | None = None
+    written = 0
+    while written < CSV_LINES_MAX:
+        found = await page(cursor, CSV_PAGE)
+        for item in found:
+            shown = _view(item)
+            moment = shown.at.isoformat() if shown.at else ""
+            yield _line((shown.id, shown.type, shown.state, shown.amount, shown.balance_after, shown.order_id, moment))
+        written += len(found)
+        if len(found) < CSV_PAGE:
+            return
+        cursor = found[-1].version
+
+
+def _line(values: tuple[object, ...]) -> str:
+    text = StringIO()
+    csv.writer(text, lineterminator="\r\n").writerow(["" if value is None else value for value in values])
+    return text.getvalue()
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+
+
+router = Router(path="/", route_handlers=[balance, transactions], tags=["wallet"])

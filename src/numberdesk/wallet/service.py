@@ -1,0 +1,303 @@
+"""Verbs of the ledger. They take lists, so that many callers share one transaction; one refusal never fails another.
+
+Locks are taken in the order of the whole program: order rows (by the caller), hold rows, wallet rows, each ascending.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from numberdesk.base.db import Database, Tx
+from numberdesk.base.errors import AppError, NotFound
+from numberdesk.base.money import Paise, format_rupees
+from numberdesk.wallet import sql
+from numberdesk.wallet.model import (
+    AccountId,
+    Bucket,
+    CauseType,
+    Credit,
+    Hold,
+    HoldState,
+    HoldWanted,
+    PostingKind,
+    Transaction,
+    TransactionState,
+    TransactionType,
+    Wallet,
+)
+
+LIST_MAX = 100
+
+
+@dataclass(eq=False)
+class InsufficientBalance(AppError):
+    """The wallet's available money is below what is needed."""
+
+    needed_paise: Paise
+    available_paise: Paise
+
+    code = "insufficient_balance"
+    category = "transaction"
+
+    def sentence(self) -> str:
+        return (
+            f"Your balance of {format_rupees(self.available_paise)} is too low: "
+            f"{format_rupees(self.needed_paise)} is needed."
+        )
+
+
+@dataclass(eq=False)
+class NothingToRefund(AppError):
+    """Only a captured hold can be refunded, and only once."""
+
+    order_id: int
+
+    status = 409
+    code = "nothing_to_refund"
+    category = "transaction"
+    message = "Order {order_id} has no captured payment that could be refunded."
+
+
+@dataclass
+class _Purse:
+    available: int
+    held: int
+    version: int
+    start: Wallet
+
+
+@dataclass
+class _Book:
+    """The lines of one transaction while they are decided: wallets are locked, so what is computed here is true."""
+
+    purses: dict[int, _Purse]
+    lines: list[sql.Line] = field(default_factory=list)
+    system: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    def post(
+        self, kind: PostingKind, cause_type: CauseType, cause_id: str, *moves: tuple[AccountId | None, Bucket, int]
+    ) -> None:
+        """Add one posting; its moves sum to zero."""
+        assert sum(amount for _, _, amount in moves) == 0, "a posting must sum to zero"
+        for account_id, bucket, amount in moves:
+            after = version = None
+            if account_id is None:
+                self.system[bucket] += amount
+            else:
+                purse = self.purses[account_id]
+                after = (purse.available if bucket == "available" else purse.held) + amount
+                assert after >= 0, "a wallet would become negative"
+                if bucket == "available":
+                    purse.available = after
+                else:
+                    purse.held = after
+                purse.version = version = purse.version + 1
+            self.lines.append(sql.Line(kind, cause_type, cause_id, account_id, bucket, amount, after, version))
+
+    async def write(self, tx: Tx) -> None:
+        """Write everything in one statement."""
+        if not self.lines:
+            return
+        changes = [
+            sql.Change(
+                account_id,
+                purse.available - purse.start.available_paise,
+                purse.held - purse.start.held_paise,
+                purse.version - purse.start.version,
+            )
+            for account_id, purse in self.purses.items()
+            if purse.version != purse.start.version
+        ]
+        await sql.insert_lines(tx, self.lines, changes, list(self.system.items()))
+
+
+async def _open_book(tx: Tx, account_ids: Iterable[int]) -> _Book:
+    wallets = await sql.lock_wallets(tx, sorted(set(account_ids)))
+    return _Book(
+        {wallet.account_id: _Purse(wallet.available_paise, wallet.held_paise, wallet.version, wallet)
+         for wallet in wallets}
+    )  # fmt: skip
+
+
+async def open_wallets(tx: Tx, account_ids: Sequence[AccountId]) -> None:
+    """Give new accounts their empty wallets."""
+    await sql.insert_wallets(tx, account_ids)
+
+
+async def lock(tx: Tx, account_ids: Iterable[AccountId]) -> None:
+    """Lock wallets before several verbs of one transaction touch them, so that the order of locks stays ascending."""
+    await sql.lock_wallets(tx, sorted(set(account_ids)))
+
+
+async def balance(db: Database, account_id: AccountId) -> Wallet:
+    """Return the account's wallet.
+
+    Raises:
+        NotFound: the account has none.
+    """
+    async with db.statement() as tx:
+        wallet = await sql.find_wallet(tx, account_id)
+    if wallet is None:
+        raise NotFound(what="wallet")
+    return wallet
+
+
+async def hold(tx: Tx, wanted: Sequence[HoldWanted]) -> list[InsufficientBalance | None]:
+    """Set money aside, in the order given; each item that cannot be paid is refused alone.
+
+    Returns:
+        For each item None, or its refusal.
+    """
+    book = await _open_book(tx, (item.account_id for item in wanted))
+    answers: list[InsufficientBalance | None] = []
+    held: list[HoldWanted] = []
+    for item in wanted:
+        purse = book.purses.get(item.account_id)
+        available = purse.available if purse else 0
+        if available < item.amount_paise:
+            answers.append(InsufficientBalance(needed_paise=item.amount_paise, available_paise=Paise(available)))
+            continue
+        book.post(
+            "hold", "order", _cause(item.order_id, item.purpose),
+            (item.account_id, "available", -item.amount_paise), (item.account_id, "held", item.amount_paise),
+        )  # fmt: skip
+        held.append(item)
+        answers.append(None)
+    if held:
+        await sql.insert_holds(tx, held)
+        await book.write(tx)
+    return answers
+
+
+async def capture(tx: Tx, order_ids: Iterable[int]) -> Mapping[int, Paise]:
+    """Take the money of all live holds of some orders as revenue.
+
+    Returns:
+        Paise captured by order; an order whose holds had ended before is absent.
+    """
+    return await _end(tx, order_ids, "captured")
+
+
+async def void(tx: Tx, order_ids: Iterable[int]) -> Mapping[int, Paise]:
+    """Give the money of all live holds of some orders back.
+
+    Returns:
+        Paise given back by order; an order whose holds had ended before is absent.
+    """
+    return await _end(tx, order_ids, "voided")
+
+
+async def _end(tx: Tx, order_ids: Iterable[int], state: HoldState) -> Mapping[int, Paise]:
+    holds = await sql.lock_live_holds(tx, sorted(set(order_ids)))
+    if not holds:
+        return {}
+    book = await _open_book(tx, (item.account_id for item in holds))
+    ended: dict[int, Paise] = {}
+    for item in holds:
+        cause = _cause(item.order_id, item.purpose)
+        give_back: tuple[AccountId | None, Bucket, int] = (item.account_id, "available", item.amount_paise)
+        earn: tuple[AccountId | None, Bucket, int] = (None, "revenue", item.amount_paise)
+        book.post(
+            "capture" if state == "captured" else "void", "order", cause,
+            (item.account_id, "held", -item.amount_paise), earn if state == "captured" else give_back,
+        )  # fmt: skip
+        ended[item.order_id] = Paise(ended.get(item.order_id, 0) + item.amount_paise)
+    moved = await sql.set_holds_ended(tx, holds, state)
+    assert moved == len(holds), "a locked live hold did not end"
+    await book.write(tx)
+    return ended
+
+
+async def credit(tx: Tx, items: Sequence[Credit]) -> list[bool]:
+    """Put money into wallets, once per cause for ever.
+
+    Returns:
+        For each item True, or False when its cause had its effect before.
+    """
+    book = await _open_book(tx, (item.account_id for item in items))
+    known = await sql.list_known_causes(tx, ["recharge", "admin_credit"], [item.cause for item in items])
+    answers = []
+    for item in items:
+        if item.account_id not in book.purses:
+            raise NotFound(what="wallet")
+        is_new = (item.kind, item.cause) not in known
+        if is_new:
+            known.add((item.kind, item.cause))
+            source: Bucket = "clearing" if item.kind == "recharge" else "adjustments"
+            cause_type: CauseType = "recharge" if item.kind == "recharge" else "credit"
+            book.post(
+                item.kind, cause_type, item.cause,
+                (None, source, -item.amount_paise), (item.account_id, "available", item.amount_paise),
+            )  # fmt: skip
+        answers.append(is_new)
+    await book.write(tx)
+    return answers
+
+
+async def refund(tx: Tx, *, order_id: int, purpose: str) -> Hold:
+    """Give a captured payment back. The amount is the hold's, never the caller's.
+
+    Raises:
+        NothingToRefund: no such hold, not captured, or refunded before.
+    """
+    item = await sql.lock_hold(tx, order_id, purpose)
+    if item is None or item.state != "captured":
+        raise NothingToRefund(order_id=order_id)
+    book = await _open_book(tx, [item.account_id])
+    cause = _cause(order_id, purpose)
+    if await sql.list_known_causes(tx, ["refund"], [cause]):
+        raise NothingToRefund(order_id=order_id)
+    book.post(
+        "refund", "order", cause,
+        (None, "revenue", -item.amount_paise), (item.account_id, "available", item.amount_paise),
+    )  # fmt: skip
+    await book.write(tx)
+    return item
+
+
+async def given_back(tx: Tx, order_ids: Sequence[int]) -> dict[int, tuple[Paise, datetime]]:
+    """Return what voided holds gave back, and when, by order."""
+    return {order_id: (Paise(paise), at) for order_id, paise, at in await sql.list_voids(tx, order_ids)}
+
+
+_KINDS: dict[TransactionType, str] = {
+    "recharge": "recharge", "service_purchase": "hold", "refund": "void", "admin_credit": "admin_credit",
+}  # fmt: skip
+_HOLD_STATES: dict[TransactionState, tuple[str, ...]] = {
+    "pending": ("held",), "completed": ("captured",), "refunded": ("voided",), "failed": (),
+}  # fmt: skip
+
+
+async def list_transactions(
+    db: Database,
+    *,
+    account_id: AccountId,
+    type: TransactionType | None,  # noqa: A002 - the contract's word
+    state: TransactionState | None,
+    since: datetime | None,
+    until: datetime | None,
+    cursor: int | None,
+    limit: int,
+) -> list[Transaction]:
+    """Return a customer's statement, newest first, at most `limit` (up to `LIST_MAX`) lines.
+
+    Args:
+        cursor: the `version` of the last line seen.
+    """
+    kinds = None if type is None else [_KINDS[type], "refund"] if type == "refund" else [_KINDS[type]]
+    async with db.statement() as tx:
+        return await sql.list_transactions(
+            tx,
+            account_id=account_id,
+            before=cursor,
+            kinds=kinds,
+            hold_states=None if state is None else _HOLD_STATES[state],
+            since=since,
+            until=until,
+            limit=min(limit, LIST_MAX),
+        )
+
+
+def _cause(order_id: int, purpose: str) -> str:
+    return f"{order_id}:{purpose}"
