@@ -15,21 +15,10 @@ from tests import postgres
 
 from numberdesk.base.db import LOST, Database, open_database
 from numberdesk.base.postgres import Cluster, running
+from numberdesk.settings import Settings
 
-# fmt: off
-SETTINGS = (
-    "APP_ENV", "PORT", "HOST", "LOG_LEVEL", "LOG_FORM", "DATABASE_URL", "DATABASE_POOL_SIZE", "REDIS_URL", "PG_BIN",
-    "NUMBERDESK_HOME", "AUTO_MIGRATE", "JWT_SECRET", "API_KEY_SALT", "ENCRYPTION_KEYS", "TRUSTED_PROXIES",
-    "MIN_RECHARGE_AMOUNT", "MAX_RECHARGE_AMOUNT", "CANCEL_TIMEOUT", "ORDER_TIMEOUT",
-    "TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID",
-    "RATE_LIMIT_LOGIN", "RATE_LIMIT_REGISTER", "RATE_LIMIT_OTP", "RATE_LIMIT_RECHARGE", "RATE_LIMIT_API",
-)
-DRIVER = (
-    "PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGPASSFILE", "PGDATABASE", "PGOPTIONS", "PGSERVICE", "PGSSLMODE",
-    "PGAPPNAME", "PGTZ",
-)
-"""The database driver and PostgreSQL's programs read these."""
-# fmt: on
+# The database driver and PostgreSQL's programs read these.
+DRIVER = ("HOST", "PORT", "USER", "PASSWORD", "PASSFILE", "DATABASE", "OPTIONS", "SERVICE", "SSLMODE", "APPNAME", "TZ")
 
 _folder = pytest.StashKey[Path]()
 
@@ -56,11 +45,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def _clear_environment() -> Iterator[None]:
     """Keep the settings of whoever runs the tests out of them."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in SETTINGS:
-            patch.delenv(name, raising=False)
-            patch.delenv(f"{name}_FILE", raising=False)
+        for name in Settings.model_fields:
+            for spelling in (name, name.upper(), f"{name.upper()}_FILE"):
+                patch.delenv(spelling, raising=False)
         for name in DRIVER:
-            patch.delenv(name, raising=False)
+            patch.delenv(f"PG{name}", raising=False)
         yield
 
 

@@ -1,13 +1,19 @@
 """What `tests/conftest.py` promises to every test."""
 
+import os
 import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import aiohttp
 import asyncpg
 import pytest
+from tests import postgres
 
 from numberdesk.base import clock
 from numberdesk.base.db import Database, run, value
+from numberdesk.settings import Settings, load
 
 pytestmark = pytest.mark.anyio
 
@@ -35,6 +41,22 @@ async def test_our_http_client_is_refused_too(outside: list[str]) -> None:
                 await session.get(address)
     assert len(outside) == 2
     outside.clear()
+
+
+def test_nobodys_settings_reach_a_test() -> None:
+    assert load() == Settings.model_construct()
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    killed = subprocess.Popen([sys.executable, "-c", ""])
+    killed.wait()
+    left, mine, other = (
+        tmp_path / name for name in (f"numberdesk-tests-{killed.pid}-a", f"numberdesk-tests-{os.getpid()}-b", "other")
+    )
+    for folder in (left, mine, other):
+        (folder / "home" / "pg" / "data").mkdir(parents=True)
+    postgres.remove_abandoned(mine)
+    assert [folder.exists() for folder in (left, mine, other)] == [False, True, True]
 
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])

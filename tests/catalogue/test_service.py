@@ -159,6 +159,10 @@ async def test_letters_that_two_countries_share_mean_the_default_one(market: Mar
     await market.sync(market.alpha, upstream("tg", 12, 700), upstream("tg", 187, 800))
     assert [offer.country for offer in market.offers("tg", "us")] == [187]
     assert [offer.country for offer in market.offers("tg", 12)] == [12]
+    await market.change("UPDATE countries SET iso_default = (code = 12) WHERE iso = 'US'")
+    await catalogue.set_service(market.db, code="tg", is_on=True)
+    await catalogue.refresh(market.db, market.shelf)
+    assert [offer.country for offer in market.offers("tg", "us")] == [12]
 
 
 async def test_a_server_may_be_a_name_or_a_number(market: Market) -> None:

@@ -33,6 +33,7 @@ LOST = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.TooManyConnectionsError,
     ConnectionError,
     OSError,
@@ -118,7 +119,7 @@ class Database:
         except asyncpg.UniqueViolationError as refusal:
             raise Duplicate(refusal.constraint_name or "") from refusal
         finally:
-            await self._release(connection, broken=not began or connection.is_in_transaction())
+            await self._release(connection, broken=not began or _is_broken(connection))
 
     @asynccontextmanager
     async def statement(self) -> AsyncIterator[Tx]:
@@ -137,7 +138,7 @@ class Database:
         except asyncpg.UniqueViolationError as refusal:
             raise Duplicate(refusal.constraint_name or "") from refusal
         finally:
-            await self._release(connection, broken=connection.is_in_transaction())
+            await self._release(connection, broken=_is_broken(connection))
 
     async def to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
         """Run work that a cancelled caller must not interrupt, such as a reservation and its upstream call.
@@ -175,12 +176,16 @@ class Database:
     async def _release(self, connection: Any, *, broken: bool) -> None:
         # A connection that was interrupted inside a transaction is not given to the next caller: it would write
         # into a transaction that is not its own.
-        if broken:
+        if broken and not connection.is_closed():
             connection.terminate()
         try:
             await self.pool.release(connection)
         except LOST as problem:
             log.warning("connection_not_returned", problem=type(problem).__name__)
+
+
+def _is_broken(connection: Any) -> bool:
+    return bool(connection.is_closed()) or bool(connection.is_in_transaction())
 
 
 async def _commit(transaction: Any) -> None:

@@ -169,7 +169,10 @@ async def refuse_unready(db: Database, *, folder: Path) -> None:
             "start the version that migrated it, or a later one."
         )
     if changed := _name(found, "changed"):
-        raise SchemaUnready(f"The database was made by another {changed} than the one of this version.")
+        raise SchemaUnready(
+            f"The database was made by another {changed} than the one of this version: "
+            "start the version that migrated it."
+        )
     if pending := _name(found, "pending"):
         raise SchemaUnready(f"The database lacks {pending}: run `numberdesk migrate` first.")
 
@@ -225,7 +228,7 @@ async def _compare(tx: Tx, files: Sequence[Migration]) -> list[MigrationStatus]:
     return found
 
 
-async def _list_pending(connection: Any, files: Sequence[Migration]) -> list[Migration]:
+async def _list_pending(connection: Any, files: list[Migration]) -> list[Migration]:
     found = await _compare(Tx(connection), files)
     if changed := _name(found, "changed"):
         raise MigrationRefused(
@@ -237,8 +240,10 @@ async def _list_pending(connection: Any, files: Sequence[Migration]) -> list[Mig
             f"{unknown} was applied to this database and is not among the files: "
             "the database is newer than this version of Numberdesk, or the file was lost."
         )
-    pending = {item.number for item in found if item.state == "pending"}
-    return [item for item in files if item.number in pending]
+    pending = [item for item in found if item.state == "pending"]
+    if pending and pending[0].number <= len(found) - len(pending):
+        raise MigrationRefused(f"{pending[0].file} was never applied to this database, though later files were.")
+    return files[len(files) - len(pending) :]
 
 
 async def _wait_for_turn(connection: Any, wait: float, tell: OnStep) -> None:
@@ -246,7 +251,7 @@ async def _wait_for_turn(connection: Any, wait: float, tell: OnStep) -> None:
     # that is built concurrently waits for that in turn. Closing the connection gives the lock back.
     end, told = seconds() + wait, False
     while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
-        holder = _describe(await connection.fetch(_MIGRATING, LOCK))
+        holder = _describe(await connection.fetch(_MIGRATING, LOCK)) or "one that has just ended"
         if seconds() >= end:
             raise MigrationRefused(
                 f"Another process has been migrating this database for {wait:g} seconds: {holder}. "

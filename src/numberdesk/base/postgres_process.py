@@ -169,15 +169,16 @@ def _end(output: str) -> str:
 
 
 def stop(folder: Path, *, pid: int | None = None) -> None:
-    """Stop the server of `folder/data`, whoever started it, and return when it is gone."""
+    """Stop the server of `folder/data`, whoever started it, and return when it is gone with all its processes.
+
+    `pid` names it where the folder cannot do so any more.
+    """
     if pid is None:
         server = live_postmaster(folder / "data")
-        if server is None:
-            return
-        pid = server.pid
+        pid = server.pid if server else 0
     is_gone = partial(_is_gone, pid, folder / "data")
     for number, patience in _STOPPING:
-        if is_gone():
+        if not pid or is_gone():
             break
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
@@ -217,12 +218,11 @@ def _is_postmaster(pid: int, data: Path) -> Literal["yes", "no", "unknown"]:
     if not Path("/proc/self/cmdline").exists():
         return "yes" if _is_alive(pid) else "no"
     try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except (FileNotFoundError, ProcessLookupError, PermissionError):
         return "no"
-    if state in "ZX" or os.path.basename(words[0]) not in (b"postgres", b"postmaster"):
-        return "no"
+    if os.path.basename(words[0]) not in (b"postgres", b"postmaster"):
+        return "no"  # a zombie has no command line
     named = os.fsdecode(words[words.index(b"-D") + 1]) if b"-D" in words[:-1] else ""
     if not os.path.isabs(named) or not os.path.exists(named):
         return "unknown"  # started by hand from inside the folder, or seen from another mount of it

@@ -32,6 +32,7 @@ class Board:
         self._wanted: set[int] = set()
         self._reader: asyncio.Task[None] | None = None
         self._swept_at = datetime(2000, 1, 1, tzinfo=UTC)
+        self._is_closing = False
 
     def find(self, order_id: int) -> Card | None:
         """Return a card without waiting; None does not mean that the order does not exist."""
@@ -55,7 +56,9 @@ class Board:
                 waiter.set_result(None)
 
     async def changed(self, order_id: int, *, timeout: float) -> bool:
-        """Wait until a newer card is put up; False when the time is over."""
+        """Wait until a newer card is put up; False when the time is over or the process stops."""
+        if self._is_closing:
+            return False
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters[order_id].add(waiter)
         try:
@@ -75,8 +78,9 @@ class Board:
         """Return how many open orders hang here."""
         return len(self._open)
 
-    def wake_all(self) -> None:
+    def close(self) -> None:
         """End all waits, because the process stops."""
+        self._is_closing = True
         for waiters in list(self._waiters.values()):
             for waiter in waiters:
                 if not waiter.done():

@@ -118,7 +118,7 @@ def _items(body: bytes, status: int) -> list[msgspec.Raw] | None:
     if envelope is None or says_error(envelope.status):
         return None
     named, data = _rows(envelope.active_activations), _rows(envelope.data)
-    return named or data if named is not None else data
+    return data if named is None else named or data or []
 
 
 def _rows(raw: msgspec.Raw) -> list[msgspec.Raw] | None:

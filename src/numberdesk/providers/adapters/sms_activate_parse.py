@@ -69,7 +69,7 @@ EXCERPT_MAX: Final = 80
 CODE_MAX: Final = 200
 TEXT_MAX: Final = 2000
 
-Id = Annotated[int, msgspec.Meta(ge=1, lt=2**63)] | str
+Id = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)] | str
 Phone = Annotated[int, msgspec.Meta(ge=10_000, lt=10**15)] | str
 
 _WORD = re.compile(r"[A-Z][A-Z_]{2,39}")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from functools import cache
 from typing import Final, TypeVar
 
 import structlog
@@ -138,8 +139,8 @@ async def _watched(line: Line, action: str, call: Awaitable[A]) -> A | Unknown:
         return Unknown("the answer could not be read here")
     finally:
         took = clock.seconds() - began
-        CALLS.labels(name, action, outcome).inc()
-        SECONDS.labels(name, action).observe(took)
+        _counter(name, action, outcome).inc()
+        _histogram(name, action).observe(took)
         log.debug(
             "provider_call",
             provider=name,
@@ -148,6 +149,17 @@ async def _watched(line: Line, action: str, call: Awaitable[A]) -> A | Unknown:
             detail=getattr(answer, "detail", ""),
             took_ms=round(took * 1000),
         )
+
+
+# Looking up a metric by its labels costs more than counting; there are few of them.
+@cache
+def _counter(name: str, action: str, outcome: str) -> Counter:
+    return CALLS.labels(name, action, outcome)
+
+
+@cache
+def _histogram(name: str, action: str) -> Histogram:
+    return SECONDS.labels(name, action)
 
 
 def _outcome(answer: object) -> str:

@@ -61,6 +61,7 @@ class Profile:
 _ALL: Final = (
     Profile("instant", code_after=(0.0, 0.0), retry_code_after=(0.0, 0.0)),
     Profile("fast"),
+    Profile("prompt", code_after=(3.0, 8.0), retry_code_after=(3.0, 8.0)),
     Profile("realistic", code_after=(3.0, 40.0), code_percent=70, early_codes=True, retry_code_after=(3.0, 40.0)),
     Profile("no-stock", out_of_stock=True),
     Profile("slow", answer_delay=8.0),

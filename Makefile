@@ -1,0 +1,116 @@
+# Every task of this repository; `make` alone lists them. ARGS goes to the program that a task starts.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+ARGS ?=
+PYTHON ?=
+UV ?= uv
+
+# What a user's own settings of Python and pip must not change here: where packages go, and which modules are found.
+unexport PYTHONPATH PYTHONHOME PIP_TARGET PIP_PREFIX PIP_CONSTRAINT
+export PIP_USER := 0
+export PIP_NO_INPUT := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
+
+# An environment works only where it was made and while its Python is there; otherwise it is made anew.
+ifneq ($(shell .venv/bin/python -c '' 2>/dev/null && cat .venv/.made),$(CURDIR))
+.PHONY: .venv/.made
+endif
+
+define MAKE_VENV
+set -- $(if $(PYTHON),"$(PYTHON)",python3.13 python3.12 python3.11 python3); \
+for python do \
+    "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+    "$$python" -c 'import ensurepip, venv' 2>/dev/null || { bare="$${bare:-$$python}"; continue; }; \
+    echo "Making .venv with $$("$$python" -V)."; \
+    "$$python" -m venv --clear .venv && pwd -P > .venv/.made; exit; \
+done; \
+if [ -n "$$bare" ]; \
+then echo "$$bare lacks the modules venv and ensurepip (Debian and Ubuntu: install the package python3-venv)."; \
+else echo "Numberdesk needs Python 3.11 or newer, and found none as: $$*. Install one, or name it: PYTHON=/path/to/it."; \
+fi >&2; exit 1
+endef
+
+# Every file is checked against its hash, so it does not matter which index or folder it comes from. The package itself
+# needs nothing from outside and is installed without looking there.
+define INSTALL
+echo "Installing the locked packages of $<: about a minute when they are not cached."
+.venv/bin/python -m pip install --quiet --progress-bar off --require-hashes -r $<
+PIP_CONFIG_FILE=/dev/null .venv/bin/python -m pip --isolated install \
+    --quiet --no-index --no-deps --no-build-isolation -e .
+touch $@
+endef
+
+.venv/.made:
+	@$(MAKE_VENV)
+
+.venv/.run-stamp: requirements/run.txt pyproject.toml CHANGELOG.md .venv/.made
+	@$(INSTALL)
+
+.venv/.test-stamp: requirements/test.txt pyproject.toml CHANGELOG.md .venv/.made
+	@$(INSTALL)
+
+.PHONY: help
+help:
+	@awk 'BEGIN { FS = ":.*## " } \
+	    /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	    /^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+##@ Run
+
+.PHONY: run
+run: .venv/.run-stamp  ## Start a demonstration: its own database, providers, a customer (ARGS="--port 3000")
+	@exec .venv/bin/numberdesk demo $(ARGS)
+
+##@ Test
+
+.PHONY: test check bench
+test: .venv/.test-stamp  ## Run the tests (ARGS="tests/wallet -k refund")
+	@.venv/bin/python -m pytest $(ARGS)
+
+check: format-check lint types arrows test  ## Run all that CI runs: format, lint, types, arrows, tests
+
+bench: .venv/.test-stamp  ## Measure, as ratios against bounds of the same run; writes bench/results.json
+	@.venv/bin/python -m bench $(ARGS)
+
+##@ Develop
+
+.PHONY: format format-check lint types arrows docs lock clean
+format: .venv/.test-stamp  ## Format the code and repair what lint can repair
+	@.venv/bin/ruff check --quiet --fix-only .
+	@.venv/bin/ruff format .
+
+format-check: .venv/.test-stamp
+	@.venv/bin/ruff format --check .
+
+lint: .venv/.test-stamp  ## Look for mistakes and broken habits
+	@.venv/bin/ruff check .
+
+types: .venv/.test-stamp  ## Check the types
+	@.venv/bin/mypy
+
+arrows: .venv/.test-stamp  ## Check which part of the program imports which
+	@.venv/bin/lint-imports --no-logo
+
+docs: .venv/.test-stamp  ## Renew the documents that are made from the code (ARGS="docs/settings.md")
+	@.venv/bin/python -m tests.architecture.renew $(ARGS)
+
+COMPILE = $(UV) --no-config --quiet pip compile pyproject.toml --extra embedded --generate-hashes --universal \
+    --python-version 3.11 --custom-compile-command "make lock" $(ARGS)
+
+lock:  ## Pin the dependencies of pyproject.toml with their hashes, by uv (ARGS="--upgrade")
+	@command -v $(UV) >/dev/null || { echo "Locking needs uv: install it, or name it with UV=/path/to/it." >&2; exit 1; }
+	@$(COMPILE) --group build --output-file requirements/run.txt
+	@$(COMPILE) --group dev --constraints requirements/run.txt --output-file requirements/test.txt
+
+clean:  ## Remove .venv and everything made by tools; a database of yours stays
+	@rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist
+	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+##@ Prove
+
+.PHONY: fresh
+fresh:  ## Clone the last commit into an empty folder, start it there, buy a number, run the tests
+	@tests/fresh.sh

@@ -1,0 +1,56 @@
+"""Background passes: a table of (name, interval, function), each run in its own loop until the process stops."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+
+from numberdesk.base.errors import Unavailable
+
+log = structlog.get_logger()
+
+PATIENCE = 60.0
+"""Seconds after which a pass is cut off; rows it had taken become due again when their lease ends."""
+JITTER = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One bounded step of background work. `run` returns how much it did; a full hand is repeated at once."""
+
+    name: str
+    every: float
+    run: Callable[[], Awaitable[object]]
+    full: int | None = None
+
+
+async def loop(step: Pass) -> None:
+    """Run a pass for ever; trouble is logged and the next turn comes as usual."""
+    while True:
+        done: object = None
+        try:
+            async with asyncio.timeout(PATIENCE):
+                done = await step.run()
+        except Unavailable:
+            log.warning("pass_waits_for_database", step=step.name)
+        except TimeoutError:
+            log.warning("pass_cut_off", step=step.name)
+        except Exception:
+            log.exception("pass_failed", step=step.name)
+        if step.full is None or not isinstance(done, int) or done < step.full:
+            await asyncio.sleep(step.every * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311 - jitter, no secret
+
+
+@asynccontextmanager
+async def running(steps: Iterable[Pass]) -> AsyncIterator[None]:
+    """Run passes for as long as the block lasts."""
+    tasks = [asyncio.create_task(loop(step), name=step.name) for step in steps]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

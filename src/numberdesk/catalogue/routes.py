@@ -1,0 +1,85 @@
+"""HTTP face of the catalogue: what can be bought, and at what price."""
+
+from typing import Annotated, Any
+
+from litestar import Request, Response, Router, get
+from litestar.params import Parameter
+from msgspec import Struct
+
+from numberdesk.base.money import format_rupees
+from numberdesk.base.web import Items, Ok, encode
+from numberdesk.catalogue import service
+from numberdesk.catalogue.model import CountryCode, PricedOffer, ServiceCode
+from numberdesk.catalogue.service import Shelf
+from numberdesk.wallet.model import AccountId
+
+PAGE_MAX = 500
+
+
+class OfferView(Struct, rename="camel", frozen=True):
+    """One offer at the caller's price. `server` is what `get-number` takes to insist on it."""
+
+    service: str
+    service_name: str
+    country: int
+    country_name: str
+    iso: str
+    server: int
+    server_name: str
+    operator: str
+    price: str
+    stock: int
+
+
+class PricesView(Struct, rename="camel", frozen=True):
+    """Every lowest price: country -> service -> [price, stock]."""
+
+    prices: dict[str, dict[str, tuple[str, int]]]
+
+
+def _view(shelf: Shelf, offer: PricedOffer) -> OfferView:
+    country = shelf.contents.countries[CountryCode(offer.country)]
+    return OfferView(
+        service=offer.service,
+        service_name=shelf.contents.services[ServiceCode(offer.service)].name,
+        country=offer.country,
+        country_name=country.name,
+        iso=country.iso,
+        server=offer.server,
+        server_name=offer.provider_name,
+        operator=offer.operator,
+        price=format_rupees(offer.price_paise),
+        stock=offer.stock,
+    )
+
+
+@get("/services", summary="List offers")
+async def list_offers(
+    reader: AccountId,
+    shelf: Shelf,
+    wanted: Annotated[str | None, Parameter(query="service", max_length=40)] = None,
+    country: Annotated[str | None, Parameter(max_length=40)] = None,
+    q: Annotated[str | None, Parameter(max_length=80)] = None,
+    cursor: Annotated[int, Parameter(ge=0)] = 0,
+    limit: Annotated[int, Parameter(ge=1, le=PAGE_MAX)] = 100,
+) -> Ok[Items[OfferView]]:
+    """List what is on sale, by names of service and country, then by price; `q` searches in the names."""
+    offers = service.list_offers(shelf, account_id=reader, service=wanted, country=country, q=q)
+    page = offers[cursor : cursor + limit]
+    following = str(cursor + limit) if cursor + limit < len(offers) else None
+    return Ok(Items([_view(shelf, offer) for offer in page], following))
+
+
+@get("/services/prices", summary="Read the whole price table")
+async def prices(request: Request[Any, Any, Any], reader: AccountId, shelf: Shelf) -> Response[bytes]:
+    """Read every price at once, with an ETag: ask with If-None-Match and get 304 while nothing changed."""
+    table = service.price_table(shelf, reader)
+    etag = f'"{table.etag.strip(chr(34))}"'
+    headers = {"etag": etag, "cache-control": "private, no-cache"}
+    if etag in request.headers.get("if-none-match", ""):
+        return Response(b"", status_code=304, headers=headers)
+    shown = PricesView({str(country): dict(row) for country, row in table.prices.items()})  # type: ignore[arg-type]
+    return Response(encode(shown), headers=headers, media_type="application/json")
+
+
+router = Router(path="/", route_handlers=[list_offers, prices], tags=["services"])

@@ -1,0 +1,57 @@
+"""The `numberdesk` command: everything an operator does from the shell."""
+
+import sys
+
+import structlog
+import typer
+from rich.console import Console
+
+from numberdesk import __version__
+from numberdesk.base.crypto import WrongKey
+from numberdesk.base.db import UnsafeDatabase
+from numberdesk.base.errors import AppError
+from numberdesk.base.migrate import MigrationFailed, MigrationRefused, SchemaUnready
+from numberdesk.base.postgres import PostgresUnavailable
+from numberdesk.cli import _database, _demo, _ledger, _providers, _seed, _serve, _simulator
+from numberdesk.cli._place import CommandFailed
+from numberdesk.settings import BadSettings
+
+EXPECTED = (
+    AppError, BadSettings, CommandFailed, MigrationFailed, MigrationRefused, PostgresUnavailable, SchemaUnready,
+    UnsafeDatabase, WrongKey,
+)  # fmt: skip
+"""What ends a command with a sentence; anything else is a bug and shows where it is."""
+
+app = typer.Typer(
+    name="numberdesk",
+    help="Numberdesk: rent numbers, receive their codes, pay only if they came.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+for module in (_demo, _serve, _database, _seed, _ledger, _simulator):
+    module.register(app)
+_providers.register(app)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)  # noqa: T201 - the answer of the command
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(False, "--version", callback=_show_version, is_eager=True, help="Show the version."),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command; an expected failure is one clear sentence and exit code 1."""
+    try:
+        app()
+    except EXPECTED as problem:
+        Console(stderr=True).print(f"[bold red]numberdesk:[/] {problem}", highlight=False, soft_wrap=True)
+        structlog.get_logger().debug("command_failed", problem=type(problem).__name__)
+        sys.exit(1)

@@ -1,0 +1,150 @@
+"""Where a command works: its settings, its home folder, its database and its secrets."""
+
+import asyncio
+import json
+import os
+import secrets
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import typer
+import uvloop
+from pydantic import SecretStr
+from rich.console import Console
+
+from numberdesk.base import crypto, log, postgres
+from numberdesk.base.db import Database, open_database
+from numberdesk.base.migrate import folder, refuse_unready
+from numberdesk.settings import BadSettings, Settings, load
+
+T = TypeVar("T")
+
+HOME = typer.Option(
+    None, "--home", help="Folder of the embedded database and its secrets. Default: NUMBERDESK_HOME, or .numberdesk"
+)
+DEFAULT_HOME = Path(".numberdesk")
+
+console = Console(highlight=False)
+
+
+class CommandFailed(RuntimeError):
+    """A command cannot go on; `str()` is the sentence shown."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place to work: settings complete with database addresses and secrets."""
+
+    settings: Settings
+    home: Path
+    is_embedded: bool
+
+    @property
+    def owner_url(self) -> str:
+        """The address that may change the schema."""
+        assert self.settings.database_owner_url is not None
+        return self.settings.database_owner_url.get_secret_value()
+
+    @property
+    def app_url(self) -> str:
+        """The address that web and worker use."""
+        assert self.settings.database_url is not None
+        return self.settings.database_url.get_secret_value()
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's work on the fast event loop."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+@asynccontextmanager
+async def opened(home: Path | None, **overrides: Any) -> AsyncIterator[Place]:
+    """Open the place a command works at; starts the embedded database when DATABASE_URL is not set.
+
+    Raises:
+        BadSettings: the environment is not usable.
+        PostgresUnavailable: the embedded database cannot be had.
+    """
+    settings = load(**overrides)
+    log.configure(level=settings.log_level, form=settings.log_form)
+    where = (home or settings.numberdesk_home or DEFAULT_HOME).absolute()
+    if settings.database_url is not None:
+        owner = settings.database_owner_url or settings.database_url
+        yield Place(_complete(settings, where, owner, settings.database_url), where, is_embedded=False)
+        return
+    async with AsyncExitStack() as stack:
+        cluster = await stack.enter_async_context(postgres.running(where, pg_bin=settings.pg_bin))
+        owner, app = SecretStr(cluster.owner_url), SecretStr(cluster.app_url)
+        yield Place(_complete(settings, where, owner, app), where, is_embedded=True)
+
+
+@asynccontextmanager
+async def opened_database(home: Path | None) -> AsyncIterator[tuple[Place, Database]]:
+    """Open the place and its database, which must be migrated."""
+    async with opened(home) as place:
+        db = await open_database(place.app_url, size=4, name="numberdesk command")
+        try:
+            await refuse_unready(db, folder=folder())
+            yield place, db
+        finally:
+            await db.close()
+
+
+def _complete(settings: Settings, home: Path, owner: SecretStr, app: SecretStr) -> Settings:
+    found = settings.model_copy(update={"database_owner_url": owner, "database_url": app})
+    if settings.api_key_salt is not None and settings.encryption_keys is not None:
+        return found
+    stored = _stored_secrets(home, may_make=settings.database_url is None)
+    return found.model_copy(
+        update={
+            "api_key_salt": settings.api_key_salt or stored.get("api_key_salt"),
+            "encryption_keys": settings.encryption_keys or stored.get("encryption_keys"),
+        }
+    )
+
+
+def _stored_secrets(home: Path, *, may_make: bool) -> dict[str, SecretStr]:
+    """Read the secrets of a home; only an embedded database gets new ones, and never twice.
+
+    A lost secret makes stored keys unreadable, so one that should be there is never made again silently.
+    """
+    path = home / "secrets.json"
+    if path.exists():
+        return {name: SecretStr(value) for name, value in json.loads(path.read_text()).items()}
+    if not may_make:
+        return {}
+    made = {"api_key_salt": secrets.token_urlsafe(32), "encryption_keys": crypto.new_key()}
+    write_private(path, json.dumps(made))
+    return {name: SecretStr(value) for name, value in made.items()}
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, whole or not at all.
+
+    Raises:
+        CommandFailed: the folder cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+        partial.replace(path)
+    except OSError as problem:
+        raise CommandFailed(f"{path} cannot be written: {problem.strerror}.") from problem
+
+
+def secret(value: SecretStr | None, name: str) -> str:
+    """Return a secret that a command needs.
+
+    Raises:
+        BadSettings: it is not set.
+    """
+    if value is None:
+        raise BadSettings(f"{name}: must be set.")
+    return value.get_secret_value()

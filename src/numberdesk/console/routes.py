@@ -1,0 +1,71 @@
+"""The page that shows the API to people: Swagger UI, served from our own files under a strict policy."""
+
+from pathlib import Path
+from typing import Any
+
+from litestar import Request, Response, Router, get
+from litestar.exceptions import NotFoundException
+
+VENDOR = Path(__file__).parent / "static" / "vendor"
+SWAGGER = "swagger-ui-5.35.0"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; font-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+"""Styles may be inline because Swagger UI sets them on its elements; scripts may not."""
+_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".png": "image/png"}
+_PAGE = f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Numberdesk API</title>
+<link rel="stylesheet" href="docs/{SWAGGER}/swagger-ui.css">
+<link rel="icon" href="docs/{SWAGGER}/favicon-32x32.png">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="docs/{SWAGGER}/swagger-ui-bundle.js"></script>
+<script src="docs/start.js"></script>
+</body>
+</html>
+"""
+_START = """
+window.onload = () => SwaggerUIBundle({
+  url: new URL("openapi.json", location.href).href,
+  dom_id: "#swagger-ui", deepLinking: true, validatorUrl: null, persistAuthorization: false,
+});
+"""
+
+
+@get("/docs", include_in_schema=False)
+async def docs() -> Response[str]:
+    """Show the page."""
+    return Response(_PAGE, media_type="text/html", headers={"content-security-policy": POLICY})
+
+
+@get("/docs/start.js", include_in_schema=False)
+async def start() -> Response[str]:
+    """Start Swagger UI; a file of its own, since the policy allows no inline script."""
+    return Response(_START, media_type="text/javascript; charset=utf-8")
+
+
+@get("/docs/{folder:str}/{name:str}", include_in_schema=False)
+async def asset(folder: str, name: str) -> Response[bytes]:
+    """Serve one vendored file; only names that were found when the program started."""
+    path = _ASSETS.get((folder, name))
+    if path is None:
+        raise NotFoundException
+    headers = {"cache-control": "public, max-age=31536000, immutable"}
+    return Response(path.read_bytes(), media_type=_TYPES[path.suffix], headers=headers)
+
+
+@get("/openapi.json", include_in_schema=False)
+async def schema(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
+    """Describe the API for programs."""
+    return Response(request.app.openapi_schema.to_schema(), media_type="application/json")
+
+
+_ASSETS = {(path.parent.name, path.name): path for path in VENDOR.glob("*/*") if path.suffix in _TYPES}
+
+router = Router(path="/", route_handlers=[docs, start, asset, schema])

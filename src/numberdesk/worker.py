@@ -1,0 +1,103 @@
+"""The background process: one table of passes, and a watch over each provider."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+import structlog
+
+from numberdesk.accounts import jobs as accounts_jobs
+from numberdesk.base import clock, passes
+from numberdesk.base.db import Database
+from numberdesk.base.migrate import ensure_partitions
+from numberdesk.base.passes import Pass
+from numberdesk.orders import jobs as orders_jobs
+from numberdesk.orders.service import Desk
+from numberdesk.providers import service as providers
+from numberdesk.providers.model import Provider, ProviderId
+from numberdesk.wallet import jobs as wallet_jobs
+
+log = structlog.get_logger()
+
+IDLE_EVERY = 30.0
+"""Seconds between looks at a provider with no open order: a number that nobody knows of shows up there."""
+LEASE_SECONDS = 10.0
+
+
+def steps(desk: Desk) -> list[Pass]:
+    """Return every pass with its interval in seconds and the size of a full hand."""
+    db = desk.db
+    return [
+        Pass("end_due", 1.0, partial(orders_jobs.end_due, desk), full=200),
+        Pass("settle_ending", 0.5, partial(orders_jobs.settle_ending, desk), full=100),
+        Pass("doubt_stale", 3.0, partial(orders_jobs.doubt_stale, desk), full=200),
+        Pass("cancel_orphans", 2.0, partial(orders_jobs.cancel_orphans, desk), full=50),
+        Pass("release_finished", 1.0, partial(orders_jobs.release_finished, desk), full=100),
+        Pass("roll_up", 5.0, partial(wallet_jobs.roll_up, db)),
+        Pass("forget_old_answers", 600.0, partial(accounts_jobs.forget_old_answers, db), full=1000),
+        Pass("partitions", 6 * 3600.0, partial(_make_partitions, db)),
+    ]
+
+
+@asynccontextmanager
+async def running(desk: Desk) -> AsyncIterator[None]:
+    """Run all passes and watches for as long as the block lasts."""
+    watches = _Watches(desk)
+    async with passes.running([*steps(desk), Pass("watches", 1.0, watches.follow)]):
+        try:
+            yield
+        finally:
+            await watches.stop()
+
+
+async def _make_partitions(db: Database) -> int:
+    async with db.transaction() as tx:
+        return await ensure_partitions(tx)
+
+
+@dataclass
+class _Watches:
+    """One task per provider; together with other workers, each provider has one watcher at a time."""
+
+    desk: Desk
+    owner: str = field(default_factory=partial(secrets.token_hex, 6))
+    tasks: dict[ProviderId, asyncio.Task[None]] = field(default_factory=dict)
+
+    async def follow(self) -> None:
+        """Start watching providers that are new, and start again what ended."""
+        for provider_id in list(self.desk.lines.by_id):
+            task = self.tasks.get(provider_id)
+            if task is None or task.done():
+                self.tasks[provider_id] = asyncio.create_task(self._watch(provider_id))
+
+    async def stop(self) -> None:
+        """End all watches and give the leases back, so that another worker goes on at once."""
+        for task in self.tasks.values():
+            task.cancel()
+        await asyncio.gather(*self.tasks.values(), return_exceptions=True)
+        for provider_id in self.tasks:
+            await providers.lease_watch(self.desk.db, provider_id, owner=self.owner, seconds=0)
+
+    async def _watch(self, provider_id: ProviderId) -> None:
+        idle_at = 0.0
+        while (line := self.desk.lines.by_id.get(provider_id)) is not None:
+            provider = line.provider
+            started = clock.seconds()
+            try:
+                is_idle_turn = started >= idle_at
+                if await self._turn(provider, is_idle_turn=is_idle_turn) and is_idle_turn:
+                    idle_at = started + IDLE_EVERY
+            except Exception:
+                log.exception("watch_failed", provider=provider.name)
+            pause = provider.poll_ms / 1000 - (clock.seconds() - started)
+            await asyncio.sleep(max(pause, 0.05))
+
+    async def _turn(self, provider: Provider, *, is_idle_turn: bool) -> bool:
+        seconds = LEASE_SECONDS + provider.deadline_ms / 1000
+        if not await providers.lease_watch(self.desk.db, provider.id, owner=self.owner, seconds=seconds):
+            return False
+        await orders_jobs.watch(self.desk, provider, is_idle_turn=is_idle_turn)
+        return True
