@@ -36,10 +36,9 @@ endef
 # Every file is checked against its hash, so it does not matter which index or folder it comes from. The package itself
 # needs nothing from outside and is installed without looking there.
 define INSTALL
-echo "Installing the locked packages of $<: about a minute when they are not cached."
-.venv/bin/python -m pip install --quiet --progress-bar off --require-hashes -r $<
-PIP_CONFIG_FILE=/dev/null .venv/bin/python -m pip --isolated install \
-    --quiet --no-index --no-deps --no-build-isolation -e .
+echo "Installing the locked packages of $<: about a minute when they must be fetched."
+.venv/bin/python -m pip install -qq --require-hashes -r $<
+PIP_CONFIG_FILE=/dev/null .venv/bin/python -m pip --isolated install -qq --no-index --no-deps --no-build-isolation -e .
 touch $@
 endef
 

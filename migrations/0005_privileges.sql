@@ -22,6 +22,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON
     providers, services, countries, blocked_categories, unmapped_services, offers, price_rules, catalogue_version,
     orders, activations, orphans, messages, exchanges
     TO numberdesk_app;
+GRANT USAGE ON SEQUENCE orders_id_seq TO numberdesk_app;
 GRANT SELECT, INSERT ON postings, entries TO numberdesk_app;
 GRANT SELECT ON schema_migrations TO numberdesk_app;
 GRANT EXECUTE ON FUNCTION create_month_partitions(regclass, int) TO numberdesk_app;

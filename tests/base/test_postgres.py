@@ -396,6 +396,8 @@ async def test_a_forked_child_does_not_keep_the_server(home: Path) -> None:
 async def test_an_interrupt_at_the_terminal_does_not_hit_the_server(home: Path) -> None:
     async with another_process(home) as (process, pid), postgres.running(home, durable=False) as cluster:
         os.killpg(process.pid, signal.SIGINT)
+        assert process.stdin
+        process.stdin.close()
         await process.wait()
         assert await ask(cluster.app_url, "SELECT 1") == 1
         assert is_running(pid)
@@ -447,6 +449,16 @@ async def test_a_server_left_by_a_killed_process_is_taken_over(home: Path) -> No
         async with postgres.running(home, durable=False) as cluster:
             assert cluster.pid == pid
     assert not is_running(pid)
+
+
+async def test_a_server_that_lost_its_pid_file_is_replaced(home: Path) -> None:
+    # The same is seen for a moment when a process is killed just after it started the server.
+    async with another_process(home) as (process, pid):
+        process.kill()
+        (home / "pg" / "data" / "postmaster.pid").unlink()
+        async with postgres.running(home, durable=False) as cluster:
+            assert await ask(cluster.app_url, "SELECT 1") == 1
+            assert not is_running(pid)
 
 
 async def test_a_zombie_of_the_old_server_does_not_stop_the_next_start(home: Path) -> None:
@@ -520,7 +532,7 @@ async def test_a_cancelled_start_leaves_nothing_behind(home: Path, delay: float)
 
 
 async def test_a_home_may_have_an_awkward_name(parent: Path) -> None:
-    home = parent / 'a home, "quoted" & ünïcode %20'
+    home = parent / 'it\'s "a" {home} & ünïcode %20'
     async with postgres.running(home, durable=False) as cluster:
         assert await ask(cluster.app_url, "SELECT 1") == 1
     assert cluster.folder == home / "pg"
@@ -611,6 +623,14 @@ async def test_a_home_with_a_long_path_has_its_socket_elsewhere(parent: Path) ->
         assert server
         assert mode_of(server.socket_folder) == 0o700
         assert home not in server.socket_folder.parents
+    server.socket_folder.rmdir()
+
+
+async def test_a_home_with_a_comma_has_its_socket_elsewhere(parent: Path) -> None:
+    async with postgres.running(parent / "a,b", durable=False) as cluster:
+        assert await ask(cluster.app_url, "SELECT 1") == 1
+        server = postgres_process.live_postmaster(cluster.folder / "data")
+        assert server
     server.socket_folder.rmdir()
 
 

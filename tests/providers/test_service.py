@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
-from tests.providers.line_desk import COST, KEY, told, wanted
 
 from numberdesk.base import db as base_db
 from numberdesk.base.crypto import Vault, WrongKey, new_key
@@ -30,6 +29,7 @@ from numberdesk.providers.model import (
 )
 from numberdesk.providers.service import Lines
 from numberdesk.providers.simulator import Simulator
+from tests.providers.line_desk import COST, KEY, told, wanted
 
 pytestmark = pytest.mark.anyio
 

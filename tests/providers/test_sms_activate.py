@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from aiolimiter import AsyncLimiter
-from tests.providers.line_desk import COST, KEY, line_to, simulated, soon, told, wanted
 
 from numberdesk.base import clock
 from numberdesk.base.money import Paise
@@ -24,6 +23,7 @@ from numberdesk.providers.model import (
     Waiting,
 )
 from numberdesk.providers.simulator import catalogue
+from tests.providers.line_desk import COST, KEY, line_to, simulated, soon, told, wanted
 
 pytestmark = pytest.mark.anyio
 

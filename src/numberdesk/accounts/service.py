@@ -17,7 +17,7 @@ from numberdesk.wallet.model import AccountId
 
 KEY_START = "nd_live_"
 PUBLIC_LENGTH = 8
-SECRET_LENGTH = 43
+SECRET_LENGTH = 32
 STALE_AFTER = 1.0
 """Seconds after which the key table is no longer trusted without a look into the database."""
 OVERLAP = timedelta(seconds=10)

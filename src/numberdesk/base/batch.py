@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from numberdesk.base.db import CommitUnknown, Database, Tx, Undone
+from numberdesk.base.db import CommitUnknown, Database, Duplicate, Tx, Undone
 from numberdesk.base.errors import AppError, Unavailable
 
 log = structlog.get_logger()
@@ -27,8 +27,8 @@ class Batch(Generic[Item, Result]):
 
     `work` takes the transaction and a list of items and returns, in the same order, a result or an `AppError` for
     each. It must be repeatable by business key: a list whose COMMIT was lost is run again and must then give the
-    results of the first time. A list that fails as a whole is run again item by item, so that one bad item never
-    fails its neighbours.
+    results of the first time, and so is an item that another process was a moment faster with (`Duplicate`). A list
+    that fails as a whole is run again item by item, so that one bad item never fails its neighbours.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Batch(Generic[Item, Result]):
         try:
             results = await self._repeat([item for item, _ in taken])
         except Exception as problem:
-            if len(taken) > 1 and not isinstance(problem, Unavailable):
+            if len(taken) > 1 and (isinstance(problem, Undone) or not isinstance(problem, Unavailable)):
                 for pair in taken:
                     await self._deliver([pair])
                 return
@@ -96,13 +96,22 @@ class Batch(Generic[Item, Result]):
                 future.set_result(result)
 
     async def _repeat(self, items: list[Item]) -> "Sequence[Result | Exception]":
+        doubt: CommitUnknown | None = None
         for attempt in range(1, TRIES + 1):
             try:
                 async with self._db.transaction() as tx:
-                    return await self._work(tx, items)
-            except (CommitUnknown, Undone) as problem:
-                log.warning("batch_repeated", attempt=attempt, problem=type(problem).__name__)
-                if attempt == TRIES:
+                    results = await self._work(tx, items)
+                    assert len(results) == len(items), "one result for each item"
+                    return results
+            except Duplicate:
+                if len(items) > 1 or attempt > 1:
                     raise
+            except Unavailable as problem:
+                if isinstance(problem, CommitUnknown):
+                    doubt = problem
+                # A server that restarts refuses for a moment; what may be committed is not given up for that.
+                if attempt == TRIES or (doubt is None and not isinstance(problem, Undone)):
+                    raise doubt or problem from problem.__cause__
+                log.warning("batch_repeated", attempt=attempt, problem=type(problem).__name__)
                 await asyncio.sleep(PAUSE * 2**attempt)
         raise AssertionError("unreachable")

@@ -175,7 +175,12 @@ class Edge:
             await send_with_headers({"type": "http.response.start", "status": 400, "headers": [web.JSON_TYPE]})
             await send({"type": "http.response.body", "body": body, "more_body": False})
             return
-        await self._app(scope, receive, send_with_headers)
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except Exception as problem:
+            # The answer had begun, so it can only be cut short; the server would drop the reason.
+            web.crash(problem, request.id)
+            raise
 
 
 def _read_headers(headers: Any) -> _Request:

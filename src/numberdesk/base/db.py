@@ -6,7 +6,7 @@ takes `tx` runs in its caller's. The driver is named in this file only.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, fields
 from operator import attrgetter, itemgetter
 from typing import Any, LiteralString, TypeVar
@@ -26,6 +26,11 @@ ACQUIRE_TIMEOUT = 2.0
 LOCK_TIMEOUT = "2s"
 STATEMENT_TIMEOUT = "5s"
 IDLE_IN_TRANSACTION_TIMEOUT = "10s"
+SNAPSHOT_SECONDS = 3600
+SNAPSHOT_SETTINGS = (
+    f"SET LOCAL statement_timeout = '{SNAPSHOT_SECONDS}s'; SET LOCAL idle_in_transaction_session_timeout = '10min'; "
+    "SET LOCAL work_mem = '64MB'"
+)
 
 LOST = (
     asyncpg.PostgresConnectionError,
@@ -75,10 +80,12 @@ class UnsafeDatabase(RuntimeError):
 class Tx:
     """One open transaction, or one statement that is its own transaction (`Database.statement`)."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_connection", "_timeout")
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, *, timeout: float | None = None) -> None:
         self._connection = connection
+        self._timeout = timeout
+        """Seconds for one statement; None: the pool's."""
 
 
 @dataclass(frozen=True)
@@ -99,46 +106,32 @@ class Database:
             Undone: deadlock, lock or statement time-out.
             Duplicate: a unique constraint refused a row.
         """
-        connection = await self._acquire()
-        began = False
-        try:
-            transaction = connection.transaction()
-            await transaction.start()
-            began = True
-            try:
-                yield Tx(connection)
-            except BaseException:
-                if not connection.is_closed():
-                    await transaction.rollback()
-                raise
-            await _commit(transaction)
-        except LOST as lost:
-            raise Unavailable from lost
-        except UNDONE as undone:
-            raise Undone from undone
-        except asyncpg.UniqueViolationError as refusal:
-            raise Duplicate(refusal.constraint_name or "") from refusal
-        finally:
-            await self._release(connection, broken=not began or _is_broken(connection))
+        async with self._borrowed() as connection, _transaction(connection):
+            yield Tx(connection)
 
     @asynccontextmanager
     async def statement(self) -> AsyncIterator[Tx]:
         """Borrow a connection for single statements, each its own transaction: reads and one-row changes.
 
         Raises:
-            Unavailable: as in `transaction`.
+            Unavailable: as in `transaction`, but a change that was under way may be done.
+            Undone, Duplicate: as in `transaction`.
         """
-        connection = await self._acquire()
-        try:
+        async with self._borrowed() as connection:
             yield Tx(connection)
-        except LOST as lost:
-            raise Unavailable from lost
-        except UNDONE as undone:
-            raise Undone from undone
-        except asyncpg.UniqueViolationError as refusal:
-            raise Duplicate(refusal.constraint_name or "") from refusal
-        finally:
-            await self._release(connection, broken=_is_broken(connection))
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Tx]:
+        """Read for long from one moment of the database: what commits meanwhile is not seen, nothing can be written.
+
+        Raises:
+            Unavailable, Undone: as in `transaction`; a statement may take `SNAPSHOT_SECONDS`.
+        """
+        options = {"isolation": "repeatable_read", "readonly": True}
+        async with self._borrowed() as connection, _transaction(connection, **options):
+            await connection.execute(SNAPSHOT_SETTINGS)
+            # The server's time-out comes first and says what happened.
+            yield Tx(connection, timeout=SNAPSHOT_SECONDS + 10.0)
 
     async def to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
         """Run work that a cancelled caller must not interrupt, such as a reservation and its upstream call.
@@ -163,20 +156,37 @@ class Database:
         except TimeoutError:
             self.pool.terminate()
 
+    @asynccontextmanager
+    async def _borrowed(self) -> AsyncIterator[Any]:
+        connection = await self._acquire()
+        try:
+            yield connection
+        except LOST as lost:
+            # The driver also uses InterfaceError for arguments it cannot send and for wrong use: no server was lost.
+            if isinstance(lost, asyncpg.InterfaceError) and not _is_gone(connection):
+                raise
+            raise Unavailable from lost
+        except UNDONE as undone:
+            raise Undone from undone
+        except asyncpg.UniqueViolationError as refusal:
+            raise Duplicate(refusal.constraint_name or "") from refusal
+        finally:
+            await self._release(connection)
+
     async def _acquire(self) -> Any:
         try:
             connection = await self.pool.acquire(timeout=ACQUIRE_TIMEOUT)
         except (TimeoutError, *LOST) as problem:
             raise Unavailable from problem
-        if connection.is_in_transaction():
-            connection.terminate()
+        if _is_broken(connection):
+            await self._release(connection)
             raise Unavailable
         return connection
 
-    async def _release(self, connection: Any, *, broken: bool) -> None:
+    async def _release(self, connection: Any) -> None:
         # A connection that was interrupted inside a transaction is not given to the next caller: it would write
         # into a transaction that is not its own.
-        if broken and not connection.is_closed():
+        if not _is_gone(connection) and connection.is_in_transaction():
             connection.terminate()
         try:
             await self.pool.release(connection)
@@ -184,11 +194,35 @@ class Database:
             log.warning("connection_not_returned", problem=type(problem).__name__)
 
 
+def _is_gone(connection: Any) -> bool:
+    """Tell whether a connection was lost; the pool has taken a lost one back, and then it answers no question."""
+    try:
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:
+        return True
+
+
 def _is_broken(connection: Any) -> bool:
-    return bool(connection.is_closed()) or bool(connection.is_in_transaction())
+    return _is_gone(connection) or bool(connection.is_in_transaction())
 
 
-async def _commit(transaction: Any) -> None:
+@asynccontextmanager
+async def _transaction(connection: Any, **options: Any) -> AsyncIterator[None]:
+    transaction = connection.transaction(**options)
+    try:
+        await transaction.start()
+    except BaseException:
+        # Whether it began is not known, so nobody else may get this connection.
+        if not _is_gone(connection):
+            connection.terminate()
+        raise
+    try:
+        yield
+    except BaseException:
+        if not _is_gone(connection):
+            with suppress(*LOST):  # lost is rolled back as well, and the block's own error says more
+                await transaction.rollback()
+        raise
     try:
         await transaction.commit()
     except LOST as lost:
@@ -219,8 +253,12 @@ async def open_database(url: str, *, size: int, role: str | None = APP_ROLE, nam
     except LOST as problem:
         raise Unavailable from problem
     db = Database(pool=pool, url=url)
-    async with db.statement() as tx:
-        await refuse_unsafe(tx)
+    try:
+        async with db.statement() as tx:
+            await refuse_unsafe(tx)
+    except BaseException:
+        await db.close()
+        raise
     return db
 
 
@@ -260,12 +298,12 @@ def _builder(kind: Any) -> Callable[[Any], Any]:
 async def many(tx: Tx, kind: type[T], query: LiteralString, *args: object) -> list[T]:
     """Return one `kind` per row, built from the columns named like its fields; other columns are ignored."""
     build = _builder(kind)
-    return [build(record) for record in await tx._connection.fetch(query, *args)]
+    return [build(record) for record in await tx._connection.fetch(query, *args, timeout=tx._timeout)]
 
 
 async def maybe(tx: Tx, kind: type[T], query: LiteralString, *args: object) -> T | None:
     """Return the first row as `kind`, or None."""
-    record = await tx._connection.fetchrow(query, *args)
+    record = await tx._connection.fetchrow(query, *args, timeout=tx._timeout)
     if record is None:
         return None
     found: T = _builder(kind)(record)
@@ -281,17 +319,17 @@ async def one(tx: Tx, kind: type[T], query: LiteralString, *args: object) -> T:
 
 async def rows(tx: Tx, query: LiteralString, *args: object) -> list[tuple[Any, ...]]:
     """Return the rows as tuples, for results that are no noun of their own."""
-    return [tuple(record) for record in await tx._connection.fetch(query, *args)]
+    return [tuple(record) for record in await tx._connection.fetch(query, *args, timeout=tx._timeout)]
 
 
 async def value(tx: Tx, query: LiteralString, *args: object) -> Any:
     """Return the first column of the first row, or None."""
-    return await tx._connection.fetchval(query, *args)
+    return await tx._connection.fetchval(query, *args, timeout=tx._timeout)
 
 
 async def run(tx: Tx, query: LiteralString, *args: object) -> int:
     """Run a statement and return how many rows it touched."""
-    status: str = await tx._connection.execute(query, *args)
+    status: str = await tx._connection.execute(query, *args, timeout=tx._timeout)
     count = status.rpartition(" ")[2]
     return int(count) if count.isdigit() else 0
 

@@ -11,7 +11,7 @@ PAISE_PER_RUPEE = 100
 AMOUNT_MAX = Paise(100_000_000_00)
 """Ten crore rupees: above it an amount is a typing error, and sums stay far from the end of a bigint."""
 
-_RUPEES = re.compile(r"[0-9]{1,9}(\.[0-9]{1,2})?")
+_RUPEES = re.compile(r"[0-9]{1,21}(\.[0-9]{1,2})?")
 
 
 class NotAnAmount(ValueError):
@@ -53,7 +53,7 @@ def format_rupees(amount: int) -> str:
 def _plain(value: float | int | Decimal) -> str:
     try:
         number = Decimal(str(value))
-    except InvalidOperation:
+    except (InvalidOperation, ValueError):  # Python writes no integer of more than 4,300 digits
         return "?"
     if not number.is_finite() or abs(number.adjusted()) > 20:
         return "?"

@@ -204,13 +204,13 @@ def _make_cluster_folder(folder: Path, run_as: RunAs) -> None:
 
 
 def prepare_socket_folder(folder: Path, *, run_as: RunAs) -> Path:
-    """Return a folder, closed to others, whose path is short enough for a socket."""
+    """Return a folder, closed to others, whose path fits into the address of a socket."""
     place = folder / "run"
-    if _socket_is_too_long(place):
+    if not _fits_a_socket(place):
         place = Path(tempfile.gettempdir()).resolve() / f"numberdesk-{fingerprint(folder)}"
-        if _socket_is_too_long(place) or (run_as.switch and blocked_at(place.parent, run_as)):
+        if not _fits_a_socket(place) or (run_as.switch and blocked_at(place.parent, run_as)):
             raise PostgresUnavailable(
-                f"The path {folder} is too long for a socket, and {place.parent} cannot stand in: "
+                f"The path {folder} is too long for a socket, or holds a comma, and {place.parent} cannot stand in: "
                 "take a home folder with a shorter path."
             )
     with contextlib.suppress(FileExistsError):
@@ -227,8 +227,9 @@ def prepare_socket_folder(folder: Path, *, run_as: RunAs) -> Path:
     return place
 
 
-def _socket_is_too_long(folder: Path) -> bool:
-    return len(os.fsencode(folder / f".s.PGSQL.{PORT}")) > SOCKET_PATH_LIMIT
+def _fits_a_socket(folder: Path) -> bool:
+    # Clients and server both take a comma for the end of one path in a list.
+    return len(os.fsencode(folder / f".s.PGSQL.{PORT}")) <= SOCKET_PATH_LIMIT and "," not in str(folder)
 
 
 def fingerprint(path: Path) -> str:

@@ -127,7 +127,7 @@ def start(
     options |= {
         "listen_addresses": "",
         "port": str(PORT),
-        "unix_socket_directories": _quoted(sockets),
+        "unix_socket_directories": str(sockets),
         "unix_socket_permissions": "0700",
         "cluster_name": _cluster_name(folder),
     }
@@ -144,11 +144,6 @@ def start(
         os.close(output)
     threading.Thread(target=process.wait, name="postgres-reaper", daemon=True).start()
     return process, begin
-
-
-def _quoted(folder: Path) -> str:
-    # The setting is a list: a comma or a space in a path would end it.
-    return '"' + str(folder).replace('"', '""') + '"'
 
 
 def _cluster_name(folder: Path) -> str:

@@ -7,6 +7,7 @@ the floor when one is lost.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 
 import asyncpg
 import structlog
@@ -16,8 +17,8 @@ from numberdesk.base.errors import Unavailable
 
 log = structlog.get_logger()
 
-PAYLOAD_IDS_MAX = 400
-"""PostgreSQL takes payloads up to 8,000 bytes; an id has at most 19 digits."""
+PAYLOAD_IDS_MAX = 390
+"""PostgreSQL takes payloads below 8,000 bytes; an id has at most 19 digits and a comma, and the sender goes first."""
 PING_EVERY = 15.0
 RECONNECT_PAUSE = 0.5
 
@@ -80,9 +81,12 @@ async def listen(
             connection = await asyncpg.connect(db.url, timeout=10, server_settings={"role": APP_ROLE})
             try:
                 await connection.add_listener(channel, heard)
+                lost = asyncio.Event()
+                connection.add_termination_listener(lambda _: lost.set())
                 await on_connect()
                 while True:
-                    await asyncio.sleep(PING_EVERY)
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(lost.wait(), PING_EVERY)
                     await connection.execute("SELECT 1", timeout=5)
             finally:
                 connection.terminate()

@@ -37,11 +37,11 @@ HEADERS: tuple[tuple[bytes, bytes], ...] = (
 JSON_TYPE = (b"content-type", b"application/json")
 
 
-class Ok(msgspec.Struct, Generic[T], frozen=True):
+class Ok(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     """A success on the wire."""
 
-    data: T
     success: bool = True
+    data: T
 
 
 class Items(msgspec.Struct, Generic[T], frozen=True, rename="camel"):
@@ -51,12 +51,12 @@ class Items(msgspec.Struct, Generic[T], frozen=True, rename="camel"):
     next_cursor: str | None = None
 
 
-class Failure(msgspec.Struct, frozen=True):
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """A refusal on the wire."""
 
+    success: bool = False
     error: str
     details: dict[str, Any]
-    success: bool = False
 
 
 encoder = msgspec.json.Encoder()
@@ -74,13 +74,15 @@ _FRAMEWORK: dict[int, tuple[str, Category, str]] = {
 
 def encode(data: object) -> bytes:
     """Encode a success."""
-    return encoder.encode(Ok(data))
+    return encoder.encode(Ok(data=data))
 
 
 def refusal(status: int, request_id: str) -> bytes:
     """Encode one of the framework's own refusals."""
     code, category, sentence = _FRAMEWORK[status]
-    return encoder.encode(Failure(sentence, {"code": code, "category": category, "requestId": request_id}))
+    return encoder.encode(
+        Failure(error=sentence, details={"code": code, "category": category, "requestId": request_id})
+    )
 
 
 def render(problem: AppError, request_id: str) -> bytes:
@@ -91,7 +93,7 @@ def render(problem: AppError, request_id: str) -> bytes:
             details[_camel(name.removesuffix("_paise"))] = None if value is None else format_rupees(value)  # type: ignore[arg-type]
         else:
             details[_camel(name)] = value
-    return encoder.encode(Failure(problem.sentence(), details))
+    return encoder.encode(Failure(error=problem.sentence(), details=details))
 
 
 def crash(problem: BaseException, request_id: str) -> bytes:
@@ -102,7 +104,9 @@ def crash(problem: BaseException, request_id: str) -> bytes:
         problem="".join(traceback.format_exception(problem)),
     )
     details = {"code": "internal_error", "category": "system", "requestId": request_id}
-    return encoder.encode(Failure("Something went wrong on our side. The request id helps us to find it.", details))
+    return encoder.encode(
+        Failure(error="Something went wrong on our side. The request id helps us to find it.", details=details)
+    )
 
 
 def invalid_fields(problem: msgspec.ValidationError) -> InvalidFields:
@@ -114,8 +118,7 @@ def invalid_fields(problem: msgspec.ValidationError) -> InvalidFields:
         return InvalidFields({_join(path, named[1]): "is required"})
     if "unknown field" in text and named:
         return InvalidFields({_join(path, named[1]): "is not a known field"})
-    sentence = text[:1].lower() + text[1:].replace("`", "")
-    return InvalidFields({path or "body": sentence.replace("expected", "must be", 1)})
+    return InvalidFields({path or "body": _plain(text)})
 
 
 def refuse_control_characters(data: msgspec.Struct) -> None:
@@ -167,13 +170,23 @@ def _framework_fields(problem: ValidationException) -> InvalidFields:
     found = {}
     for item in extra:
         if isinstance(item, dict):
-            found[str(item.get("key", "query"))] = str(item.get("message", "is not valid")).split(" - at ")[0]
+            found[str(item.get("key", "query"))] = _plain(str(item.get("message", "is not valid")).split(" - at ")[0])
     return InvalidFields(found or {"query": "is not valid"})
 
 
 def rfc3339(moment: datetime | None) -> datetime | None:
     """Return a moment cut to milliseconds, which is what callers compare and store."""
     return None if moment is None else moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+_KINDS = {"`int`": "a whole number", "`str`": "text", "`float`": "a number", "`bool`": "true or false"}
+
+
+def _plain(sentence: str) -> str:
+    """Say what the decoder says in words that name no types of ours."""
+    for kind, words in _KINDS.items():
+        sentence = sentence.replace(kind, words)
+    return sentence.replace("`", "").replace("Expected", "must be", 1).replace("got", "is", 1)
 
 
 def _camel(name: str) -> str:

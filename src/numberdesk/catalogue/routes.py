@@ -67,7 +67,7 @@ async def list_offers(
     offers = service.list_offers(shelf, account_id=reader, service=wanted, country=country, q=q)
     page = offers[cursor : cursor + limit]
     following = str(cursor + limit) if cursor + limit < len(offers) else None
-    return Ok(Items([_view(shelf, offer) for offer in page], following))
+    return Ok(data=Items([_view(shelf, offer) for offer in page], following))
 
 
 @get("/services/prices", summary="Read the whole price table")

@@ -25,6 +25,7 @@ from numberdesk.base.errors import AppError
 from numberdesk.base.migrate import folder, migrate
 from numberdesk.base.money import Paise, format_rupees
 from numberdesk.catalogue import reference
+from numberdesk.catalogue import service as catalogue
 from numberdesk.cli._place import HOME, Place, console, opened, run, secret, write_private
 from numberdesk.cli._providers import sync_provider
 from numberdesk.cli._serve import free_port, serving, stopped
@@ -210,6 +211,7 @@ async def _sync(site: Site) -> None:
     for line in list(site.lines.by_id.values()):
         if line.provider.synced_at is None:
             await sync_provider(site.db, site.lines, line.provider)
+    await catalogue.refresh(site.db, site.shelf)
 
 
 def _write_credentials(path: Path, address: str, known: Credentials, simulator: Simulator) -> None:
@@ -280,12 +282,12 @@ def _panel(address: str, known: Credentials) -> None:
     json_type = "-H 'Content-Type: application/json'"
     buy, check = '{"service":"tg","country":"IN"}', '{"orderId":ORDER_ID,"wait":25}'
     lines = [
-        f"API      {address}   (page for people: {address}/docs)",
+        f"API      {address}",
+        f"Page     {address}/docs",
         f"API key  {known.api_key}",
-        "",
-        "Three lines to copy: balance, rent a number, wait for its code (put the orderId in).",
     ]
-    console.print(Panel("\n".join(lines), title="Numberdesk demo", border_style="green"), soft_wrap=True)
+    console.print(Panel("\n".join(lines), title="Numberdesk demo", border_style="green", expand=False))
+    console.print("Three lines to copy: balance, rent a number, wait for its code (put its orderId in).\n")
     commands = (
         f"curl -s {key} {address}/user/balance",
         f"curl -s {key} {json_type} -d {shlex.quote(buy)} {address}/auth/get-number",

@@ -62,15 +62,19 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 @asynccontextmanager
-async def opened(home: Path | None, **overrides: Any) -> AsyncIterator[Place]:
+async def opened(home: Path | None, *, is_service: bool = False, **overrides: Any) -> AsyncIterator[Place]:
     """Open the place a command works at; starts the embedded database when DATABASE_URL is not set.
+
+    Args:
+        is_service: a long-running process, whose log is worth reading; others show warnings only.
 
     Raises:
         BadSettings: the environment is not usable.
         PostgresUnavailable: the embedded database cannot be had.
     """
     settings = load(**overrides)
-    log.configure(level=settings.log_level, form=settings.log_form)
+    is_wished = is_service or "log_level" in settings.model_fields_set
+    log.configure(level=settings.log_level if is_wished else "warning", form=settings.log_form)
     where = (home or settings.numberdesk_home or DEFAULT_HOME).absolute()
     if settings.database_url is not None:
         owner = settings.database_owner_url or settings.database_url

@@ -56,7 +56,7 @@ async def _serve(home: Path | None, *, port: int | None, host: str | None, worke
     joined = "NUMBERDESK_JOINS" in child_environment()
     if joined:
         _die_with_parent()
-    async with opened(home, port=port, host=host) as place:
+    async with opened(home, is_service=True, port=port, host=host) as place:
         address, number = place.settings.host, place.settings.port
         if not joined:
             number = free_port(address, number)
@@ -72,7 +72,7 @@ async def _serve(home: Path | None, *, port: int | None, host: str | None, worke
 
 
 async def _work(home: Path | None) -> None:
-    async with opened(home) as place, open_site(place.settings) as site, background.running(site.desk):
+    async with opened(home, is_service=True) as place, open_site(place.settings) as site, background.running(site.desk):
         console.print("The worker runs.")
         await stopped()
         console.print("Stopping.")

@@ -33,7 +33,7 @@ class Ready(Struct, rename="camel", frozen=True):
 @get("/healthz", summary="Is the process alive", security=[])
 async def healthz() -> Ok[Alive]:
     """Answer without asking anybody."""
-    return Ok(Alive())
+    return Ok(data=Alive())
 
 
 @get("/readyz", summary="Can the process work", security=[])
@@ -42,14 +42,14 @@ async def readyz(db: Database) -> Response[Ok[Ready]]:
     try:
         found = await service.readiness(db)
     except Unavailable:
-        return Response(Ok(Ready("not ready", "out of reach", "unknown", "unknown", 0)), status_code=503)
+        return Response(Ok(data=Ready("not ready", "out of reach", "unknown", "unknown", 0)), status_code=503)
     is_ready = found.database and found.migrations == "ok"
     worker = "ok" if found.overdue_seconds <= OVERDUE_MAX else "none seems to run: due work waits"
     state = Ready(
         "ready" if is_ready else "not ready", "ok" if found.database else "out of reach", found.migrations, worker,
         found.overdue_seconds,
     )  # fmt: skip
-    return Response(Ok(state), status_code=200 if is_ready else 503)
+    return Response(Ok(data=state), status_code=200 if is_ready else 503)
 
 
 router = Router(path="/", route_handlers=[healthz, readyz], tags=["system"])

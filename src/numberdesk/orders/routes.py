@@ -228,7 +228,7 @@ async def _extend_number(desk: Desk, caller: Caller, data: ExtendNumber, _key: s
 async def number_status(order_id: str, caller: Caller, desk: Desk) -> Ok[OrderView]:
     """Read an order as it is now."""
     require(caller, "read")
-    return Ok(view(desk, await service.get(desk, account_id=caller.account_id, order_id=_order_id(order_id))))
+    return Ok(data=view(desk, await service.get(desk, account_id=caller.account_id, order_id=_order_id(order_id))))
 
 
 Status = Literal["pending", "active", "received", "completed", "cancelled", "expired", "failed"]
@@ -251,7 +251,7 @@ async def list_orders(
     states = None if status is None else _STATES[status]
     cards = await service.list_orders(desk, account_id=caller.account_id, states=states, cursor=cursor, limit=limit)
     following = str(cards[-1].order.id) if len(cards) == limit else None
-    return Ok(Items([view(desk, card) for card in cards], following))
+    return Ok(data=Items([view(desk, card) for card in cards], following))
 
 
 @get("/orders/{order_id:str}", summary="Read an order with its time line")
@@ -259,7 +259,7 @@ async def order_detail(order_id: str, caller: Caller, desk: Desk) -> Ok[OrderDet
     """Read an order and what happened to it, step by step."""
     require(caller, "read")
     card = await service.get(desk, account_id=caller.account_id, order_id=_order_id(order_id))
-    return Ok(OrderDetail(view(desk, card), _timeline(card, await service.exchanges(desk, card))))
+    return Ok(data=OrderDetail(view(desk, card), _timeline(card, await service.exchanges(desk, card))))
 
 
 def _timeline(card: Card, exchanges: list[Exchange]) -> list[EventView]:

@@ -58,7 +58,7 @@ def _view(item: Transaction) -> TransactionView:
 async def balance(reader: AccountId, db: Database) -> Ok[BalanceView]:
     """Read what can be spent and what is held for open orders."""
     wallet = await service.balance(db, reader)
-    return Ok(BalanceView(format_rupees(wallet.available_paise), format_rupees(wallet.held_paise)))
+    return Ok(data=BalanceView(format_rupees(wallet.available_paise), format_rupees(wallet.held_paise)))
 
 
 @get("/user/transactions", summary="List transactions, newest first")
@@ -67,7 +67,7 @@ async def transactions(
     reader: AccountId,
     db: Database,
     type: TransactionType | None = None,  # noqa: A002 - the contract's word
-    state: TransactionState | None = None,
+    in_state: Annotated[TransactionState | None, Parameter(query="state")] = None,
     since: Annotated[datetime | None, Parameter(query="from")] = None,
     until: Annotated[datetime | None, Parameter(query="to")] = None,
     cursor: Annotated[int | None, Parameter(ge=1)] = None,
@@ -80,7 +80,7 @@ async def transactions(
 
     async def page(after: int | None, size: int) -> list[Transaction]:
         return await service.list_transactions(
-            db, account_id=reader, type=type, state=state, since=since, until=until,
+            db, account_id=reader, type=type, state=in_state, since=since, until=until,
             cursor=after, limit=size,
         )  # fmt: skip
 
@@ -88,7 +88,7 @@ async def transactions(
         return Stream(_csv(page), media_type="text/csv")
     found = await page(cursor, limit)
     following = str(found[-1].version) if len(found) == limit else None
-    return Response(Ok(Items([_view(item) for item in found], following)))
+    return Response(Ok(data=Items([_view(item) for item in found], following)))
 
 
 async def _csv(page: Callable[[int | None, int], Awaitable[list[Transaction]]]) -> AsyncIterator[str]:

@@ -214,6 +214,9 @@ async def credit(tx: Tx, items: Sequence[Credit]) -> list[bool]:
 
     Returns:
         For each item True, or False when its cause had its effect before.
+
+    Raises:
+        NotFound: an account has no wallet; nothing was written.
     """
     book = await _open_book(tx, (item.account_id for item in items))
     known = await sql.list_known_causes(tx, ["recharge", "admin_credit"], [item.cause for item in items])
@@ -256,16 +259,13 @@ async def refund(tx: Tx, *, order_id: int, purpose: str) -> Hold:
     return item
 
 
-async def given_back(tx: Tx, order_ids: Sequence[int]) -> dict[int, tuple[Paise, datetime]]:
-    """Return what voided holds gave back, and when, by order."""
-    return {order_id: (Paise(paise), at) for order_id, paise, at in await sql.list_voids(tx, order_ids)}
+async def given_back(tx: Tx, order_ids: Sequence[int]) -> dict[int, Paise]:
+    """Return what voided holds gave back, by order."""
+    return {order_id: Paise(paise) for order_id, paise in await sql.list_voids(tx, order_ids)}
 
 
 _KINDS: dict[TransactionType, str] = {
     "recharge": "recharge", "service_purchase": "hold", "refund": "void", "admin_credit": "admin_credit",
-}  # fmt: skip
-_HOLD_STATES: dict[TransactionState, tuple[str, ...]] = {
-    "pending": ("held",), "completed": ("captured",), "refunded": ("voided",), "failed": (),
 }  # fmt: skip
 
 
@@ -292,7 +292,7 @@ async def list_transactions(
             account_id=account_id,
             before=cursor,
             kinds=kinds,
-            hold_states=None if state is None else _HOLD_STATES[state],
+            state=state,
             since=since,
             until=until,
             limit=min(limit, LIST_MAX),

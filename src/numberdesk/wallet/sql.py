@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from numberdesk.base.db import Tx, columns, many, maybe, rows, run, value
-from numberdesk.wallet.model import AccountId, Hold, HoldState, HoldWanted, Transaction, Wallet
+from numberdesk.wallet.model import AccountId, Hold, HoldState, HoldWanted, Transaction, TransactionState, Wallet
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +141,14 @@ async def list_holds(tx: Tx, order_ids: Sequence[int]) -> list[Hold]:
     return await many(tx, Hold, "SELECT * FROM holds WHERE order_id = ANY($1::bigint[])", order_ids)
 
 
-async def list_voids(tx: Tx, order_ids: Sequence[int]) -> list[tuple[int, int, datetime]]:
-    """Return (order, paise given back, when) of voided holds."""
+async def list_voids(tx: Tx, order_ids: Sequence[int]) -> list[tuple[int, int]]:
+    """Return (order, paise given back) of orders with voided holds."""
     return [
-        (order_id, paise, at)
-        for order_id, paise, at in await rows(
+        (order_id, paise)
+        for order_id, paise in await rows(
             tx,
             """
-            SELECT order_id, sum(amount_paise)::bigint, max(ended_at) FROM holds
+            SELECT order_id, sum(amount_paise)::bigint FROM holds
             WHERE order_id = ANY($1::bigint[]) AND state = 'voided' GROUP BY order_id
             """,
             order_ids,
@@ -175,54 +175,65 @@ async def list_transactions(
     account_id: AccountId,
     before: int | None,
     kinds: Sequence[str] | None,
-    hold_states: Sequence[str] | None,
+    state: TransactionState | None,
     since: datetime | None,
     until: datetime | None,
     limit: int,
 ) -> list[Transaction]:
     """Return a customer's statement, newest first: the lines of `available` with the state of what they paid for."""
+    # Only causes of type `order` begin with a number, and a join may evaluate its terms in any order: hence the CASE.
     return await many(
         tx,
         Transaction,
         """
-        SELECT entry.version, entry.amount_paise, entry.balance_after_paise, entry.at,
-               CASE posting.kind WHEN 'hold' THEN 'service_purchase' WHEN 'void' THEN 'refund' ELSE posting.kind END
-                   AS type,
-               CASE WHEN posting.kind <> 'hold' THEN 'completed'
-                    WHEN hold.state = 'held' THEN 'pending'
-                    WHEN hold.state = 'captured' THEN 'completed' ELSE 'refunded' END AS state,
-               CASE WHEN posting.cause_type = 'order' THEN split_part(posting.cause_id, ':', 1)::bigint END AS order_id
-        FROM entries AS entry
-        JOIN postings AS posting ON posting.id = entry.posting_id
-        LEFT JOIN holds AS hold ON posting.kind = 'hold'
-             AND hold.order_id = split_part(posting.cause_id, ':', 1)::bigint
-             AND hold.purpose = substr(posting.cause_id, strpos(posting.cause_id, ':') + 1)
-        WHERE entry.account_id = $1 AND entry.bucket = 'available'
-          AND ($2::bigint IS NULL OR entry.version < $2)
-          AND ($3::text[] IS NULL OR posting.kind = ANY($3))
-          AND ($4::text[] IS NULL OR coalesce(hold.state, 'captured') = ANY($4))
-          AND ($5::timestamptz IS NULL OR entry.at >= $5)
-          AND ($6::timestamptz IS NULL OR entry.at < $6)
-        ORDER BY entry.version DESC
+        SELECT * FROM (
+            SELECT entry.version, entry.amount_paise, entry.balance_after_paise, entry.at, cause.order_id,
+                   CASE posting.kind WHEN 'hold' THEN 'service_purchase' WHEN 'void' THEN 'refund'
+                        ELSE posting.kind END AS type,
+                   CASE WHEN posting.kind <> 'hold' THEN 'completed'
+                        WHEN hold.state = 'held' THEN 'pending'
+                        WHEN hold.state = 'captured' AND refund.id IS NULL THEN 'completed' ELSE 'refunded' END AS state
+            FROM entries AS entry
+            JOIN postings AS posting ON posting.id = entry.posting_id
+            CROSS JOIN LATERAL (
+                SELECT CASE WHEN posting.cause_type = 'order' THEN split_part(posting.cause_id, ':', 1)::bigint END
+                           AS order_id,
+                       substr(posting.cause_id, strpos(posting.cause_id, ':') + 1) AS purpose
+            ) AS cause
+            LEFT JOIN holds AS hold
+                 ON posting.kind = 'hold' AND hold.order_id = cause.order_id AND hold.purpose = cause.purpose
+            LEFT JOIN postings AS refund
+                 ON posting.kind = 'hold' AND refund.kind = 'refund' AND refund.cause_type = 'order'
+                AND refund.cause_id = posting.cause_id
+            WHERE entry.account_id = $1 AND entry.bucket = 'available'
+              AND ($2::bigint IS NULL OR entry.version < $2)
+              AND ($3::text[] IS NULL OR posting.kind = ANY($3))
+              AND ($5::timestamptz IS NULL OR entry.at >= $5)
+              AND ($6::timestamptz IS NULL OR entry.at < $6)
+        ) AS line
+        WHERE $4::text IS NULL OR state = $4
+        ORDER BY version DESC
         LIMIT $7
         """,
         account_id,
         before,
         kinds,
-        hold_states,
+        state,
         since,
         until,
         limit,
     )
 
 
-async def roll_up(tx: Tx) -> int:
-    """Take the committed changes away and add them to the system balances; returns how many were taken."""
+async def roll_up(tx: Tx, *, limit: int) -> int:
+    """Take committed changes away and add them to the system balances; returns how many were taken."""
     taken: int = await value(
         tx,
         """
         WITH taken AS (
-            DELETE FROM system_changes RETURNING bucket, amount_paise
+            DELETE FROM system_changes
+            WHERE ctid = ANY(ARRAY(SELECT ctid FROM system_changes LIMIT $1 FOR UPDATE SKIP LOCKED))
+            RETURNING bucket, amount_paise
         ), added AS (
             INSERT INTO system_balances (bucket, balance_paise)
             SELECT bucket, sum(amount_paise) FROM taken GROUP BY bucket
@@ -231,6 +242,7 @@ async def roll_up(tx: Tx) -> int:
         )
         SELECT count(*) FROM taken
         """,
+        limit,
     )
     return taken
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from numberdesk.base.db import Database, Tx
+from numberdesk.base.money import Paise
 from numberdesk.orders import sql
 from numberdesk.orders.model import Card, Message, Order, OrderId, Refund
 from numberdesk.wallet import service as wallet
@@ -133,7 +134,9 @@ async def read_cards(tx: Tx, orders: Sequence[Order]) -> list[Card]:
             messages[message.order_id].append(message)
     voided = [order.id for order in orders if order.state in ("cancelled", "expired", "failed")]
     given_back = await wallet.given_back(tx, voided) if voided else {}
-    return [
-        Card(order, tuple(messages[order.id]), Refund(*given_back[order.id]) if order.id in given_back else None)
-        for order in orders
-    ]
+    return [Card(order, tuple(messages[order.id]), refund_of(order, given_back.get(order.id))) for order in orders]
+
+
+def refund_of(order: Order, amount: Paise | None) -> Refund | None:
+    """Return what went back when the order ended; None when it was paid or goes on."""
+    return None if amount is None or order.ended_at is None else Refund(amount, order.ended_at)

@@ -7,8 +7,8 @@ from datetime import datetime
 from numberdesk.base.db import Tx
 from numberdesk.base.errors import AppError, NotFound
 from numberdesk.orders import sql
-from numberdesk.orders.model import CancelWanted, Card, Closing, Order, Refund
-from numberdesk.orders.service._board import read_cards
+from numberdesk.orders.model import CancelWanted, Card, Closing, Order, OrderId
+from numberdesk.orders.service._board import read_cards, refund_of
 from numberdesk.wallet import service as wallet
 
 PATIENCE_SECONDS = 20
@@ -98,9 +98,8 @@ async def close(tx: Tx, items: Sequence[Closing]) -> list[Card | AppError]:
         orders.update((order.id, order) for order in changed)
     cards: dict[int, Card] = {}
     for order_id, amount in voided.items():
-        ended_at = orders[order_id].ended_at  # type: ignore[index]
-        assert ended_at is not None
-        cards[order_id] = Card(orders[order_id], (), Refund(amount, ended_at))  # type: ignore[index]
+        order = orders[OrderId(order_id)]
+        cards[order_id] = Card(order, (), refund_of(order, amount))
     others = [order for order_id, order in orders.items() if order_id not in cards]
     cards.update((card.order.id, card) for card in (await read_cards(tx, others) if others else []))
     return [cards[item.order_id] for item in items]

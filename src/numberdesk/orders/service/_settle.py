@@ -10,7 +10,8 @@ from numberdesk.base import clock
 from numberdesk.base.db import Tx
 from numberdesk.base.errors import AppError
 from numberdesk.orders import sql
-from numberdesk.orders.model import Card, Exchange, Order, OrderRules, Refund, Settlement
+from numberdesk.orders.model import Card, Exchange, Order, OrderRules, Settlement
+from numberdesk.orders.service._board import refund_of
 from numberdesk.orders.service._reserve import purpose
 from numberdesk.providers.model import Refused, Rented, Unknown
 from numberdesk.wallet import service as wallet
@@ -129,8 +130,7 @@ async def _go_on_or_fail(tx: Tx, items: Sequence[Settlement], cards: dict[int, C
             tx, [item.order_id for item in ending], ["failed"] * len(ending), [item.failure for item in ending]
         )
         for order in ended:
-            assert order.ended_at is not None
-            cards[order.id] = Card(order, (), Refund(voided[order.id], order.ended_at))
+            cards[order.id] = Card(order, (), refund_of(order, voided[order.id]))
 
 
 async def _disown(tx: Tx, items: Sequence[Settlement]) -> None:
