@@ -3,18 +3,26 @@
 To add one, write a function that returns its text, name it in `DOCUMENTS`, and let a test compare text and file.
 """
 
+import ast
 import asyncio
+import inspect
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
+from types import NoneType
+from typing import get_args
 from urllib.parse import urlsplit
 
-from tests import postgres
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
 
 from numberdesk.base.postgres import Cluster, running
+from numberdesk.settings import SECRETS, Settings
+from tests import postgres
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -63,8 +71,54 @@ def schema_of(cluster: Cluster) -> str:
     return SCHEMA_HEAD + "\n" + re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
+SETTINGS_HEAD = """\
+# Settings
+
+Every setting is a variable of the environment, read once at the start; a wrong one stops the start with a sentence.
+Made by `make docs` from `src/numberdesk/settings.py`.
+
+| name | what it is for | values | default |
+|---|---|---|---|
+"""
+
+
+def settings() -> str:
+    """Return `docs/settings.md`: every field of `Settings`, with the sentence that stands below it."""
+    lines = []
+    for name, field in Settings.model_fields.items():
+        note, _, unit = settings_notes().get(name, "").partition(" Unit: ")
+        if name.upper() in SECRETS:
+            note += f" Or the path of a file that holds it, as `{name.upper()}_FILE`."
+        default = "none" if field.default is None else f"`{field.default}`"
+        values = f"{_values(field)} {unit.rstrip('.')}".strip()
+        lines.append(f"| `{name.upper()}` | {' '.join(note.split())} | {values} | {default} |\n")
+    return SETTINGS_HEAD + "".join(lines)
+
+
+def settings_notes() -> dict[str, str]:
+    """Return the sentences below the fields of `Settings`; the last may name the unit: `Unit: milliseconds.`"""
+    body = next(node.body for node in ast.parse(inspect.getsource(Settings)).body if isinstance(node, ast.ClassDef))
+    return {
+        ast.unparse(field.target): note.value.value
+        for field, note in pairwise(body)
+        if isinstance(field, ast.AnnAssign) and isinstance(note, ast.Expr)
+        if isinstance(note.value, ast.Constant) and isinstance(note.value.value, str)
+    }
+
+
+def _values(field: FieldInfo) -> str:
+    kinds = [kind for kind in get_args(field.annotation) or (field.annotation,) if kind is not NoneType]
+    if all(isinstance(kind, str) for kind in kinds):
+        return ", ".join(f"`{kind}`" for kind in kinds)
+    bounds = [getattr(item, name) for name in ("ge", "le") for item in field.metadata if hasattr(item, name)]
+    if bounds:
+        return " to ".join(f"{bound:,}" for bound in bounds)
+    return {SecretStr: "secret text", Path: "a path", str: "text", int: "a whole number", bool: "true, false"}[kinds[0]]
+
+
 DOCUMENTS: dict[str, Callable[[], str]] = {
     "docs/schema.sql": schema,
+    "docs/settings.md": settings,
 }
 
 

@@ -75,18 +75,9 @@ def initialise(folder: Path, binaries: Path, *, major: int, run_as: RunAs, passw
         if run_as.switch:
             os.chown(password_file, run_as.uid, run_as.gid)
             os.chown(draft, run_as.uid, run_as.gid)
-        command: list[str | Path] = [
-            binaries / "initdb",
-            "-D",
-            draft / "data",
-            "-U",
-            "postgres",
-            "-A",
-            "scram-sha-256",
-            "-E",
-            "UTF8",
-        ]
-        command += ["-k", "--no-instructions", f"--pwfile={password_file}", *([] if durable else ["--no-sync"])]
+        command: list[str | Path] = [binaries / "initdb", "-D", draft / "data", f"--pwfile={password_file}"]
+        command += ["-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8", "-k", "--no-instructions"]
+        command += [] if durable else ["--no-sync"]
         _run_initdb(command, major=major, run_as=run_as)
         (draft / "data").rename(folder / "data")
         _sync_folder(folder)

@@ -2,6 +2,7 @@
 
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import cast
 
 import typer
 from rich.table import Table
@@ -25,6 +26,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(help="Upstream providers.", no_args_is_help=True)
     group.command("add")(add)
+    group.command("set")(set_options)
     group.command("list")(list_all)
     group.command("test")(test)
     group.command("sync")(sync)
@@ -45,6 +47,37 @@ def add(
     """Add a provider. Its key is stored encrypted."""
     run(_add(home, name=name, kind=kind, url=url, api_key=api_key, paise_per_unit=paise_per_unit))
     console.print(f"{name} was added. Next: numberdesk provider test {name}, then numberdesk provider sync {name}")
+
+
+def set_options(
+    name: str = NAME,
+    is_on: bool = typer.Option(None, "--on/--off", help="Off: nothing new is rented; open orders go on."),
+    url: str = typer.Option(None, "--url"),
+    paise_per_unit: int = typer.Option(None, "--paise-per-unit"),
+    parallel_max: int = typer.Option(None, "--parallel-max", help="Calls in flight."),
+    calls_per_second: int = typer.Option(None, "--calls-per-second"),
+    deadline_ms: int = typer.Option(None, "--deadline-ms", help="Of one call."),
+    poll_ms: int = typer.Option(None, "--poll-ms", help="Between two looks at its list of live numbers."),
+    cancel_after_ms: int = typer.Option(None, "--cancel-after-ms", help="The age before which it refuses to cancel."),
+    lifetime_ms: int = typer.Option(None, "--lifetime-ms", help="How long its numbers live."),
+    extend_paise_per_minute: int = typer.Option(None, "--extend-paise-per-minute", help="Price of more time."),
+    home: Path = HOME,
+) -> None:
+    """Change a provider; every process follows within a second or two."""
+    wanted = {
+        "is_on": is_on, "url": url, "paise_per_unit": paise_per_unit, "parallel_max": parallel_max,
+        "calls_per_second": calls_per_second, "deadline_ms": deadline_ms, "poll_ms": poll_ms,
+        "cancel_after_ms": cancel_after_ms, "lifetime_ms": lifetime_ms,
+        "extend_paise_per_minute": extend_paise_per_minute,
+    }  # fmt: skip
+    changes = cast("providers.Changes", {option: value for option, value in wanted.items() if value is not None})
+
+    async def work() -> None:
+        async with opened_database(home) as (_, db):
+            await providers.set_options(db, (await _named(db, name)).id, **changes)
+
+    run(work())
+    console.print(f"{name}: {', '.join(changes) or 'nothing'} changed.")
 
 
 def list_all(home: Path = HOME) -> None:

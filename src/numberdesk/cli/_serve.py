@@ -26,6 +26,9 @@ log = structlog.get_logger()
 
 STOP_SECONDS = 2.0
 """How long open requests may take to end; together with the rest a stop stays below five seconds."""
+BACKLOG = 2048
+REQUESTS_MAX = 20_000
+"""Requests at work at once: every long poll is one. Left alone, the server takes as many as its backlog, 128."""
 _DIE_WITH_PARENT = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
 
@@ -82,7 +85,14 @@ async def _work(home: Path | None) -> None:
 async def serving(site: Site, host: str, port: int) -> AsyncIterator[None]:
     """Answer HTTP for as long as the block lasts."""
     server = Server(
-        build(site), address=host, port=port, interface=Interfaces.ASGINL, log_enabled=False, websockets=False
+        build(site),
+        address=host,
+        port=port,
+        interface=Interfaces.ASGINL,
+        backlog=BACKLOG,
+        backpressure=REQUESTS_MAX,
+        log_enabled=False,
+        websockets=False,
     )
     task = asyncio.create_task(server.serve())
     try:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import structlog
 
 from numberdesk.orders import sql
-from numberdesk.orders.model import LISTENING, Card, Closing, Delivery, EndState, Order
+from numberdesk.orders.model import Card, Closing, Delivery, EndState, Order
 from numberdesk.orders.service import Desk, settle_cancel
 from numberdesk.orders.service._reconcile import Seen, reconcile
 from numberdesk.orders.sql import Live
@@ -26,9 +26,9 @@ GIVE_UP_AFTER = timedelta(minutes=10)
 ORPHAN_TRIES_MAX = 60
 
 
-def settle_after(desk: Desk, provider: Provider) -> timedelta:
+def settle_after(provider: Provider) -> timedelta:
     """Return the time after which no process can still be working on an upstream call of this provider."""
-    return max(desk.rules.settle_after, timedelta(milliseconds=provider.deadline_ms) + SETTLE_MARGIN)
+    return timedelta(milliseconds=provider.deadline_ms) + SETTLE_MARGIN
 
 
 async def watch(desk: Desk, provider: Provider, *, is_idle_turn: bool) -> int:
@@ -43,7 +43,7 @@ async def watch(desk: Desk, provider: Provider, *, is_idle_turn: bool) -> int:
     Returns:
         How many open orders there are.
     """
-    patience = settle_after(desk, provider)
+    patience = settle_after(provider)
     async with desk.db.statement() as tx:
         live = await sql.list_live(tx, provider.id, patience)
     if not live and not is_idle_turn:
@@ -54,29 +54,45 @@ async def watch(desk: Desk, provider: Provider, *, is_idle_turn: bool) -> int:
         await reconcile(desk, provider, None, patience)
         return len(live)
     found = {activation.upstream_id: activation for activation in listed.activations}
-    await _deliver(desk, provider.id, live, found)
-    missing = [order for order in live if order.upstream_id is not None and order.upstream_id not in found]
+    await _deliver(desk, provider.id, found)
+    missing = [order for order in live if order.upstream_id is not None and not _is_told(found.get(order.upstream_id))]
     await _look_singly(desk, provider.id, missing)
     await reconcile(desk, provider, Seen(found, listed.is_whole), patience)
     return len(live)
 
 
-async def _deliver(desk: Desk, provider_id: ProviderId, live: Sequence[Live], found: dict[str, Activation]) -> None:
+def _is_told(activation: Activation | None) -> bool:
+    return activation is not None and (activation.is_live or bool(activation.messages))
+
+
+async def _deliver(desk: Desk, provider_id: ProviderId, found: dict[str, Activation]) -> None:
+    """Deliver every message of the list that was not delivered before, also late and unasked ones.
+
+    What was told before is remembered by count and only saves work: a repeat is recognised where it is received. An
+    activation without an order is offered again, since its purchase may just be on its way.
+    """
+    told = desk.told.get(provider_id, {})
     deliveries = [
-        Delivery(provider_id, order.upstream_id, found[order.upstream_id].messages)
-        for order in live
-        if order.upstream_id in found and order.upstream_id is not None and found[order.upstream_id].messages
-        and (order.state in LISTENING or order.codes_wanted > order.codes_received)
-    ]  # fmt: skip
-    await _receive(desk, deliveries)
+        Delivery(provider_id, upstream_id, activation.messages)
+        for upstream_id, activation in found.items()
+        if activation.messages and told.get(upstream_id) != len(activation.messages)
+    ]
+    owned = {card.order.upstream_id for card in await _receive(desk, deliveries)}
+    desk.told[provider_id] = {
+        upstream_id: len(activation.messages)
+        for upstream_id, activation in found.items()
+        if activation.messages and (upstream_id in owned or upstream_id in told)
+    }
 
 
-async def _receive(desk: Desk, deliveries: Sequence[Delivery]) -> None:
+async def _receive(desk: Desk, deliveries: Sequence[Delivery]) -> list[Card]:
     results = await asyncio.gather(*(desk.receive.call(item) for item in deliveries), return_exceptions=True)
-    desk.show(card for card in results if isinstance(card, Card))
+    cards = [card for card in results if isinstance(card, Card)]
+    desk.show(cards)
     for result in results:
         if isinstance(result, BaseException):
             log.warning("delivery_failed", problem=type(result).__name__)
+    return cards
 
 
 async def _look_singly(desk: Desk, provider_id: ProviderId, orders: Sequence[Live]) -> None:
@@ -131,8 +147,11 @@ async def _settle_ending(desk: Desk, order: Order) -> None:
 
 async def doubt_stale(desk: Desk, *, limit: int = 200) -> int:
     """Move purchases whose process died to `unknown`, for the watch to resolve."""
-    async with desk.db.transaction() as tx:
-        doubted = await sql.set_stale_unknown(tx, desk.rules.settle_after, limit=limit)
+    doubted: list[Order] = []
+    for line in list(desk.lines.by_id.values()):
+        provider = line.provider
+        async with desk.db.transaction() as tx:
+            doubted += await sql.set_stale_unknown(tx, provider.id, settle_after(provider), limit=limit)
     desk.show([Card(order) for order in doubted])
     return len(doubted)
 

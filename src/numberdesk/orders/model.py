@@ -38,8 +38,6 @@ class OrderRules:
 
     cancel_after: timedelta
     lifetime: timedelta
-    settle_after: timedelta = timedelta(seconds=20)
-    """Longer than any upstream call and its settling: after it, nobody is working on a requested order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from numberdesk.base.batch import Batch
@@ -24,6 +24,7 @@ from numberdesk.orders.service._receive import receive
 from numberdesk.orders.service._reserve import reserve
 from numberdesk.orders.service._settle import settle
 from numberdesk.providers import service as providers
+from numberdesk.providers.model import ProviderId
 
 CHANNEL = "orders"
 
@@ -44,6 +45,8 @@ class Desk:
     receive: Batch[Delivery, Card | None]
     begin_cancel: Batch[CancelWanted, Card]
     close: Batch[Closing, Card]
+    told: dict[ProviderId, dict[str, int]] = field(default_factory=dict)
+    """How many messages of each activation the watch of a provider has delivered."""
 
     def show(self, cards: Iterable[Card]) -> None:
         """Put committed changes up on the board here and tell the other processes."""

@@ -1,6 +1,7 @@
 """Resolving unknown purchases against a provider's list, also after a crash between its sale and our commit.
 
-A number of the same service and country is as good as another, so an activation that nobody knows goes to the oldest
+Where the provider repeats our reference, that decides. Else a number of the same service and country is as good as
+another, so an activation that nobody knows goes to the oldest
 unknown order of its kind. It must be certain that no purchase still on its way is about it: either none of the kind
 is, or the activation has been seen for longer than any purchase may take.
 """
@@ -68,7 +69,7 @@ async def _facts(desk: Desk, provider: Provider, seen: Seen | None, patience: ti
         strangers: set[str] = set()
         ripe: list[str] = []
         if seen is not None and seen.activations:
-            upstream_ids = list(seen.activations)
+            upstream_ids = [item.upstream_id for item in seen.activations.values() if item.is_live]
             strangers = set(upstream_ids) - await sql.list_linked(tx, provider.id, upstream_ids)
         if strangers:
             await sql.insert_orphans(tx, provider.id, sorted(strangers))
@@ -84,9 +85,13 @@ async def _facts(desk: Desk, provider: Provider, seen: Seen | None, patience: ti
 
 async def _link(desk: Desk, provider: Provider, seen: Seen, facts: _Facts) -> set[str]:
     free: dict[tuple[str, int | None], list[Activation]] = defaultdict(list)
+    named: dict[str, Activation] = {}
     ripe = set(facts.ripe)
     for upstream_id in sorted(facts.strangers):
         activation = seen.activations[upstream_id]
+        if activation.reference:
+            named[activation.reference] = activation
+            continue
         is_certain = upstream_id in ripe or not any(
             activation.service == service and activation.country in (None, country)
             for service, country in facts.on_their_way
@@ -95,7 +100,8 @@ async def _link(desk: Desk, provider: Provider, seen: Seen, facts: _Facts) -> se
             free[activation.service, activation.country].append(activation)
     linked: set[str] = set()
     for order in facts.unknown:
-        candidates = free.get((order.service, order.country)) or free.get((order.service, None)) or []
+        own = named.get(f"{order.id}-{order.attempt}")
+        candidates = [own] if own else free.get((order.service, order.country)) or free.get((order.service, None)) or []
         fitting = next(
             (item for item in candidates if item.cost_paise is None or item.cost_paise <= order.cost_paise), None
         )

@@ -31,13 +31,15 @@ class Live:
 
 
 async def list_live(tx: Tx, provider_id: ProviderId, settle_after: timedelta) -> list[Live]:
-    """Return the open orders of one provider."""
+    """Return the orders of one provider that wait for something."""
     return await many(
         tx,
         Live,
         """
         SELECT *, coalesce(next_try_at <= now, true) AS is_due, sent_at + $2::interval < now AS is_settled
-        FROM orders, clock_timestamp() AS now WHERE provider_id = $1 AND ended_at IS NULL ORDER BY id
+        FROM orders, clock_timestamp() AS now
+        WHERE provider_id = $1 AND ended_at IS NULL AND (state <> 'received' OR codes_wanted > codes_received)
+        ORDER BY id
         """,
         provider_id,
         settle_after,
@@ -135,18 +137,19 @@ async def lease_orphans(tx: Tx, *, lease_seconds: int, limit: int) -> list[tuple
     ]
 
 
-async def set_stale_unknown(tx: Tx, settle_after: timedelta, *, limit: int) -> list[Order]:
-    """requested -> unknown where the process that asked is gone."""
+async def set_stale_unknown(tx: Tx, provider_id: ProviderId, settle_after: timedelta, *, limit: int) -> list[Order]:
+    """requested -> unknown where the process that asked this provider is gone."""
     return await many(
         tx,
         Order,
         """
         UPDATE orders SET state = 'unknown', next_try_at = now, changed_at = now
         FROM clock_timestamp() AS now
-        WHERE id IN (SELECT id FROM orders WHERE ended_at IS NULL AND state = 'requested'
-                     AND sent_at + $1::interval < clock_timestamp() ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)
+        WHERE id IN (SELECT id FROM orders WHERE provider_id = $1 AND ended_at IS NULL AND state = 'requested'
+                     AND sent_at + $2::interval < clock_timestamp() ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED)
         RETURNING orders.*
         """,
+        provider_id,
         settle_after,
         limit,
     )

@@ -151,6 +151,8 @@ def _activation(raw: msgspec.Raw, *, paise_per_unit: int) -> Activation | None:
 
 
 def _messages(item: _Item) -> tuple[Received, ...]:
+    if not item.sms_code and not item.sms_text:
+        return ()
     codes: list[str | int | None] = item.sms_code if isinstance(item.sms_code, list) else [item.sms_code]
     # One text beside many codes is that of the last message.
     texts = item.sms_text if isinstance(item.sms_text, list) else [*repeat(None, len(codes) - 1), item.sms_text]

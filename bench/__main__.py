@@ -1,0 +1,218 @@
+"""`make bench`: purchases, polls and whole flows a second, beside a bare ASGI application and pgbench.
+
+Everything runs on this machine at once: database, provider, server and load. Only the ratios of one run mean something.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from bench.load import Connection, Tally, data_of, repeat
+from numberdesk.base import postgres
+from numberdesk.settings import child_environment
+
+HERE = Path(__file__).parent
+CUSTOMERS = 200
+CONNECTIONS = 64
+BUY = json.dumps({"service": "tg", "country": 22}).encode()
+
+
+@contextmanager
+def process(*command: str, environment: dict[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program in a session of its own and end the whole of it."""
+    child = subprocess.Popen(
+        command, start_new_session=True, stdout=subprocess.DEVNULL, env=child_environment(**(environment or {}))
+    )
+    try:
+        yield child
+    finally:
+        child.send_signal(signal.SIGINT)
+        try:
+            child.wait(timeout=8)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+
+
+def numberdesk(*arguments: str) -> None:
+    """Run one command to its end."""
+    subprocess.run([sys.executable, "-m", "numberdesk", *arguments], check=True, stdout=subprocess.DEVNULL)
+
+
+def free_port() -> int:
+    """Return a port nobody has."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        number: int = probe.getsockname()[1]
+        return number
+
+
+async def answers(port: int, *, patience: float = 20) -> None:
+    """Wait until somebody listens."""
+    until = time.monotonic() + patience
+    while time.monotonic() < until:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(0.05)
+        else:
+            writer.close()
+            return
+    raise SystemExit(f"nothing answers on port {port}")
+
+
+async def measure_bare(seconds: float) -> Tally:
+    """Measure the bound: polls of a server that does nothing."""
+    port = free_port()
+    with process(sys.executable, "-m", "bench.bare", str(port)):
+        await answers(port)
+
+        async def step(connection: Connection, _place: int) -> bool:
+            return (await connection.post("/", "none", b'{"orderId":1}'))[0] == 200
+
+        return await repeat(port, CONNECTIONS, seconds, step)
+
+
+async def measure_buys(port: int, keys: list[str], seconds: float) -> Tally:
+    """Measure purchases."""
+
+    async def step(connection: Connection, place: int) -> bool:
+        status, _ = await connection.post("/auth/get-number", keys[place % len(keys)], BUY)
+        return status == 200
+
+    return await repeat(port, CONNECTIONS, seconds, step)
+
+
+async def measure_polls(port: int, keys: list[str], seconds: float) -> Tally:
+    """Measure polls of open orders, one order a connection."""
+    bodies: dict[int, bytes] = {}
+
+    async def step(connection: Connection, place: int) -> bool:
+        key = keys[place % len(keys)]
+        if place not in bodies:
+            order = data_of((await connection.post("/auth/get-number", key, BUY))[1])
+            bodies[place] = json.dumps({"orderId": order["orderId"]}).encode()
+        return (await connection.post("/auth/check-otp", key, bodies[place]))[0] == 200
+
+    return await repeat(port, CONNECTIONS, seconds, step)
+
+
+async def measure_flows(port: int, keys: list[str], seconds: float, connections: int) -> Tally:
+    """Measure whole flows: buy, wait for the code, read it."""
+
+    async def step(connection: Connection, place: int) -> bool:
+        key = keys[place % len(keys)]
+        status, body = await connection.post("/auth/get-number", key, BUY)
+        if status != 200:
+            return False
+        wait = json.dumps({"orderId": data_of(body)["orderId"], "wait": 25}).encode()
+        status, body = await connection.post("/auth/check-otp", key, wait)
+        return status == 200 and data_of(body)["otp"] is not None
+
+    return await repeat(port, connections, seconds, step)
+
+
+def measure_pgbench(cluster: postgres.Cluster, first: int, last: int, seconds: float) -> float:
+    """Measure the same purchase, one at a time on eight connections, without a server of ours."""
+    done = subprocess.run(
+        [
+            str(cluster.binaries / "pgbench"), "-n", "-c", "8", "-j", "1", "-T", str(int(seconds)), "-M", "prepared",
+            "-D", f"first={first}", "-D", f"last={last}", "-f", str(HERE / "purchase.sql"), cluster.owner_url,
+        ],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    found = re.search(r"tps = ([0-9.]+)", done.stdout)
+    if found is None:
+        raise SystemExit(f"pgbench: {done.stderr.strip()}")
+    return float(found[1])
+
+
+async def main(seconds: float, output: Path) -> None:
+    """Run everything and write the results."""
+    home = Path(tempfile.mkdtemp(prefix="numberdesk-bench-"))
+    home.chmod(0o711)
+    results: dict[str, Any] = {}
+    try:
+        async with postgres.running(home) as cluster:
+            results = await run_all(cluster, home, seconds)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+    output.write_text(json.dumps(results, indent=2) + "\n")
+    show(results)
+
+
+async def run_all(cluster: postgres.Cluster, home: Path, seconds: float) -> dict[str, Any]:
+    """Measure each figure after the other on one installation."""
+    where = ("--home", str(home))
+    sim_port, port = free_port(), free_port()
+    numberdesk("migrate", *where)
+    keys_file = home / "keys"
+    simulator = (
+        sys.executable, "-m", "numberdesk", "simulator", "--port", str(sim_port), "--profile", "instant",
+        "--api-key", "bench", "--record", str(home / "record.jsonl"),
+    )  # fmt: skip
+    quiet = {"LOG_LEVEL": "error", "CANCEL_TIMEOUT": "0", "DATABASE_POOL": "10"}
+    with process(*simulator):
+        await answers(sim_port)
+        url = f"http://127.0.0.1:{sim_port}/stubs/handler_api.php"
+        numberdesk("provider", "add", "bench", "--url", url, "--api-key", "bench", *where)
+        numberdesk("provider", "set", "bench", "--poll-ms", "200", "--calls-per-second", "100000",
+                   "--parallel-max", "1000", *where)  # fmt: skip
+        numberdesk("provider", "sync", "bench", *where)
+        numberdesk("seed", "--users", str(CUSTOMERS), "--balance", "1000000", "--keys-file", str(keys_file), *where)
+        keys = keys_file.read_text().split()
+        serve = (sys.executable, "-m", "numberdesk", "serve", "--port", str(port), *where)
+        bare = await measure_bare(seconds)
+        with process(*serve, environment=quiet):
+            await answers(port)
+            polls = await measure_polls(port, keys, seconds)
+            buys = await measure_buys(port, keys, seconds)
+            flows = await measure_flows(port, keys, seconds, 256)
+        single = measure_pgbench(cluster, 1, CUSTOMERS, seconds)
+        verified = subprocess.run([sys.executable, "-m", "numberdesk", "ledger", "verify", *where], capture_output=True)
+    return {
+        "machine": {"cpus": os.cpu_count(), "python": platform.python_version(), "postgresql": cluster.version},
+        "seconds": seconds,
+        "bare_requests_per_second": round(bare.rate()),
+        "polls_per_second": round(polls.rate()),
+        "polls_to_bare": round(polls.rate() / bare.rate(), 2),
+        "poll_p99_ms": round(polls.percentile(0.99), 1),
+        "buys_per_second": round(buys.rate()),
+        "buy_p99_ms": round(buys.percentile(0.99), 1),
+        "pgbench_purchases_per_second": round(single),
+        "buys_to_pgbench": round(buys.rate() / single, 2),
+        "flows_per_second": round(flows.rate()),
+        "flow_p99_ms": round(flows.percentile(0.99), 1),
+        "failed": polls.failed + buys.failed + flows.failed,
+        "ledger": "right" if verified.returncode == 0 else "WRONG",
+    }
+
+
+def show(results: dict[str, Any]) -> None:
+    """Print the results, a line each."""
+    for name, value in results.items():
+        print(f"{name:<32} {value}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="bench")
+    parser.add_argument("--seconds", type=float, default=8.0, help="for each figure")
+    parser.add_argument("--output", type=Path, default=HERE / "results.json")
+    arguments = parser.parse_args()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main(arguments.seconds, arguments.output))

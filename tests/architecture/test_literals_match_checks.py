@@ -1,0 +1,80 @@
+"""States are a `Literal` in the code and a `CHECK` in the table: the two lists are the same."""
+
+import re
+from typing import Any, get_args
+
+import pytest
+
+from numberdesk.accounts.model import AccountState
+from numberdesk.orders.model import Action, Failure, OrderState, OrphanState
+from numberdesk.providers.model import Kind
+from numberdesk.wallet.model import Bucket, CauseType, HoldState, PostingKind
+from tests.architecture.sources import ROOT, listed
+
+LITERALS: dict[str, Any] = {
+    "accounts_state": AccountState,
+    "entries_bucket": Bucket,
+    "exchanges_action": Action,
+    "holds_state": HoldState,
+    "orders_failure": Failure,
+    "orders_state": OrderState,
+    "orphans_state": OrphanState,
+    "postings_cause_type": CauseType,
+    "postings_kind": PostingKind,
+    "providers_kind": Kind,
+}
+"""The `Literal` of each constraint."""
+
+WITHOUT_LITERAL = {
+    "idempotency_keys_state": "read and written by the statements of accounts.sql only; Python sees the answer instead",
+}
+"""Constraints whose words never reach Python, and why."""
+
+_CHANGE = re.compile(
+    r"DROP CONSTRAINT (?:IF EXISTS )?(?P<dropped>\w+)"
+    r"|(?:CONSTRAINT (?P<name>\w+) )?CHECK ?\( ?(?P<column>\w+) IN ?\((?P<words>[^()]*)\) ?\)"
+)
+
+
+def lists_of_words(migrations: str) -> dict[str, set[str]]:
+    """Return what each `CHECK (column IN (…))` allows after all migrations, by the constraint's name."""
+    found: dict[str, set[str]] = {}
+    for change in _CHANGE.finditer(" ".join(re.sub(r"--.*", "", migrations).split())):
+        if change["dropped"]:
+            found.pop(change["dropped"], None)
+        else:
+            name = change["name"] or f"a constraint without a name on {change['column']}"
+            found[name] = set(re.findall(r"'([^']*)'", change["words"]))
+    return found
+
+
+@pytest.fixture(scope="module")
+def checks() -> dict[str, set[str]]:
+    texts = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "migrations").glob("*.sql"))]
+    return lists_of_words("\n".join(texts))
+
+
+@pytest.mark.parametrize("constraint", LITERALS)
+def test_the_words_of_a_check_are_those_of_its_literal(checks: dict[str, set[str]], constraint: str) -> None:
+    assert constraint in checks, f"No migration makes {constraint}: take it out of LITERALS, or name the CHECK so."
+    in_code = set(get_args(LITERALS[constraint]))
+    assert checks[constraint] == in_code, (
+        f"{constraint}: only in the table {checks[constraint] - in_code or '-'}, "
+        f"only in the Literal {in_code - checks[constraint] or '-'}. A new word needs a migration and the Literal."
+    )
+
+
+def test_every_check_of_words_has_its_literal(checks: dict[str, set[str]]) -> None:
+    unknown = list(checks.keys() - LITERALS.keys() - WITHOUT_LITERAL.keys())
+    unknown += [f"{name}: only in WITHOUT_LITERAL" for name in WITHOUT_LITERAL.keys() - checks.keys()]
+    assert not unknown, listed(
+        unknown, "Name the constraint <table>_<column> and add it to LITERALS, or to WITHOUT_LITERAL with a reason."
+    )
+
+
+def test_later_migrations_win() -> None:
+    first = "CREATE TABLE a (b text CONSTRAINT a_b\n CHECK (b IN ('x', 'y')), c text CHECK (c IN ('z')));"
+    assert lists_of_words(first) == {"a_b": {"x", "y"}, "a constraint without a name on c": {"z"}}
+    later = "ALTER TABLE a DROP CONSTRAINT a_b; ALTER TABLE a ADD CONSTRAINT a_b CHECK (b IN ('x')) NOT VALID;"
+    assert lists_of_words(first + later)["a_b"] == {"x"}
+    assert "a_b" not in lists_of_words(first + "ALTER TABLE a DROP CONSTRAINT IF EXISTS a_b;")

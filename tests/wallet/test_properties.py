@@ -1,0 +1,152 @@
+"""Any sequence of verbs leaves a ledger that sums to zero, is never negative and agrees with a model in plain Python."""
+
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from numberdesk.base.db import Database
+from numberdesk.base.money import Paise
+from numberdesk.monitoring import service as monitoring
+from numberdesk.wallet import jobs
+from numberdesk.wallet import service as wallet
+from numberdesk.wallet.model import AccountId, Credit
+from tests.wallet.customers import (
+    add_customers,
+    add_orders_of_holds,
+    balances,
+    capture,
+    hold,
+    refund,
+    void,
+    wanted,
+)
+
+pytestmark = pytest.mark.anyio
+
+START = (500, 0, 100)
+customers = st.integers(0, len(START) - 1)
+orders = st.integers(0, 9)
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("hold"), st.lists(st.tuples(customers, st.integers(1, 400)), min_size=1, max_size=5)),
+        st.tuples(st.just("capture"), st.sets(orders, max_size=4)),
+        st.tuples(st.just("void"), st.sets(orders, max_size=4)),
+        st.tuples(st.just("credit"), st.tuples(customers, st.integers(1, 500), st.integers(0, 5))),
+        st.tuples(st.just("refund"), orders),
+        st.tuples(st.just("roll_up"), st.none()),
+    ),
+    min_size=1,
+    max_size=20,
+)
+bases = count(1_000, 1_000)
+"""Every example has order ids and causes of its own: the tables are emptied between tests only."""
+
+
+@dataclass
+class ModelHold:
+    customer: int
+    paise: int
+    state: str = "held"
+
+
+@dataclass
+class Model:
+    """What the ledger should answer and say; orders are numbered in the order of their holds."""
+
+    available: list[int] = field(default_factory=lambda: list(START))
+    holds: list[ModelHold] = field(default_factory=list)
+    causes: set[int] = field(default_factory=set)
+
+    def hold(self, items: list[tuple[int, int]]) -> list[bool]:
+        return [self._hold(customer, paise) for customer, paise in items]
+
+    def _hold(self, customer: int, paise: int) -> bool:
+        if is_paid := self.available[customer] >= paise:
+            self.available[customer] -= paise
+            self.holds.append(ModelHold(customer, paise))
+        return is_paid
+
+    def end(self, order: int, was: str, becomes: str, *, gives_back: bool) -> int | None:
+        if order >= len(self.holds) or self.holds[order].state != was:
+            return None
+        self.holds[order].state = becomes
+        self.available[self.holds[order].customer] += self.holds[order].paise * gives_back
+        return self.holds[order].paise
+
+    def credit(self, customer: int, paise: int, cause: int) -> bool:
+        is_new = cause not in self.causes
+        self.causes.add(cause)
+        self.available[customer] += paise * is_new
+        return is_new
+
+    def balances(self, customer: int) -> tuple[int, int]:
+        held = [item.paise for item in self.holds if (item.customer, item.state) == (customer, "held")]
+        return self.available[customer], sum(held)
+
+
+async def answer_of_ledger(
+    db: Database, account_ids: list[AccountId], base: int, model: Model, step: tuple[str, Any]
+) -> Any:
+    """Take one step in the real ledger; must be called before the model takes it."""
+    match step:
+        case "hold", items:
+            # Ids of refused holds are used again, as the model numbers only what was held.
+            answers = []
+            for customer, paise in items:
+                order_id = base + len(model.holds) + sum(answers)
+                answers += [answer is None for answer in await hold(db, wanted(account_ids[customer], order_id, paise))]
+            return answers
+        case "capture" | "void" as verb, chosen:
+            ended = await (capture if verb == "capture" else void)(db, *(base + order for order in chosen))
+            return {order_id - base: paise for order_id, paise in ended.items()}
+        case "credit", (customer, paise, cause):
+            async with db.transaction() as tx:
+                item = Credit(account_ids[customer], Paise(paise), "recharge", f"{base}-{cause}")
+                return (await wallet.credit(tx, [item]))[0]
+        case "refund", order:
+            try:
+                return await refund(db, base + order)
+            except wallet.NothingToRefund:
+                return None
+        case _:
+            return await jobs.roll_up(db) * 0
+
+
+def answer_of_model(model: Model, step: tuple[str, Any]) -> Any:
+    match step:
+        case "hold", items:
+            return model.hold(items)
+        case "capture", chosen:
+            ended = {order: model.end(order, "held", "captured", gives_back=False) for order in chosen}
+        case "void", chosen:
+            ended = {order: model.end(order, "held", "voided", gives_back=True) for order in chosen}
+        case "credit", (customer, paise, cause):
+            return model.credit(customer, paise, cause)
+        case "refund", order:
+            return model.end(order, "captured", "refunded", gives_back=True)
+        case _:
+            return 0
+    return {order: paise for order, paise in ended.items() if paise is not None}
+
+
+@settings(
+    max_examples=30, deadline=None, database=None, derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)  # fmt: skip
+@given(steps=steps)
+async def test_the_ledger_agrees_with_the_model_after_any_sequence_of_verbs(
+    db: Database, steps: list[tuple[str, Any]]
+) -> None:
+    model, base = Model(), next(bases)
+    account_ids = await add_customers(db, *START)
+    for step in steps:
+        answer = await answer_of_ledger(db, account_ids, base, model, step)
+        assert answer == answer_of_model(model, step), step
+        for customer, account_id in enumerate(account_ids):
+            assert await balances(db, account_id) == model.balances(customer)
+    await add_orders_of_holds(db)
+    assert [check for check in await monitoring.verify(db) if not check.ok] == []
