@@ -70,7 +70,7 @@ class Running:
 
     def members(self) -> list[int]:
         """Return the ids of the processes in its session; the database has one of its own."""
-        return [pid for pid, session in _sessions() if session == self.popen.pid]
+        return [pid for pid, _, session in _table() if session == self.popen.pid]
 
 
 @dataclass
@@ -145,11 +145,19 @@ def is_free(port: int) -> bool:
     return True
 
 
-def _sessions() -> list[tuple[int, int]]:
+def database_processes(home: Path) -> list[int]:
+    """Return the server of a home's embedded database and its children, the server first."""
+    server = postgres_process.live_postmaster(home / "pg" / "data")
+    assert server is not None, "the database does not run"
+    return [server.pid, *(pid for pid, parent, _ in _table() if parent == server.pid)]
+
+
+def _table() -> list[tuple[int, int, int]]:
+    """Return (process, parent, session) of everything that runs here, zombies left out."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError, ValueError):
-            state, _, _, session = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
+            state, parent, _, session = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
             if state != "Z":
-                found.append((int(entry.name), int(session)))
+                found.append((int(entry.name), int(parent), int(session)))
     return found

@@ -1,4 +1,4 @@
-"""Any sequence of verbs leaves a ledger that sums to zero, is never negative and agrees with a model in plain Python."""
+"""Any sequence of verbs leaves a ledger that sums to zero, is never negative and agrees with a model in Python."""
 
 from dataclasses import dataclass, field
 from itertools import count
@@ -42,8 +42,8 @@ steps = st.lists(
     min_size=1,
     max_size=20,
 )
-bases = count(1_000, 1_000)
-"""Every example has order ids and causes of its own: the tables are emptied between tests only."""
+numbers = count(1)
+"""Order ids and causes are never used again: the tables are emptied between tests, not between examples."""
 
 
 @dataclass
@@ -88,32 +88,42 @@ class Model:
         return self.available[customer], sum(held)
 
 
-async def answer_of_ledger(
-    db: Database, account_ids: list[AccountId], base: int, model: Model, step: tuple[str, Any]
-) -> Any:
-    """Take one step in the real ledger; must be called before the model takes it."""
-    match step:
-        case "hold", items:
-            # Ids of refused holds are used again, as the model numbers only what was held.
-            answers = []
-            for customer, paise in items:
-                order_id = base + len(model.holds) + sum(answers)
-                answers += [answer is None for answer in await hold(db, wanted(account_ids[customer], order_id, paise))]
-            return answers
-        case "capture" | "void" as verb, chosen:
-            ended = await (capture if verb == "capture" else void)(db, *(base + order for order in chosen))
-            return {order_id - base: paise for order_id, paise in ended.items()}
-        case "credit", (customer, paise, cause):
-            async with db.transaction() as tx:
-                item = Credit(account_ids[customer], Paise(paise), "recharge", f"{base}-{cause}")
-                return (await wallet.credit(tx, [item]))[0]
-        case "refund", order:
-            try:
-                return await refund(db, base + order)
-            except wallet.NothingToRefund:
-                return None
-        case _:
-            return await jobs.roll_up(db) * 0
+@dataclass
+class Ledger:
+    """The real one, with the ids of what the model knows by its place."""
+
+    db: Database
+    account_ids: list[AccountId]
+    order_ids: list[int] = field(default_factory=list)
+    number: int = field(default_factory=lambda: next(numbers))
+
+    async def answer(self, step: tuple[str, Any]) -> Any:
+        match step:
+            case "hold", items:
+                ids = [next(numbers) for _ in items]
+                answers = await hold(
+                    self.db,
+                    *(wanted(self.account_ids[item[0]], ids[place], item[1]) for place, item in enumerate(items)),
+                )
+                self.order_ids += [order_id for order_id, answer in zip(ids, answers, strict=True) if answer is None]
+                return [answer is None for answer in answers]
+            case "capture" | "void" as verb, chosen:
+                ended = await (capture if verb == "capture" else void)(self.db, *map(self.order_id, chosen))
+                return {self.order_ids.index(order_id): paise for order_id, paise in ended.items()}
+            case "credit", (customer, paise, cause):
+                item = Credit(self.account_ids[customer], Paise(paise), "recharge", f"{self.number}-{cause}")
+                async with self.db.transaction() as tx:
+                    return (await wallet.credit(tx, [item]))[0]
+            case "refund", order:
+                try:
+                    return await refund(self.db, self.order_id(order))
+                except wallet.NothingToRefund:
+                    return None
+            case _:
+                return await jobs.roll_up(self.db) * 0
+
+    def order_id(self, order: int) -> int:
+        return self.order_ids[order] if order < len(self.order_ids) else next(numbers)
 
 
 def answer_of_model(model: Model, step: tuple[str, Any]) -> Any:
@@ -141,12 +151,10 @@ def answer_of_model(model: Model, step: tuple[str, Any]) -> Any:
 async def test_the_ledger_agrees_with_the_model_after_any_sequence_of_verbs(
     db: Database, steps: list[tuple[str, Any]]
 ) -> None:
-    model, base = Model(), next(bases)
-    account_ids = await add_customers(db, *START)
+    model, ledger = Model(), Ledger(db, await add_customers(db, *START))
     for step in steps:
-        answer = await answer_of_ledger(db, account_ids, base, model, step)
-        assert answer == answer_of_model(model, step), step
-        for customer, account_id in enumerate(account_ids):
+        assert await ledger.answer(step) == answer_of_model(model, step), step
+        for customer, account_id in enumerate(ledger.account_ids):
             assert await balances(db, account_id) == model.balances(customer)
     await add_orders_of_holds(db)
     assert [check for check in await monitoring.verify(db) if not check.ok] == []

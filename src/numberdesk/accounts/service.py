@@ -198,7 +198,9 @@ class KeyRing:
         if clock.seconds() > self._fresh_until:
             return None
         caller = self._callers.get(keyed_hash(secret, key=self._pepper))
-        if caller is None or (caller.expires_at is not None and caller.expires_at <= clock.now()):
+        if caller is None or caller.state == "banned":
+            return None
+        if caller.expires_at is not None and caller.expires_at <= clock.now():
             return None
         return caller
 

@@ -154,7 +154,11 @@ class Edge:
             else:
                 await self._gate.release(caller, key)
             return problem.status, body, _retry_after(problem)
-        await self._gate.keep(caller, key, 200, body)
+        try:
+            await self._gate.keep(caller, key, 200, body)
+        except AppError as problem:
+            # It was done, so it is answered as done; a repeat finds what was done by the key itself.
+            web.log.warning("answer_not_kept", request_id=request.id, problem=problem.code)
         return 200, body, ()
 
     async def _framework(self, request: _Request, scope: Any, receive: Any, send: Any) -> None:

@@ -28,6 +28,8 @@ class OfferView(Struct, rename="camel", frozen=True):
     server_name: str
     operator: str
     price: str
+    extend_per_minute: str | None
+    """Price of one more minute; None when this server's numbers cannot be extended."""
     stock: int
 
 
@@ -49,6 +51,9 @@ def _view(shelf: Shelf, offer: PricedOffer) -> OfferView:
         server_name=offer.provider_name,
         operator=offer.operator,
         price=format_rupees(offer.price_paise),
+        extend_per_minute=(
+            None if offer.extend_paise_per_minute is None else format_rupees(offer.extend_paise_per_minute)
+        ),
         stock=offer.stock,
     )
 

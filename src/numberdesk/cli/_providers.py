@@ -7,6 +7,7 @@ from typing import cast
 import typer
 from rich.table import Table
 
+from numberdesk.accounts import service as accounts
 from numberdesk.base.crypto import Vault
 from numberdesk.base.db import Database
 from numberdesk.base.errors import InvalidFields, NotFound
@@ -106,6 +107,7 @@ def set_price(
     service: str = typer.Option(None, "--service"),
     country: str = typer.Option(None, "--country"),
     provider: str = typer.Option(None, "--provider"),
+    customer: str = typer.Option(None, "--customer", help="A customer's address: a price of their own."),
     home: Path = HOME,
 ) -> None:
     """Set the price rule for what is named; without names, for everything."""
@@ -120,8 +122,17 @@ def set_price(
 
     async def work() -> None:
         async with opened_database(home) as (_, db):
+            account_id = None if customer is None else await accounts.find_by_email(db, customer)
+            if customer is not None and account_id is None:
+                raise InvalidFields({"customer": "is not the address of an account"})
             await catalogue.set_price_rule(
-                db, service=service, country=country, provider=provider, margin_percent=margin, floor_paise=floor_paise
+                db,
+                service=service,
+                country=country,
+                provider=provider,
+                account_id=account_id,
+                margin_percent=margin,
+                floor_paise=floor_paise,
             )
 
     run(work())

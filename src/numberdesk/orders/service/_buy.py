@@ -8,7 +8,7 @@ import structlog
 
 from numberdesk.accounts.service import KeyInFlight
 from numberdesk.base import clock, ids
-from numberdesk.base.errors import AppError
+from numberdesk.base.errors import AppError, Unavailable
 from numberdesk.base.money import Paise
 from numberdesk.catalogue import service as catalogue
 from numberdesk.catalogue.model import PricedOffer
@@ -110,6 +110,19 @@ async def _buy_one(desk: Desk, account_id: AccountId, offers: list[PricedOffer],
     if card.order.request_token != token:
         return _repeated(card)
     desk.board.put(card)
+    try:
+        card = await _ask_in_turn(desk, card, offers)
+    except Unavailable:
+        # The provider may have sold: the order goes on as pending, and a 503 would only make the caller buy again.
+        log.warning("purchase_not_settled", order_id=card.order.id)
+    desk.show([card])
+    if card.order.state == "failed":
+        raise _refusal(card)
+    return card
+
+
+async def _ask_in_turn(desk: Desk, card: Card, offers: list[PricedOffer]) -> Card:
+    """Ask for each offer until one is sold or its outcome is unknown, settling each answer."""
     reasons: list[RefusalReason] = []
     for place, offer in enumerate(offers):
         started = clock.seconds()
@@ -135,9 +148,6 @@ async def _buy_one(desk: Desk, account_id: AccountId, offers: list[PricedOffer],
         )
         if card.order.state != "requested":
             break
-    desk.show([card])
-    if card.order.state == "failed":
-        raise _refusal(card)
     return card
 
 

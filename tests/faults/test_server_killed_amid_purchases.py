@@ -1,0 +1,144 @@
+"""The whole server is shot while customers buy, without and with its database: nothing is lost, nothing is free."""
+
+import asyncio
+import os
+import signal
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import pytest
+from tests import books, processes, stand
+from tests.processes import Commands, Running
+from tests.stand import Answer
+
+from numberdesk.base import postgres
+from numberdesk.base.db import Database, rows
+from numberdesk.base.migrate import folder, migrate
+from numberdesk.providers.simulator import PROFILES, Mixture, Profile, Simulator
+
+pytestmark = pytest.mark.anyio
+
+DEADLINE_MS = 1000
+PURCHASES = 50
+CUSTOMERS = 10
+TRIES = 3
+# Half of the answers come long after the sale or shortly before it, so that a kill finds both on their way.
+MIXTURE = Mixture(
+    "sales in flight",
+    (
+        PROFILES["fast"],
+        Profile("sold, then slow", fault_on="purchases", answer_delay=0.6),
+        Profile("slow, then sold", fault_on="purchases", acts="late", answer_delay=0.6),
+        PROFILES["sold-then-dropped"],
+        PROFILES["dropped-not-sold"],
+        PROFILES["no-stock"],
+    ),
+    (4, 4, 2, 1, 1, 1),
+)
+
+
+@dataclass
+class _Scene:
+    commands: Commands
+    upstream: Simulator
+    keys: list[str]
+    database_url: str
+    is_embedded: bool
+
+
+@pytest.mark.parametrize("database", ["stays", "is shot too"])
+async def test_a_server_shot_amid_purchases_loses_none(database: str, run_folder: Path, database_url: str) -> None:
+    async with _scene(run_folder, database_url, is_embedded=database == "is shot too") as scene, stand.callers() as web:
+        server = await scene.commands.serve()
+        for _ in range(TRIES):
+            answers = await _buy_and_shoot(web, server, scene)
+            server = await scene.commands.serve()
+            async with stand.database(scene.database_url) as db:
+                on_their_way, sold = await _in_flight(db, scene.upstream)
+            if on_their_way >= 10 and sold >= 5:
+                break
+        print(f"shot: {PURCHASES - len(answers)} without answer, {on_their_way} on their way, {sold} of them sold")
+        assert on_their_way >= 10, "the shot met no purchases on their way"
+        assert sold >= 5, "the shot met no sales that were not committed"
+
+        async with stand.database(scene.database_url) as db:
+            took = await stand.until(lambda: _is_settled(db), patience=40)
+            tally = await books.compare(db, scene.upstream.facts())
+            await _compare_answers(db, answers)
+        print(f"settled {took:.1f} s after the restart: {tally}")
+        assert tally.revenue_paise > 0
+        assert tally.by_state.get("failed"), "nothing of this run was never sold"
+        assert "The ledger is right" in await scene.commands.run("ledger", "verify")
+        code, _ = await server.stop()
+        assert code == 0, server.log
+
+
+@asynccontextmanager
+async def _scene(run_folder: Path, database_url: str, *, is_embedded: bool) -> AsyncIterator[_Scene]:
+    """Lend a home with a provider and customers: its database is its own, or the one of the test run."""
+    async with AsyncExitStack() as stack:
+        upstream = await stack.enter_async_context(await stand.simulator(MIXTURE))
+        home = run_folder / f"shot-{uuid.uuid4().hex[:8]}"
+        environment = stand.ENVIRONMENT if is_embedded else stand.ENVIRONMENT | {"DATABASE_URL": database_url}
+        commands = await stack.enter_async_context(processes.commands(home, **environment))
+        if not is_embedded:
+            async with stand.database(database_url) as db:
+                keys = await stand.furnish(db, upstream, customers=CUSTOMERS, deadline_ms=DEADLINE_MS)
+            yield _Scene(commands, upstream, keys, database_url, is_embedded=False)
+            return
+        async with postgres.running(home) as cluster:
+            await migrate(cluster.owner_url, folder=folder())
+            async with stand.database(cluster.app_url) as db:
+                keys = await stand.furnish(db, upstream, customers=CUSTOMERS, deadline_ms=DEADLINE_MS)
+        yield _Scene(commands, upstream, keys, cluster.app_url, is_embedded=True)
+
+
+async def _buy_and_shoot(web: aiohttp.ClientSession, server: Running, scene: _Scene) -> list[Answer]:
+    """Start all purchases, shoot when some numbers have been sold; returns the answers that came before."""
+    sold = len(scene.upstream.sold)
+    tasks = [
+        asyncio.create_task(stand.buy(web, server.url, scene.keys[number % CUSTOMERS], once=uuid.uuid4().hex))
+        for number in range(PURCHASES)
+    ]
+    while len(scene.upstream.sold) < sold + PURCHASES // 3:
+        await asyncio.sleep(0.005)
+    victims = processes.database_processes(scene.commands.home) if scene.is_embedded else []
+    server.kill()
+    for pid in victims:
+        os.kill(pid, signal.SIGKILL)
+    return [answer for answer in await asyncio.gather(*tasks) if answer.status]
+
+
+async def _in_flight(db: Database, upstream: Simulator) -> tuple[int, int]:
+    """Return how many orders the shot left on their way, and how many sales it left without an order."""
+    entries = await books.entries_of(db)
+    linked = {entry.linked for entry in entries}
+    return (
+        sum(entry.state == "requested" for entry in entries),
+        sum(name not in linked for name in books.sales_of(upstream.facts())),
+    )
+
+
+async def _is_settled(db: Database) -> bool:
+    return await books.waiting(db) == 0
+
+
+async def _compare_answers(db: Database, answers: list[Answer]) -> None:
+    """Compare what customers were told with what is: a number told is theirs, a refusal cost nothing."""
+    async with db.statement() as tx:
+        orders = {
+            order_id: (f"+{number}", state) for order_id, number, state in await rows(tx, "SELECT id, number, state FROM orders")
+        }
+    for answer in answers:
+        if answer.status == 200 and answer.data["number"] is not None:
+            assert orders[answer.data["orderId"]][0] == answer.data["number"]
+        elif answer.status == 200:
+            assert answer.data["status"] == "pending"
+            assert answer.data["orderId"] in orders
+        else:
+            assert (answer.status, answer.code) == (409, "no_numbers"), answer
+            assert orders[answer.body["details"]["order_id"]][1] == "failed"
