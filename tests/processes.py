@@ -145,11 +145,13 @@ def is_free(port: int) -> bool:
     return True
 
 
-def database_processes(home: Path) -> list[int]:
-    """Return the server of a home's embedded database and its children, the server first."""
+def shoot_database(home: Path) -> None:
+    """Shoot the server of a home's embedded database, and all its children."""
     server = postgres_process.live_postmaster(home / "pg" / "data")
     assert server is not None, "the database does not run"
-    return [server.pid, *(pid for pid, parent, _ in _table() if parent == server.pid)]
+    for pid in [server.pid, *(pid for pid, parent, _ in _table() if parent == server.pid)]:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def _table() -> list[tuple[int, int, int]]:

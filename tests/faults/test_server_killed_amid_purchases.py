@@ -1,8 +1,6 @@
 """The whole server is shot while customers buy, without and with its database: nothing is lost, nothing is free."""
 
 import asyncio
-import os
-import signal
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -106,10 +104,9 @@ async def _buy_and_shoot(web: aiohttp.ClientSession, server: Running, scene: _Sc
     ]
     while len(scene.upstream.sold) < sold + PURCHASES // 3:
         await asyncio.sleep(0.005)
-    victims = processes.database_processes(scene.commands.home) if scene.is_embedded else []
+    if scene.is_embedded:
+        processes.shoot_database(scene.commands.home)
     server.kill()
-    for pid in victims:
-        os.kill(pid, signal.SIGKILL)
     return [answer for answer in await asyncio.gather(*tasks) if answer.status]
 
 

@@ -232,15 +232,22 @@ class KeyRing:
 
 
 def require(caller: Caller, scope: Scope) -> None:
-    """Refuse a caller whose key lacks a scope, or who would spend from a frozen account.
+    """Refuse a caller whose key lacks a scope.
 
     Raises:
         ScopeTooSmall: the key lacks it.
-        AccountFrozen: `order` on a frozen account.
     """
     if scope not in caller.scopes:
         raise ScopeTooSmall(scope=scope)
-    if scope == "order" and caller.state == "frozen":
+
+
+def refuse_frozen(caller: Caller) -> None:
+    """Refuse to spend from a frozen account; its open orders go on by the normal rules.
+
+    Raises:
+        AccountFrozen: the account is frozen.
+    """
+    if caller.state == "frozen":
         raise AccountFrozen
 
 

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from litestar import Request, Response, Router, get
-from litestar.params import Parameter
+from litestar.params import Parameter, QueryParameter
 from msgspec import Struct
 
 from numberdesk.base.money import format_rupees
@@ -62,7 +62,7 @@ def _view(shelf: Shelf, offer: PricedOffer) -> OfferView:
 async def list_offers(
     reader: AccountId,
     shelf: Shelf,
-    wanted: Annotated[str | None, Parameter(query="service", max_length=40)] = None,
+    wanted: Annotated[str | None, QueryParameter(name="service", max_length=40)] = None,
     country: Annotated[str | None, Parameter(max_length=40)] = None,
     q: Annotated[str | None, Parameter(max_length=80)] = None,
     cursor: Annotated[int, Parameter(ge=0)] = 0,

@@ -11,7 +11,7 @@ from litestar.params import Parameter
 from msgspec import Meta, Struct
 
 from numberdesk.accounts.model import Caller
-from numberdesk.accounts.service import require
+from numberdesk.accounts.service import refuse_frozen, require
 from numberdesk.base import clock
 from numberdesk.base.calls import Call
 from numberdesk.base.errors import InvalidFields, NotFound
@@ -186,6 +186,7 @@ def calls(desk: Desk) -> list[Call[Any]]:
 
 
 async def _get_number(desk: Desk, caller: Caller, data: GetNumber, key: str | None) -> bytes:
+    refuse_frozen(caller)
     wish = service.Wish(data.service, data.country, data.server, data.operator, _ceiling(data.max_price))
     cards = await service.buy(desk, account_id=caller.account_id, wish=wish, quantity=data.quantity, request_key=key)
     if data.quantity == 1:
@@ -218,6 +219,7 @@ async def _on_one(desk: Desk, verb: Any, caller: Caller, data: OneOrder, _key: s
 
 
 async def _extend_number(desk: Desk, caller: Caller, data: ExtendNumber, _key: str | None) -> bytes:
+    refuse_frozen(caller)
     card = await service.extend(
         desk, account_id=caller.account_id, order_id=OrderId(data.order_id), minutes=data.minutes
     )

@@ -7,7 +7,7 @@ from io import StringIO
 from typing import Annotated, Any, Literal
 
 from litestar import Request, Response, Router, get
-from litestar.params import Parameter
+from litestar.params import Parameter, QueryParameter
 from litestar.response import Stream
 from msgspec import Struct
 
@@ -67,9 +67,9 @@ async def transactions(
     reader: AccountId,
     db: Database,
     type: TransactionType | None = None,  # noqa: A002 - the contract's word
-    in_state: Annotated[TransactionState | None, Parameter(query="state")] = None,
-    since: Annotated[datetime | None, Parameter(query="from")] = None,
-    until: Annotated[datetime | None, Parameter(query="to")] = None,
+    in_state: Annotated[TransactionState | None, QueryParameter(name="state")] = None,
+    since: Annotated[datetime | None, QueryParameter(name="from")] = None,
+    until: Annotated[datetime | None, QueryParameter(name="to")] = None,
     cursor: Annotated[int | None, Parameter(ge=1)] = None,
     limit: Annotated[int, Parameter(ge=1, le=service.LIST_MAX)] = 50,
 ) -> Response[Ok[Items[TransactionView]]] | Stream:

@@ -259,9 +259,13 @@ async def refund(tx: Tx, *, order_id: int, purpose: str) -> Hold:
     return item
 
 
-async def given_back(tx: Tx, order_ids: Sequence[int]) -> dict[int, Paise]:
-    """Return what voided holds gave back, by order."""
-    return {order_id: Paise(paise) for order_id, paise in await sql.list_voids(tx, order_ids)}
+async def given_back(tx: Tx, order_ids: Sequence[int]) -> dict[int, dict[str, Paise]]:
+    """Return what voided holds gave back, by order and purpose."""
+    found: dict[int, dict[str, Paise]] = defaultdict(dict)
+    for item in await sql.list_holds(tx, order_ids):
+        if item.state == "voided":
+            found[item.order_id][item.purpose] = item.amount_paise
+    return found
 
 
 _KINDS: dict[TransactionType, str] = {

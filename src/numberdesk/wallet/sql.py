@@ -141,21 +141,6 @@ async def list_holds(tx: Tx, order_ids: Sequence[int]) -> list[Hold]:
     return await many(tx, Hold, "SELECT * FROM holds WHERE order_id = ANY($1::bigint[])", order_ids)
 
 
-async def list_voids(tx: Tx, order_ids: Sequence[int]) -> list[tuple[int, int]]:
-    """Return (order, paise given back) of orders with voided holds."""
-    return [
-        (order_id, paise)
-        for order_id, paise in await rows(
-            tx,
-            """
-            SELECT order_id, sum(amount_paise)::bigint FROM holds
-            WHERE order_id = ANY($1::bigint[]) AND state = 'voided' GROUP BY order_id
-            """,
-            order_ids,
-        )
-    ]
-
-
 async def list_known_causes(tx: Tx, kinds: Sequence[str], cause_ids: Sequence[str]) -> set[tuple[str, str]]:
     """Return the (kind, cause) pairs among these that already had their effect."""
     return {

@@ -6,13 +6,14 @@ reads again what changed lately, so a lost message delays a code by seconds and 
 
 import asyncio
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from numberdesk.base.db import Database, Tx
 from numberdesk.base.money import Paise
 from numberdesk.orders import sql
 from numberdesk.orders.model import Card, Message, Order, OrderId, Refund
+from numberdesk.orders.service._reserve import purpose
 from numberdesk.wallet import service as wallet
 
 ENDED_MAX = 20_000
@@ -134,9 +135,16 @@ async def read_cards(tx: Tx, orders: Sequence[Order]) -> list[Card]:
             messages[message.order_id].append(message)
     voided = [order.id for order in orders if order.state in ("cancelled", "expired", "failed")]
     given_back = await wallet.given_back(tx, voided) if voided else {}
-    return [Card(order, tuple(messages[order.id]), refund_of(order, given_back.get(order.id))) for order in orders]
+    return [Card(order, tuple(messages[order.id]), refund_of(order, given_back.get(order.id, {}))) for order in orders]
 
 
-def refund_of(order: Order, amount: Paise | None) -> Refund | None:
-    """Return what went back when the order ended; None when it was paid or goes on."""
-    return None if amount is None or order.ended_at is None else Refund(amount, order.ended_at)
+def refund_of(order: Order, voided: Mapping[str, Paise]) -> Refund | None:
+    """Return what went back when the order ended; None when it was paid or goes on.
+
+    Args:
+        voided: paise by purpose. Holds of earlier attempts were given back when those were refused.
+    """
+    amount = sum(
+        paise for name, paise in voided.items() if name == purpose(order.attempt) or name.startswith("extend:")
+    )
+    return Refund(Paise(amount), order.ended_at) if amount and order.ended_at is not None else None

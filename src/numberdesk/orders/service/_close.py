@@ -7,8 +7,8 @@ from datetime import datetime
 from numberdesk.base.db import Tx
 from numberdesk.base.errors import AppError, NotFound
 from numberdesk.orders import sql
-from numberdesk.orders.model import CancelWanted, Card, Closing, Order, OrderId
-from numberdesk.orders.service._board import read_cards, refund_of
+from numberdesk.orders.model import CancelWanted, Card, Closing, Order, OrderId, Refund
+from numberdesk.orders.service._board import read_cards
 from numberdesk.wallet import service as wallet
 
 PATIENCE_SECONDS = 20
@@ -99,7 +99,7 @@ async def close(tx: Tx, items: Sequence[Closing]) -> list[Card | AppError]:
     cards: dict[int, Card] = {}
     for order_id, amount in voided.items():
         order = orders[OrderId(order_id)]
-        cards[order_id] = Card(order, (), refund_of(order, amount))
+        cards[order_id] = Card(order, (), None if order.ended_at is None else Refund(amount, order.ended_at))
     others = [order for order_id, order in orders.items() if order_id not in cards]
     cards.update((card.order.id, card) for card in (await read_cards(tx, others) if others else []))
     return [cards[item.order_id] for item in items]

@@ -42,8 +42,7 @@ async def receive(tx: Tx, items: Sequence[Delivery]) -> list[Card | AppError | N
         if is_sealed:
             log.info("late_code_sealed", order_id=order_id, count=len(messages))
         rows.extend(
-            sql.NewMessage(order_id, order.codes_received + place, message.code, message.text, is_sealed)
-            for place, message in enumerate(messages, start=1)
+            sql.NewMessage(order_id, ordinal, message.code, message.text, is_sealed) for ordinal, message in messages
         )
     if rows:
         await sql.insert_messages(tx, rows)
@@ -63,13 +62,13 @@ async def _fresh_messages(
     items: Sequence[Delivery],
     owners: dict[tuple[int, str], OrderId],
     orders: dict[OrderId, Order],
-) -> dict[OrderId, list[Received]]:
-    """Return the messages not yet written, by order, in ascending order of ids."""
+) -> dict[OrderId, list[tuple[int, Received]]]:
+    """Return the messages not yet written with their ordinals, by order, in ascending order of ids."""
     since = min(order.created_at for order in orders.values())
     known: dict[int, set[str]] = defaultdict(set)
     for order_id, code, text in await sql.list_message_codes(tx, list(orders), since):
         known[order_id].add(code or text)
-    fresh: dict[OrderId, list[Received]] = {}
+    fresh: dict[OrderId, list[tuple[int, Received]]] = {}
     for item in items:
         owner = owners.get((item.provider_id, item.upstream_id))
         if owner is None:
@@ -78,5 +77,5 @@ async def _fresh_messages(
             name = message.code or message.text
             if name not in known[owner] and len(known[owner]) < MESSAGES_MAX:
                 known[owner].add(name)
-                fresh.setdefault(owner, []).append(message)
+                fresh.setdefault(owner, []).append((len(known[owner]), message))
     return dict(sorted(fresh.items()))

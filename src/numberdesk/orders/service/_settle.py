@@ -130,7 +130,7 @@ async def _go_on_or_fail(tx: Tx, items: Sequence[Settlement], cards: dict[int, C
             tx, [item.order_id for item in ending], ["failed"] * len(ending), [item.failure for item in ending]
         )
         for order in ended:
-            cards[order.id] = Card(order, (), refund_of(order, voided[order.id]))
+            cards[order.id] = Card(order, (), refund_of(order, {purpose(order.attempt): voided[order.id]}))
 
 
 async def _disown(tx: Tx, items: Sequence[Settlement]) -> None:

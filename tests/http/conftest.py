@@ -1,0 +1,29 @@
+"""What the tests of the wire may ask for: a running site, one for each file of tests."""
+
+from collections.abc import Iterator
+
+import pytest
+from anyio.from_thread import BlockingPortal
+from tests.http import stand as stands
+from tests.http.stand import Client, Stand
+
+from numberdesk.base.postgres import Cluster
+
+
+@pytest.fixture(scope="module")
+def stand(portal: BlockingPortal, cluster: Cluster) -> Iterator[Stand]:
+    """A site with one provider that sells and delivers when told to."""
+    with stands.opened(portal, cluster) as stand:
+        yield stand
+
+
+@pytest.fixture
+def alice(stand: Stand) -> Client:
+    """A new customer with a thousand rupees."""
+    return stand.customer()
+
+
+@pytest.fixture
+def bob(stand: Stand) -> Client:
+    """Another new customer with a thousand rupees."""
+    return stand.customer()

@@ -1,0 +1,259 @@
+"""A whole site on loopback for the tests of the wire, and a client that sees every byte of its answers."""
+
+import itertools
+import json
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from http.client import HTTPConnection
+from typing import Any, LiteralString
+
+from anyio.from_thread import BlockingPortal
+from tests import postgres
+
+from numberdesk import worker
+from numberdesk.accounts import service as accounts
+from numberdesk.base import crypto
+from numberdesk.base.db import Database, open_database, run, value
+from numberdesk.base.money import Paise, parse_rupees
+from numberdesk.base.postgres import Cluster
+from numberdesk.catalogue import reference
+from numberdesk.catalogue import service as catalogue
+from numberdesk.cli._providers import sync_provider
+from numberdesk.cli._serve import free_port, serving
+from numberdesk.main import Site, open_site, secrets_of
+from numberdesk.providers import service as providers
+from numberdesk.providers import simulator
+from numberdesk.providers.simulator import Simulator
+from numberdesk.settings import Settings, load
+from numberdesk.wallet import service as wallet
+from numberdesk.wallet.model import AccountId, Credit
+
+HOST = "127.0.0.1"
+PEPPER = "pepper-of-the-tests-of-the-wire"
+TELEGRAM = {"service": "tg", "country": "IN"}
+PRICE = "21.30"
+"""What a Telegram number of India costs: 17.75 at the simulator, and a fifth more."""
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back. Names of headers are in small letters."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def data(self) -> Any:
+        """What a success holds."""
+        assert self.status == 200, (self.status, self.body)
+        assert self.json.keys() == {"success", "data"}
+        assert self.json["success"] is True
+        return self.json["data"]
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What a refusal holds, once its envelope is as it must be."""
+        shown = self.json
+        assert shown.keys() == {"success", "error", "details"}, shown
+        assert shown["success"] is False
+        assert isinstance(shown["error"], str)
+        assert shown["error"]
+        assert shown["details"]["category"] in ("validation", "authentication", "transaction", "provider", "system")
+        assert shown["details"]["requestId"] == self.headers["x-request-id"]
+        return dict(shown["details"])
+
+    @property
+    def refusal(self) -> tuple[int, str]:
+        return self.status, self.details["code"]
+
+
+@dataclass(frozen=True)
+class Client:
+    """Sends requests, each on a connection of its own, as whoever holds `key`."""
+
+    port: int
+    key: str | None = None
+    account_id: AccountId = AccountId(0)
+    prefix: str = ""
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | Iterator[bytes] | None = None,
+        headers: Mapping[str, str | bytes] | None = None,
+    ) -> Answer:
+        """Send exactly these headers, the key and what HTTP needs; an iterator of bytes travels in chunks."""
+        with closing(HTTPConnection(HOST, self.port, timeout=30)) as connection:
+            connection.putrequest(method, self.prefix + path, skip_accept_encoding=True)
+            if self.key is not None:
+                connection.putheader("X-API-Key", self.key)
+            for name, text in (headers or {}).items():
+                connection.putheader(name, text)
+            if isinstance(body, bytes):
+                connection.putheader("Content-Length", str(len(body)))
+            elif body is not None:
+                connection.putheader("Transfer-Encoding", "chunked")
+            connection.endheaders(body, encode_chunked=body is not None and not isinstance(body, bytes))
+            answer = connection.getresponse()
+            return Answer(
+                answer.status, {name.lower(): text for name, text in answer.getheaders()}, answer.read()
+            )
+
+    def get(self, path: str, **headers: str) -> Answer:
+        return self.send("GET", path, headers={name.replace("_", "-"): text for name, text in headers.items()})
+
+    def post(self, path: str, data: object, **headers: str) -> Answer:
+        """Post JSON; `data` as bytes is sent as it is."""
+        body = data if isinstance(data, bytes) else json.dumps(data).encode()
+        named = {name.replace("_", "-"): text for name, text in headers.items()}
+        return self.send("POST", path, body=body, headers={"Content-Type": "application/json"} | named)
+
+    def buy(self, **wish: object) -> int:
+        """Rent a number and return the order's id."""
+        return int(self.post("/auth/get-number", TELEGRAM | wish).data["orderId"])
+
+    def under(self, prefix: str) -> "Client":
+        return replace(self, prefix=prefix)
+
+
+@dataclass(frozen=True)
+class Stand:
+    """A site that answers, its provider, and the loop in which both live."""
+
+    portal: BlockingPortal
+    site: Site
+    provider: Simulator
+    port: int
+    admin_url: str
+
+    @property
+    def nobody(self) -> Client:
+        return Client(self.port)
+
+    def customer(self, rupees: str = "1000") -> Client:
+        """Open an account with money and a key."""
+        return self.portal.call(self._open_account, rupees)
+
+    async def _open_account(self, rupees: str) -> Client:
+        number = next(_numbers)
+        async with self.site.db.transaction() as tx:
+            account_ids = await accounts.create(tx, emails=[f"c{number}@example.com"], names=[f"Customer {number}"])
+            if rupees != "0":
+                paise = parse_rupees(rupees)
+                await wallet.credit(tx, [Credit(account_ids[0], paise, "admin_credit", f"test-{number}")])
+            keys = await accounts.issue_keys(tx, account_ids=account_ids, name="test", pepper=PEPPER)
+        return Client(self.port, keys[0].secret, account_ids[0])
+
+    def credit(self, client: Client, *paise: int) -> None:
+        """Put money into a wallet, one line of the statement for each amount."""
+
+        async def work() -> None:
+            causes = [Credit(client.account_id, Paise(item), "admin_credit", f"line-{next(_numbers)}") for item in paise]
+            async with self.site.db.transaction() as tx:
+                await wallet.credit(tx, causes)
+
+        self.portal.call(work)
+
+    def deliver(self, order_id: int, code: str) -> None:
+        """Have the provider receive an SMS for an order."""
+        upstream_id = self.ask("SELECT upstream_id FROM orders WHERE id = $1", order_id)
+        self.portal.call(lambda: self.provider.deliver(int(upstream_id), f"Telegram code {code}", code=code))
+
+    def received(self, client: Client, code: str = "12345") -> int:
+        """Rent a number and have its code; returns the order's id."""
+        order_id = client.buy()
+        self.deliver(order_id, code)
+        seen = client.post("/auth/check-otp", {"orderId": order_id, "wait": 10}).data
+        assert (seen["status"], seen["otp"]) == ("received", code)
+        return order_id
+
+    def ripen(self, order_id: int) -> None:
+        """Make an order old enough to be cancelled; the provider of a stand does not mind the age."""
+        self.change(
+            "UPDATE orders SET cancel_allowed_at = clock_timestamp(), changed_at = clock_timestamp() WHERE id = $1",
+            order_id,
+        )
+
+    def ask(self, query: LiteralString, *args: object) -> Any:
+        async def work() -> Any:
+            async with self.site.db.statement() as tx:
+                return await value(tx, query, *args)
+
+        return self.portal.call(work)
+
+    def change(self, query: LiteralString, *args: object, as_admin: bool = False) -> None:
+        async def work() -> None:
+            db = await open_database(self.admin_url, size=1, role=None) if as_admin else self.site.db
+            try:
+                async with db.statement() as tx:
+                    await run(tx, query, *args)
+            finally:
+                if as_admin:
+                    await db.close()
+
+        self.portal.call(work)
+
+
+@contextmanager
+def opened(portal: BlockingPortal, cluster: Cluster, **overrides: object) -> Iterator[Stand]:
+    """Run a site with a database and a provider of its own; settings may be overridden."""
+    with portal.wrap_async_context_manager(_opened(portal, cluster, overrides)) as stand:
+        yield stand
+
+
+@asynccontextmanager
+async def _opened(portal: BlockingPortal, cluster: Cluster, overrides: Mapping[str, object]) -> AsyncIterator[Stand]:
+    name = f"numberdesk_{os.getpid()}_wire_{next(_numbers)}"
+    await postgres.make_database(cluster, name, template=postgres.TEMPLATE)
+    settings = load(
+        **{
+            "database_url": postgres.in_database(cluster.app_url, name),
+            "api_key_salt": PEPPER,
+            "encryption_keys": crypto.new_key(),
+            "app_env": "development",
+        }
+        | overrides
+    )
+    provider = await simulator.start(api_key="simulator-key", record_path=None, profile="never", min_cancel_age=timedelta())
+    try:
+        await _add_provider(settings, provider)
+        async with open_site(settings) as site:
+            await _sync(site)
+            port = free_port(HOST, 0)
+            async with serving(site, HOST, port), worker.running(site.desk):
+                yield Stand(portal, site, provider, port, postgres.in_database(cluster.admin_url, name))
+    finally:
+        await provider.stop()
+        await postgres.drop_database(cluster, name)
+
+
+async def _add_provider(settings: Settings, provider: Simulator) -> None:
+    assert settings.database_url is not None
+    db: Database = await open_database(settings.database_url.get_secret_value(), size=2)
+    try:
+        await reference.load(db)
+        await providers.add(
+            db, secrets_of(settings)[1], name="alpha", kind="sms-activate", url=provider.url, api_key="simulator-key",
+            poll_ms=100, calls_per_second=10_000, cancel_after_ms=0, lifetime_ms=3_600_000,
+            extend_paise_per_minute=20,
+        )  # fmt: skip
+    finally:
+        await db.close()
+
+
+async def _sync(site: Site) -> None:
+    for line in list(site.lines.by_id.values()):
+        await sync_provider(site.db, site.lines, line.provider)
+    await catalogue.refresh(site.db, site.shelf)

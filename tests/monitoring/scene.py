@@ -1,0 +1,91 @@
+"""A ledger that was lived in: one order in every state, made by the verbs that make them in the real program."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from numberdesk.base.db import Database, Tx
+from numberdesk.base.money import Paise
+from numberdesk.catalogue.model import PricedOffer
+from numberdesk.orders import sql
+from numberdesk.orders.model import CancelWanted, Card, Closing, Delivery, Order, OrderRules, Reservation, Settlement
+from numberdesk.orders.service._close import begin_cancel, close
+from numberdesk.orders.service._receive import receive
+from numberdesk.orders.service._reserve import reserve
+from numberdesk.orders.service._settle import settle
+from numberdesk.providers.model import Received, Refused, RentAnswer, Rented, Unknown
+from numberdesk.wallet import jobs
+from numberdesk.wallet import service as wallet
+from numberdesk.wallet.model import AccountId, Credit, HoldWanted
+from tests.catalogue.market import open_market
+from tests.wallet.customers import add_customers
+
+RULES = OrderRules(cancel_after=timedelta(0), lifetime=timedelta(minutes=20))
+MESSAGE = Received("12345", "Your code is 12345")
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Who and what is there: Alice has every kind of order, Bob has money only."""
+
+    alice: AccountId
+    bob: AccountId
+    orders: dict[str, int]
+
+
+async def set_scene(db: Database) -> Scene:
+    """Make two customers and an order of each kind."""
+    market = await open_market(db)
+    alice, bob = await add_customers(db, 100_000, 50_000)
+    first, second = market.offers()[:2]
+    async with db.transaction() as tx:
+        await wallet.credit(tx, [Credit(bob, Paise(700), "admin_credit", "goodwill")])
+        orders = {
+            "requested": await ordered(tx, alice, first, "requested"),
+            "unknown": await settled(tx, await ordered(tx, alice, first, "unknown"), Unknown("time-out")),
+            "failed": await settled(tx, await ordered(tx, alice, first, "failed"), Refused("no_numbers", "")),
+            "second": await settled(
+                tx, await ordered(tx, alice, first, "second"), Refused("no_numbers", ""), next_offer=second
+            ),
+        }
+        for name in ("active", "extended", "received", "completed", "refunded", "cancelling", "cancelled", "expired"):
+            orders[name] = await rented(tx, alice, first, name)
+        await wallet.hold(tx, [HoldWanted(alice, orders["extended"].id, "extend:1", Paise(50))])
+        for name in ("received", "completed", "refunded"):
+            await receive(tx, [delivery(orders[name])])
+        for name in ("completed", "refunded"):
+            await sql.set_completed(tx, orders[name].id)
+        await wallet.refund(tx, order_id=orders["refunded"].id, purpose="number:1")
+        await begin_cancel(tx, [CancelWanted(alice, orders["cancelling"].id)])
+        active = frozenset({"active"})
+        await close(tx, [Closing(orders["cancelled"].id, active, "cancelled")])  # type: ignore[arg-type]
+        await close(tx, [Closing(orders["expired"].id, active, "expired")])  # type: ignore[arg-type]
+        await receive(tx, [delivery(orders["expired"])])
+    await jobs.roll_up(db, limit=5)
+    return Scene(alice, bob, {name: order.id for name, order in orders.items()})
+
+
+async def ordered(tx: Tx, account_id: AccountId, offer: PricedOffer, name: str) -> Order:
+    """Reserve: an order in state `requested`."""
+    (answer,) = await reserve(tx, [Reservation(account_id, name, 0, 1, offer)])
+    assert isinstance(answer, Card), answer
+    return answer.order
+
+
+async def settled(tx: Tx, order: Order, answer: RentAnswer, *, next_offer: PricedOffer | None = None) -> Order:
+    """Settle a provider's answer to the order's attempt."""
+    item = Settlement(order.id, order.attempt, order.provider_id, 0, 1_200_000, answer, next_offer)
+    (card,) = await settle(tx, [item], rules=RULES)
+    assert isinstance(card, Card), card
+    return card.order
+
+
+async def rented(tx: Tx, account_id: AccountId, offer: PricedOffer, name: str) -> Order:
+    """Reserve and settle: an order in state `active`."""
+    order = await ordered(tx, account_id, offer, name)
+    return await settled(tx, order, Rented(f"u{order.id}", f"91700000{order.id:04}", None, can_get_next=True))
+
+
+def delivery(order: Order) -> Delivery:
+    """Name the one message that came for an order."""
+    assert order.upstream_id is not None
+    return Delivery(order.provider_id, order.upstream_id, (MESSAGE,))
