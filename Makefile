@@ -82,7 +82,7 @@ format: .venv/.test-stamp  ## Format the code and repair what lint can repair
 	@.venv/bin/ruff format .
 
 format-check: .venv/.test-stamp
-	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff format --check --output-format concise .
 
 lint: .venv/.test-stamp  ## Look for mistakes and broken habits
 	@.venv/bin/ruff check .

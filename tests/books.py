@@ -80,14 +80,18 @@ async def entries_of(db: Database) -> list[Entry]:
 
 
 async def unsettled(db: Database) -> int:
-    """Return how much is still to be found out: orders on their way or ending, and numbers that nobody owns."""
+    """Return how much is still to be found out: orders on their way or ending, and numbers that nobody owns.
+
+    A number seen before its purchase was settled leaves a row that says `seen`: what counts is that it has its order.
+    """
     async with db.statement() as tx:
         return int(
             await value(
                 tx,
                 """
                 SELECT (SELECT count(*) FROM orders WHERE state IN ('requested', 'unknown', 'cancelling', 'expiring'))
-                     + (SELECT count(*) FROM orphans WHERE state IN ('seen', 'cancelling'))
+                     + (SELECT count(*) FROM orphans LEFT JOIN activations USING (provider_id, upstream_id)
+                        WHERE orphans.state IN ('seen', 'cancelling') AND activations.order_id IS NULL)
                 """,
             )
         )

@@ -1,4 +1,4 @@
-"""Commands of the program as real processes: started in a session of their own, shot or stopped, and never left behind."""
+"""Commands of the program as real processes: started in a session of their own, shot or stopped, never left behind."""
 
 import asyncio
 import os

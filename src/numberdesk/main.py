@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from litestar import Litestar, Request
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme, Server
 
@@ -162,7 +162,7 @@ def build(site: Site) -> Edge:
     async def caller(request: Request[Any, Any, Any]) -> Caller:
         return await site.ring.authenticate(request.headers.get("x-api-key"))
 
-    async def reader(caller: Caller) -> AccountId:
+    async def reader(caller: NamedDependency[Caller]) -> AccountId:
         accounts.require(caller, "read")
         return caller.account_id
 

@@ -24,19 +24,33 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
     app_env: Literal["production", "development", "demo"] = "production"
+    """What this installation is for; `numberdesk demo` sets demo."""
     host: str = "127.0.0.1"
+    """The address that the web process listens on."""
     port: Annotated[int, Field(ge=0, le=65535)] = 3000
+    """The port that it listens on; 0 lets the system choose."""
     database_url: SecretStr | None = None
+    """The PostgreSQL that web and worker use; none starts the embedded one."""
     database_owner_url: SecretStr | None = None
+    """The same database as the role that may change the schema; none takes DATABASE_URL."""
     database_pool: Annotated[int, Field(ge=2, le=200)] = 10
+    """Connections that each process keeps open. Unit: connections."""
     numberdesk_home: Path | None = None
+    """The folder of the embedded database and its secrets; none is .numberdesk in the current folder."""
     pg_bin: Path | None = None
+    """The folder of PostgreSQL's programs, instead of the packaged ones."""
     api_key_salt: SecretStr | None = None
+    """The pepper that API keys are hashed with, at least 16 characters; another one makes every key invalid."""
     encryption_keys: SecretStr | None = None
+    """Fernet keys that seal providers' keys, newest first, separated by commas."""
     cancel_timeout: Milliseconds = 120_000
+    """The age before which a number cannot be cancelled. Unit: milliseconds."""
     order_timeout: Annotated[int, Field(ge=1000, le=86_400_000)] = 1_200_000
+    """How long an order waits for its code. Unit: milliseconds."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important lines that are written."""
     log_form: Literal["auto", "json", "text"] = "auto"
+    """JSON or text; auto is text on a terminal."""
 
     @property
     def cancel_after(self) -> timedelta:

@@ -12,6 +12,7 @@ import structlog
 from numberdesk.accounts import jobs as accounts_jobs
 from numberdesk.base import clock, passes
 from numberdesk.base.db import Database
+from numberdesk.base.errors import Unavailable
 from numberdesk.base.migrate import ensure_partitions
 from numberdesk.base.passes import Pass
 from numberdesk.orders import jobs as orders_jobs
@@ -90,6 +91,8 @@ class _Watches:
                 is_idle_turn = started >= idle_at
                 if await self._turn(provider, is_idle_turn=is_idle_turn) and is_idle_turn:
                     idle_at = started + IDLE_EVERY
+            except Unavailable:
+                log.warning("watch_waits_for_database", provider=provider.name)
             except Exception:
                 log.exception("watch_failed", provider=provider.name)
             pause = provider.poll_ms / 1000 - (clock.seconds() - started)

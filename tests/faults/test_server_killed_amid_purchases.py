@@ -9,22 +9,25 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+import structlog
+
+from numberdesk.base import postgres
+from numberdesk.base.db import Database, rows, value
+from numberdesk.base.migrate import folder, migrate
+from numberdesk.providers.simulator import PROFILES, Mixture, Profile, Simulator
 from tests import books, processes, stand
 from tests.processes import Commands, Running
 from tests.stand import Answer
 
-from numberdesk.base import postgres
-from numberdesk.base.db import Database, rows
-from numberdesk.base.migrate import folder, migrate
-from numberdesk.providers.simulator import PROFILES, Mixture, Profile, Simulator
-
 pytestmark = pytest.mark.anyio
+log = structlog.get_logger()
 
 DEADLINE_MS = 1000
 PURCHASES = 50
 CUSTOMERS = 10
 TRIES = 3
-# Half of the answers come long after the sale or shortly before it, so that a kill finds both on their way.
+ANSWERED = 8
+"""The shot comes when so many have their answer, so that it meets orders in every state."""
 MIXTURE = Mixture(
     "sales in flight",
     (
@@ -59,17 +62,16 @@ async def test_a_server_shot_amid_purchases_loses_none(database: str, run_folder
                 on_their_way, sold = await _in_flight(db, scene.upstream)
             if on_their_way >= 10 and sold >= 5:
                 break
-        print(f"shot: {PURCHASES - len(answers)} without answer, {on_their_way} on their way, {sold} of them sold")
+        log.info("shot", answered=len(answers), on_their_way=on_their_way, sold=sold)
         assert on_their_way >= 10, "the shot met no purchases on their way"
         assert sold >= 5, "the shot met no sales that were not committed"
 
         async with stand.database(scene.database_url) as db:
-            took = await stand.until(lambda: _is_settled(db), patience=40)
+            took = await _settle(web, server, scene, db)
             tally = await books.compare(db, scene.upstream.facts())
             await _compare_answers(db, answers)
-        print(f"settled {took:.1f} s after the restart: {tally}")
-        assert tally.revenue_paise > 0
-        assert tally.by_state.get("failed"), "nothing of this run was never sold"
+        log.info("settled", seconds=round(took, 1), orders=tally.by_state, sold=tally.sold)
+        assert {"received", "failed"} <= tally.by_state.keys()
         assert "The ledger is right" in await scene.commands.run("ledger", "verify")
         code, _ = await server.stop()
         assert code == 0, server.log
@@ -96,14 +98,13 @@ async def _scene(run_folder: Path, database_url: str, *, is_embedded: bool) -> A
 
 
 async def _buy_and_shoot(web: aiohttp.ClientSession, server: Running, scene: _Scene) -> list[Answer]:
-    """Start all purchases, shoot when some numbers have been sold; returns the answers that came before."""
-    sold = len(scene.upstream.sold)
+    """Start all purchases, shoot when some were answered; returns the answers that came before."""
     tasks = [
         asyncio.create_task(stand.buy(web, server.url, scene.keys[number % CUSTOMERS], once=uuid.uuid4().hex))
         for number in range(PURCHASES)
     ]
-    while len(scene.upstream.sold) < sold + PURCHASES // 3:
-        await asyncio.sleep(0.005)
+    for _, first in zip(range(ANSWERED), asyncio.as_completed(tasks), strict=False):
+        await first
     if scene.is_embedded:
         processes.shoot_database(scene.commands.home)
     server.kill()
@@ -120,15 +121,41 @@ async def _in_flight(db: Database, upstream: Simulator) -> tuple[int, int]:
     )
 
 
-async def _is_settled(db: Database) -> bool:
-    return await books.waiting(db) == 0
+async def _settle(web: aiohttp.ClientSession, server: Running, scene: _Scene, db: Database) -> float:
+    """Wait until nothing is open, while others go on buying the same: their numbers must not be mistaken."""
+    async with db.statement() as tx:
+        last = await value(tx, "SELECT max(id) FROM orders")
+
+    async def buy_on() -> None:
+        while True:
+            await stand.buy(web, server.url, scene.keys[0])
+            await asyncio.sleep(0.1)
+
+    async def left() -> bool:
+        return not [
+            entry for entry in await books.entries_of(db)
+            if entry.order_id <= last and entry.state in ("requested", "unknown")
+        ]  # fmt: skip
+
+    async def is_settled() -> bool:
+        return await books.waiting(db) == 0
+
+    others = [asyncio.create_task(buy_on()) for _ in range(2)]
+    try:
+        took = await stand.until(left, patience=40)
+    finally:
+        for other in others:
+            other.cancel()
+        await asyncio.wait(others)
+    return took + await stand.until(is_settled, patience=40)
 
 
 async def _compare_answers(db: Database, answers: list[Answer]) -> None:
     """Compare what customers were told with what is: a number told is theirs, a refusal cost nothing."""
     async with db.statement() as tx:
         orders = {
-            order_id: (f"+{number}", state) for order_id, number, state in await rows(tx, "SELECT id, number, state FROM orders")
+            order_id: (f"+{number}", state)
+            for order_id, number, state in await rows(tx, "SELECT id, number, state FROM orders")
         }
     for answer in answers:
         if answer.status == 200 and answer.data["number"] is not None:

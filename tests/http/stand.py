@@ -4,14 +4,16 @@ import itertools
 import json
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any, LiteralString
 
 from anyio.from_thread import BlockingPortal
 from tests import postgres
+from tests.base.proxy import Proxy, proxied
 
 from numberdesk import worker
 from numberdesk.accounts import service as accounts
@@ -36,6 +38,18 @@ PEPPER = "pepper-of-the-tests-of-the-wire"
 TELEGRAM = {"service": "tg", "country": "IN"}
 PRICE = "21.30"
 """What a Telegram number of India costs: 17.75 at the simulator, and a fifth more."""
+
+STATUSES = frozenset({200, 304, 400, 401, 403, 404, 405, 409, 413, 415, 429, 500, 503})
+"""All that the contract knows; no test of this folder ever gets another one."""
+SECURITY = {
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "strict-transport-security": "max-age=31536000; includeSubDomains",
+}
+"""What every answer carries; a page for people has a policy of its own."""
 
 _numbers = itertools.count(1)
 
@@ -106,10 +120,11 @@ class Client:
             elif body is not None:
                 connection.putheader("Transfer-Encoding", "chunked")
             connection.endheaders(body, encode_chunked=body is not None and not isinstance(body, bytes))
-            answer = connection.getresponse()
-            return Answer(
-                answer.status, {name.lower(): text for name, text in answer.getheaders()}, answer.read()
-            )
+            raw = connection.getresponse()
+            answer = Answer(raw.status, {name.lower(): text for name, text in raw.getheaders()}, raw.read())
+        assert answer.status in STATUSES, answer
+        assert answer.headers.keys() >= {"x-request-id", "cache-control", *SECURITY}, answer
+        return answer
 
     def get(self, path: str, **headers: str) -> Answer:
         return self.send("GET", path, headers={name.replace("_", "-"): text for name, text in headers.items()})
@@ -137,6 +152,7 @@ class Stand:
     provider: Simulator
     port: int
     admin_url: str
+    proxy: Proxy | None
 
     @property
     def nobody(self) -> Client:
@@ -186,6 +202,21 @@ class Stand:
             order_id,
         )
 
+    def cut_database(self) -> None:
+        """Break every connection to the database and refuse new ones; needs a stand with a proxy."""
+
+        async def work() -> None:
+            assert self.proxy is not None
+            self.proxy.refuse_next = 1_000_000
+            for writer in list(self.proxy.writers):
+                writer.transport.abort()
+
+        self.portal.call(work)
+
+    def mend_database(self) -> None:
+        assert self.proxy is not None
+        self.proxy.refuse_next = 0
+
     def ask(self, query: LiteralString, *args: object) -> Any:
         async def work() -> Any:
             async with self.site.db.statement() as tx:
@@ -207,36 +238,39 @@ class Stand:
 
 
 @contextmanager
-def opened(portal: BlockingPortal, cluster: Cluster, **overrides: object) -> Iterator[Stand]:
-    """Run a site with a database and a provider of its own; settings may be overridden."""
-    with portal.wrap_async_context_manager(_opened(portal, cluster, overrides)) as stand:
+def opened(portal: BlockingPortal, cluster: Cluster, *, proxy_folder: Path | None = None) -> Iterator[Stand]:
+    """Run a site with a database and a provider of its own.
+
+    Args:
+        proxy_folder: the site reaches its database through a proxy that listens here, so that it can be cut off.
+    """
+    with portal.wrap_async_context_manager(_opened(portal, cluster, proxy_folder)) as stand:
         yield stand
 
 
 @asynccontextmanager
-async def _opened(portal: BlockingPortal, cluster: Cluster, overrides: Mapping[str, object]) -> AsyncIterator[Stand]:
+async def _opened(portal: BlockingPortal, cluster: Cluster, proxy_folder: Path | None) -> AsyncIterator[Stand]:
     name = f"numberdesk_{os.getpid()}_wire_{next(_numbers)}"
     await postgres.make_database(cluster, name, template=postgres.TEMPLATE)
-    settings = load(
-        **{
-            "database_url": postgres.in_database(cluster.app_url, name),
-            "api_key_salt": PEPPER,
-            "encryption_keys": crypto.new_key(),
-            "app_env": "development",
-        }
-        | overrides
-    )
-    provider = await simulator.start(api_key="simulator-key", record_path=None, profile="never", min_cancel_age=timedelta())
-    try:
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(postgres.drop_database, cluster, name)
+        url, proxy = postgres.in_database(cluster.app_url, name), None
+        if proxy_folder is not None:
+            proxy = await stack.enter_async_context(proxied(url, proxy_folder))
+        settings = load(
+            database_url=url if proxy is None else proxy.url, api_key_salt=PEPPER, encryption_keys=crypto.new_key()
+        )
+        provider = await simulator.start(
+            api_key="simulator-key", record_path=None, profile="never", min_cancel_age=timedelta()
+        )
+        stack.push_async_callback(provider.stop)
         await _add_provider(settings, provider)
-        async with open_site(settings) as site:
-            await _sync(site)
-            port = free_port(HOST, 0)
-            async with serving(site, HOST, port), worker.running(site.desk):
-                yield Stand(portal, site, provider, port, postgres.in_database(cluster.admin_url, name))
-    finally:
-        await provider.stop()
-        await postgres.drop_database(cluster, name)
+        site = await stack.enter_async_context(open_site(settings))
+        await _sync(site)
+        port = free_port(HOST, 0)
+        await stack.enter_async_context(serving(site, HOST, port))
+        await stack.enter_async_context(worker.running(site.desk))
+        yield Stand(portal, site, provider, port, postgres.in_database(cluster.admin_url, name), proxy)
 
 
 async def _add_provider(settings: Settings, provider: Simulator) -> None:

@@ -5,9 +5,9 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from tests.orders.world import Play, World, opened
 
 from numberdesk.base.db import Database
+from tests.orders.world import Play, World, opened
 
 
 @pytest.fixture

@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, LiteralString
 
 import asyncpg
+import msgspec
+from aiohttp import web
 
 from numberdesk.accounts import service as accounts
 from numberdesk.base.crypto import Vault, new_key
@@ -15,15 +17,16 @@ from numberdesk.base.db import Database, open_database
 from numberdesk.base.money import Paise
 from numberdesk.catalogue import reference
 from numberdesk.catalogue import service as catalogue
+from numberdesk.catalogue.model import PricedOffer
 from numberdesk.catalogue.service import Shelf
 from numberdesk.monitoring import service as monitoring
 from numberdesk.orders import jobs, sql
 from numberdesk.orders import service as orders
-from numberdesk.orders.model import Card, Order, OrderId, OrderRules, Reservation
+from numberdesk.orders.model import Card, Order, OrderRules, Reservation
 from numberdesk.orders.service import Desk, Wish
 from numberdesk.providers import service as providers
 from numberdesk.providers import simulator
-from numberdesk.providers.model import Provider, ProviderId, UpstreamOffer
+from numberdesk.providers.model import Provider, UpstreamOffer
 from numberdesk.providers.service import Lines
 from numberdesk.providers.simulator import PROFILES, Profile, Simulator
 from numberdesk.wallet import service as wallet
@@ -42,6 +45,14 @@ RULES = OrderRules(cancel_after=timedelta(0), lifetime=timedelta(minutes=15))
 LONG_SILENT = PROFILES["never"]
 DEADLINE_MS = 300
 PATIENCE = timedelta(milliseconds=DEADLINE_MS) + jobs.SETTLE_MARGIN
+
+
+_MOMENTS = {
+    "orders": (
+        "created_at", "sent_at", "activated_at", "cancel_allowed_at", "expires_at", "last_expiry_at", "next_try_at",
+    ),
+    "orphans": ("first_seen_at", "next_try_at"),
+}  # fmt: skip
 
 
 @dataclass
@@ -79,10 +90,10 @@ class World:
 
     async def reserve(self, wish: Wish = TELEGRAM, *, key: str) -> Card:
         """Begin to buy, and die before the provider is asked."""
-        offer = catalogue.offers_for(
-            self.shelf, account_id=self.alice, service=wish.service, country=wish.country, server=wish.server
-        )[0]
-        return await self.desk.reserve.call(Reservation(self.alice, key, 0, 1, offer))
+        return await self.desk.reserve.call(Reservation(self.alice, key, 0, 1, self.offers(wish)[0]))
+
+    def offers(self, wish: Wish = TELEGRAM) -> list[PricedOffer]:
+        return catalogue.offers_for(self.shelf, account_id=None, service=wish.service, country=wish.country)
 
     async def watch(self, name: str = "alpha") -> int:
         """Let the watch of a provider run once."""
@@ -131,17 +142,9 @@ class World:
 
     async def age(self, time: timedelta) -> None:
         """Let time pass by the database's clock: everything about orders moves into the past."""
-        await self.backstage.execute(
-            """
-            UPDATE orders SET created_at = created_at - $1, sent_at = sent_at - $1,
-                activated_at = activated_at - $1, cancel_allowed_at = cancel_allowed_at - $1,
-                expires_at = expires_at - $1, last_expiry_at = last_expiry_at - $1, next_try_at = next_try_at - $1
-            """,
-            time,
-        )
-        await self.backstage.execute(
-            "UPDATE orphans SET first_seen_at = first_seen_at - $1, next_try_at = next_try_at - $1", time
-        )
+        for table, names in _MOMENTS.items():
+            moved = ", ".join(f"{name} = {name} - $1::interval" for name in names)
+            await self.backstage.execute(f"UPDATE {table} SET {moved}", time)
 
     async def sealed(self, card: Card) -> list[tuple[str, bool]]:
         """Return (code, sealed) of every message that was stored, readable or not."""
@@ -217,9 +220,7 @@ async def add_provider(db: Database, vault: Vault, name: str, url: str, **option
         "deadline_ms": DEADLINE_MS, "cancel_after_ms": 0, "calls_per_second": 1000, "parallel_max": 100,
     }  # fmt: skip
     cost = COST if name == "alpha" else DEAR_COST
-    provider = await providers.add(
-        db, vault, name=name, kind="sms-activate", url=url, api_key=KEY, **given | options
-    )
+    provider = await providers.add(db, vault, name=name, kind="sms-activate", url=url, api_key=KEY, **given | options)
     offers = [_offer("tg", INDIA, cost), _offer("wa", INDIA, 4_500), _offer("go", 0, 4_500)]
     await catalogue.sync_offers(db, provider_id=provider.id, offers=offers)
     return provider
@@ -230,9 +231,7 @@ def _offer(service: str, country: int, cost: int) -> UpstreamOffer:
 
 
 @asynccontextmanager
-async def process(
-    db: Database, vault: Vault, *, rules: OrderRules = RULES
-) -> AsyncIterator[tuple[Lines, Shelf, Desk]]:
+async def process(db: Database, vault: Vault, *, rules: OrderRules = RULES) -> AsyncIterator[tuple[Lines, Shelf, Desk]]:
     """Open what one process works with."""
     lines = await providers.open_lines(db, vault)
     try:
@@ -268,10 +267,63 @@ async def _people(db: Database) -> Sequence[AccountId]:
     return people
 
 
+@dataclass
+class Script:
+    """A provider that answers each action as told, for what the simulator never does."""
+
+    answers: dict[str, bytes | None] = field(default_factory=dict)
+    """By action; a change of status is `setStatus 8`. None hangs up."""
+    asked: list[str] = field(default_factory=list)
+
+    def count(self, action: str) -> int:
+        return self.asked.count(action)
+
+    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        action = f"{request.query['action']} {request.query.get('status', '')}".strip()
+        self.asked.append(action)
+        body = self.answers.get(action, b"NO_ACTIVATION")
+        if body is None:
+            assert request.transport is not None
+            request.transport.abort()
+        return web.Response(body=body or b"")
+
+
+SALE = b'{"activationId": 7001, "phoneNumber": "919812345678", "activationCost": 17.75}'
+
+
+@asynccontextmanager
+async def scripted(world: World, **listed: bytes) -> AsyncIterator[Script]:
+    """Let the first provider be a script that sells one number and lists nothing."""
+    script = Script({"getNumberV2": SALE, "getActiveActivations": b"NO_ACTIVATIONS", "getStatus": b"STATUS_WAIT_CODE"})
+    script.answers |= listed
+    runner = web.ServerRunner(web.Server(script.serve, access_log=None), shutdown_timeout=0.2)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await providers.set_options(world.db, world.provider().id, url=f"http://127.0.0.1:{runner.addresses[0][1]}")
+    await providers.refresh(world.lines)
+    try:
+        yield script
+    finally:
+        await runner.cleanup()
+
+
+def row(**changed: Any) -> dict[str, Any]:
+    """Return the scripted number as a row of the list."""
+    return {
+        "activationId": "7001", "serviceCode": "tg", "phoneNumber": "919812345678", "activationCost": 17.75,
+        "activationStatus": "4", "smsCode": None, "smsText": None, "countryCode": "22",
+    } | changed  # fmt: skip
+
+
+def listing(*rows: dict[str, Any]) -> bytes:
+    """Return an active list."""
+    return msgspec.json.encode({"status": "success", "activeActivations": rows})
+
+
 async def until(happened: Callable[[], bool], *, seconds: float = 5.0) -> None:
     """Wait until something has happened."""
     async with asyncio.timeout(seconds):
-        while not happened():
+        while not happened():  # noqa: ASYNC110 - there is nothing to wait on
             await asyncio.sleep(0.005)
 
 
@@ -290,11 +342,3 @@ async def blocked(world: World, count: int) -> None:
 async def outcomes(calls: Iterable[Awaitable[Any]]) -> list[Any]:
     """Run calls together; a refusal is an outcome too."""
     return list(await asyncio.gather(*calls, return_exceptions=True))
-
-
-def order_id(number: int) -> OrderId:
-    return OrderId(number)
-
-
-def provider_id(number: int) -> ProviderId:
-    return ProviderId(number)

@@ -17,6 +17,8 @@ from numberdesk.base.errors import AppError, InvalidFields
 Body = TypeVar("Body", bound=msgspec.Struct)
 IDEMPOTENCY_KEY_MAX = 255
 PREFIX = "/api/v1"
+NO_CONTENT = 204
+"""The framework's answer to OPTIONS; the contract's is 200."""
 
 
 @dataclass(eq=False)
@@ -25,6 +27,14 @@ class InvalidJson(AppError):
 
     code = "invalid_json"
     message = "The body is not valid JSON."
+
+
+@dataclass(eq=False)
+class BodyCut(AppError):
+    """The connection ended before the body did: a part of a request is no request."""
+
+    code = "body_cut"
+    message = "The body ended before it was complete. Nothing was done."
 
 
 @dataclass(frozen=True)
@@ -95,7 +105,7 @@ class Edge:
             scope["path"] = path = path[len(PREFIX) :]
             scope["raw_path"] = path.encode()
         request = _read_headers(scope["headers"])
-        call = self._calls.get(path) if scope["method"] == "POST" else None
+        call = self._calls.get(path.rstrip("/")) if scope["method"] == "POST" else None
         if call is None:
             await self._framework(request, scope, receive, send)
             return
@@ -171,6 +181,8 @@ class Edge:
                 headers.append((b"x-request-id", request.id.encode()))
                 headers.extend(header for header in web.HEADERS if header[0] not in present)
                 message["headers"] = headers
+                if message["status"] == NO_CONTENT:
+                    message["status"] = 200
             await send(message)
 
         if web.has_control_characters(_unquoted(scope["query_string"])):
@@ -207,22 +219,25 @@ def _read_headers(headers: Any) -> _Request:
 
 
 async def _read_body(length: int, receive: Any) -> bytes | None:
-    """Read a body of at most `web.BODY_MAX` bytes; None when it is larger, however it is sent."""
+    """Read a body of at most `web.BODY_MAX` bytes; None when it is larger, however it is sent.
+
+    Raises:
+        BodyCut: the caller went away before the end.
+    """
     if length > web.BODY_MAX:
         return None
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body"):
-        return body if len(body) <= web.BODY_MAX else None
-    parts, size = [body], len(body)
-    while message.get("more_body"):
+    parts: list[bytes] = []
+    size, is_more = 0, True
+    while is_more:
         message = await receive()
-        part: bytes = message.get("body", b"")
-        size += len(part)
+        if message["type"] == "http.disconnect":
+            raise BodyCut
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
         if size > web.BODY_MAX:
             return None
-        parts.append(part)
-    return b"".join(parts)
+        is_more = message.get("more_body", False)
+    return b"".join(parts) if len(parts) > 1 else parts[0]
 
 
 def _decode(call: Call[Any], raw: bytes) -> Any:

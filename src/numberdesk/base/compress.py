@@ -62,7 +62,10 @@ class ThreeWayCompression(CompressionMiddleware):
 
 
 def preferred(accept_encoding: str) -> str | None:
-    """Return our best encoding that the header allows; weight 0 forbids one (RFC 9110, 12.5.3)."""
+    """Return our best encoding that the header allows; weight 0 forbids one, and so does a weightier `identity`.
+
+    Source: RFC 9110, 12.5.3.
+    """
     allowed: dict[str, float] = {}
     for part in accept_encoding.lower().split(","):
         name, _, parameter = part.strip().partition(";")
@@ -71,8 +74,10 @@ def preferred(accept_encoding: str) -> str | None:
             allowed[name.strip()] = float(weight)
         except ValueError:
             allowed[name.strip()] = 0.0
-    fitting = [name for name in _FACADES if allowed.get(name, allowed.get("*", 0.0)) > 0]
-    return max(fitting, key=lambda name: allowed.get(name, allowed.get("*", 0.0)), default=None)
+    weights = {name: allowed.get(name, allowed.get("*", 0.0)) for name in _FACADES}
+    plain = allowed.get("identity", 0.0)
+    fitting = [name for name, weight in weights.items() if weight > 0 and weight >= plain]
+    return max(fitting, key=lambda name: weights[name], default=None)
 
 
 def config() -> CompressionConfig:

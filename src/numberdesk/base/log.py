@@ -43,4 +43,6 @@ def configure(*, level: str = "info", form: Literal["auto", "json", "text"] = "a
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+    # While the server is away the pool says so with a traceback every time; we say it in a line.
+    logging.getLogger("asyncpg").setLevel(logging.ERROR)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")

@@ -12,9 +12,10 @@ import secrets
 import shutil
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import quote
@@ -38,6 +39,9 @@ ADMIN, OWNER, WEB, APP = "postgres", "numberdesk_owner", "numberdesk_web", "numb
 PATIENCE = 300.0
 """Seconds for a start, which may include recovery after a crash, and for another process that starts or stops."""
 PROGRESS_INTERVAL = 2.0
+KEEP_INTERVAL = 0.2
+KEEP_PAUSE = 2.0
+"""Seconds between two looks at a server that must not die, and after a start that failed."""
 FREE_SPACE = 200 * 1024 * 1024
 
 _NOT_YET = (
@@ -95,11 +99,17 @@ os.register_at_fork(after_in_child=_drop_locks_of_parent)
 
 @asynccontextmanager
 async def running(
-    home: Path, *, pg_bin: Path | None = None, durable: bool = True, settings: Mapping[str, str] | None = None
+    home: Path,
+    *,
+    pg_bin: Path | None = None,
+    durable: bool = True,
+    settings: Mapping[str, str] | None = None,
+    is_kept: bool = False,
 ) -> AsyncIterator[Cluster]:
     """Keep the PostgreSQL of `home` running for as long as the block lasts, with its roles and its database.
 
-    `settings` and `durable` count for the process that starts the server; `durable=False` is for tests.
+    `settings` and `durable` count for the process that starts the server; `durable=False` is for tests. `is_kept` is
+    for processes that serve: they start it again when it was killed.
 
     Raises:
         PostgresUnavailable: it cannot be had; the sentence says why and what to do.
@@ -107,14 +117,17 @@ async def running(
     with _as_sentences(home):
         site = await _to_the_end(_find_site, home, pg_bin)
         users = _open_lock(site.folder / "users.lock")
-    server = None
+    server = keeper = None
+    ensure = partial(_ensure_server, site, durable=durable, settings=settings or {})
     try:
         with _as_sentences(home):
             async with _turn_to_start(site.folder):
                 alone = _try_lock(users, fcntl.LOCK_EX)
                 passwords = _passwords(site.folder, is_new=not _has_data(site))
-                server = await _ensure_server(site, passwords, alone=alone, durable=durable, settings=settings or {})
+                server = await ensure(passwords, alone=alone)
                 fcntl.flock(users, fcntl.LOCK_SH)
+        if is_kept:
+            keeper = asyncio.create_task(_keep(site, partial(ensure, passwords, alone=False)))
         yield Cluster(
             folder=site.folder,
             binaries=site.binaries,
@@ -125,6 +138,9 @@ async def running(
             app_url=_url(WEB, passwords, server),
         )
     finally:
+        if keeper is not None:
+            keeper.cancel()
+            await asyncio.wait({keeper})
         await _to_the_end(_leave, site.folder, users, server)
 
 
@@ -237,6 +253,24 @@ async def _ensure_server(
         site.folder, site.binaries, run_as=site.run_as, sockets=sockets, durable=durable, settings=settings
     )
     return await _when_ready(site, passwords, child=child, log_begin=log_begin)
+
+
+async def _keep(site: _Site, ensure: Callable[[], Awaitable[process.Postmaster]]) -> None:
+    while True:
+        await asyncio.sleep(KEEP_INTERVAL)
+        if process.live_postmaster(site.data) is not None:
+            continue
+        log.error("PostgreSQL is gone and is started again.", folder=str(site.folder))
+        try:
+            async with _turn_to_start(site.folder):
+                if not _has_data(site):
+                    raise PostgresUnavailable(f"The database in {site.data} has been removed.")
+                server = await ensure()
+        except (PostgresUnavailable, OSError) as problem:
+            log.error("PostgreSQL could not be started again.", problem=str(problem), next_try_seconds=KEEP_PAUSE)
+            await asyncio.sleep(KEEP_PAUSE)
+        else:
+            log.warning("PostgreSQL runs again.", pid=server.pid)
 
 
 async def _when_ready(

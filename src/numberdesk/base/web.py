@@ -19,6 +19,8 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 BODY_MAX = 64 * 1024
+SHOWN_MAX = 40
+"""Of a name that we do not know, no more than this many characters go back to the caller."""
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 """Characters no name, note or code of ours contains: controls, and those that turn the direction of text."""
@@ -33,6 +35,9 @@ HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"cache-control", b"no-store"),
 )
 """Every answer carries these unless its handler says otherwise."""
+
+_SAID = re.compile(r"(?s)(?P<text>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?")
+"""What the decoder says: a sentence, and where in the body."""
 
 JSON_TYPE = (b"content-type", b"application/json")
 
@@ -92,7 +97,7 @@ def render(problem: AppError, request_id: str) -> bytes:
         if name.endswith("_paise"):
             details[_camel(name.removesuffix("_paise"))] = None if value is None else format_rupees(value)  # type: ignore[arg-type]
         else:
-            details[_camel(name)] = value
+            details[_camel(name)] = rfc3339(value) if isinstance(value, datetime) else value
     return encoder.encode(Failure(error=problem.sentence(), details=details))
 
 
@@ -111,13 +116,14 @@ def crash(problem: BaseException, request_id: str) -> bytes:
 
 def invalid_fields(problem: msgspec.ValidationError) -> InvalidFields:
     """Turn the decoder's sentence into the field it is about and what is wrong with it."""
-    text, _, place = str(problem).partition(" - at ")
-    path = place.strip("`").removeprefix("$").removeprefix(".")
+    said = _SAID.fullmatch(str(problem))
+    assert said is not None, "the pattern takes every text"
+    text, path = said["text"], said["path"] or ""
     named = re.search(r"field `([^`]*)`", text)
     if "missing required field" in text and named:
         return InvalidFields({_join(path, named[1]): "is required"})
     if "unknown field" in text and named:
-        return InvalidFields({_join(path, named[1]): "is not a known field"})
+        return InvalidFields({_join(path, _harmless(named[1])): "is not a known field"})
     return InvalidFields({path or "body": _plain(text)})
 
 
@@ -156,7 +162,7 @@ def translate(request: Request[Any, Any, Any], problem: Exception) -> Response[b
         if problem.retry_after is not None:
             headers["retry-after"] = str(problem.retry_after)
     elif isinstance(problem, ValidationException) and problem.extra:
-        status, body = 400, render(_framework_fields(problem), request_id)
+        status, body = 400, render(_framework_fields(request, problem), request_id)
     elif isinstance(problem, HTTPException) and problem.status_code in _FRAMEWORK:
         status, body = problem.status_code, refusal(problem.status_code, request_id)
         headers.update({name: value for name, value in (problem.headers or {}).items() if name.lower() == "allow"})
@@ -165,13 +171,20 @@ def translate(request: Request[Any, Any, Any], problem: Exception) -> Response[b
     return Response(body, status_code=status, headers=headers, media_type="application/json")
 
 
-def _framework_fields(problem: ValidationException) -> InvalidFields:
+def _framework_fields(request: Request[Any, Any, Any], problem: ValidationException) -> InvalidFields:
     extra = problem.extra if isinstance(problem.extra, list) else [problem.extra]
     found = {}
     for item in extra:
         if isinstance(item, dict):
-            found[str(item.get("key", "query"))] = _plain(str(item.get("message", "is not valid")).split(" - at ")[0])
+            name = _wire_name(request, str(item.get("key", "query")))
+            found[name] = _plain(str(item.get("message", "")).split(" - at ")[0])
     return InvalidFields(found or {"query": "is not valid"})
+
+
+def _wire_name(request: Request[Any, Any, Any], name: str) -> str:
+    """Return what callers call a parameter of the handler."""
+    parameter = request.route_handler.parsed_fn_signature.parameters.get(name)
+    return getattr(parameter.kwarg_definition, "name", None) or name if parameter else name
 
 
 def rfc3339(moment: datetime | None) -> datetime | None:
@@ -179,14 +192,30 @@ def rfc3339(moment: datetime | None) -> datetime | None:
     return None if moment is None else moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
-_KINDS = {"`int`": "a whole number", "`str`": "text", "`float`": "a number", "`bool`": "true or false"}
+_KINDS = {
+    "int": "a whole number", "str": "text", "float": "a number", "bool": "true or false", "array": "a list",
+    "object": "an object", "null": "null",
+}  # fmt: skip
+_OTHERS = {
+    "out of range": "is out of range",
+    "enum value": "is not one of the known values",
+    "RFC3339": 'must be a time such as "2026-01-31T12:00:00Z"',
+}
 
 
 def _plain(sentence: str) -> str:
     """Say what the decoder says in words that name no types of ours."""
-    for kind, words in _KINDS.items():
-        sentence = sentence.replace(kind, words)
-    return sentence.replace("`", "").replace("Expected", "must be", 1).replace("got", "is", 1)
+    if not sentence.startswith("Expected "):
+        return next((words for sign, words in _OTHERS.items() if sign in sentence), "is not valid")
+    words = re.sub(
+        r"`([a-z |]+)`", lambda kinds: " or ".join(_KINDS.get(kind, kind) for kind in kinds[1].split(" | ")), sentence
+    )
+    return words.replace("Expected", "must be", 1).replace(" got ", " is ", 1)
+
+
+def _harmless(name: str) -> str:
+    """Return the start of a name that the caller made up, to be shown to the caller."""
+    return "".join(character for character in name[:SHOWN_MAX] if character.isprintable()) or "body"
 
 
 def _camel(name: str) -> str:

@@ -3,7 +3,9 @@
 from typing import Annotated, Any
 
 from litestar import Request, Response, Router, get
-from litestar.params import Parameter, QueryParameter
+from litestar.di import NamedDependency
+from litestar.openapi import ResponseSpec
+from litestar.params import QueryParameter
 from msgspec import Struct
 
 from numberdesk.base.money import format_rupees
@@ -60,13 +62,13 @@ def _view(shelf: Shelf, offer: PricedOffer) -> OfferView:
 
 @get("/services", summary="List offers")
 async def list_offers(
-    reader: AccountId,
-    shelf: Shelf,
+    reader: NamedDependency[AccountId],
+    shelf: NamedDependency[Shelf],
     wanted: Annotated[str | None, QueryParameter(name="service", max_length=40)] = None,
-    country: Annotated[str | None, Parameter(max_length=40)] = None,
-    q: Annotated[str | None, Parameter(max_length=80)] = None,
-    cursor: Annotated[int, Parameter(ge=0)] = 0,
-    limit: Annotated[int, Parameter(ge=1, le=PAGE_MAX)] = 100,
+    country: Annotated[str | None, QueryParameter(max_length=40)] = None,
+    q: Annotated[str | None, QueryParameter(max_length=80)] = None,
+    cursor: Annotated[int, QueryParameter(ge=0)] = 0,
+    limit: Annotated[int, QueryParameter(ge=1, le=PAGE_MAX)] = 100,
 ) -> Ok[Items[OfferView]]:
     """List what is on sale, by names of service and country, then by price; `q` searches in the names."""
     offers = service.list_offers(shelf, account_id=reader, service=wanted, country=country, q=q)
@@ -75,8 +77,17 @@ async def list_offers(
     return Ok(data=Items([_view(shelf, offer) for offer in page], following))
 
 
-@get("/services/prices", summary="Read the whole price table")
-async def prices(request: Request[Any, Any, Any], reader: AccountId, shelf: Shelf) -> Response[bytes]:
+@get(
+    "/services/prices",
+    summary="Read the whole price table",
+    responses={
+        200: ResponseSpec(Ok[PricesView], generate_examples=False, description="Country, service, price and stock"),
+        304: ResponseSpec(None, description="As the ETag says"),
+    },
+)
+async def prices(
+    request: Request[Any, Any, Any], reader: NamedDependency[AccountId], shelf: NamedDependency[Shelf]
+) -> Response[bytes]:
     """Read every price at once, with an ETag: ask with If-None-Match and get 304 while nothing changed."""
     table = service.price_table(shelf, reader)
     etag = f'"{table.etag.strip(chr(34))}"'

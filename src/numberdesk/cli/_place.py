@@ -66,7 +66,8 @@ async def opened(home: Path | None, *, is_service: bool = False, **overrides: An
     """Open the place a command works at; starts the embedded database when DATABASE_URL is not set.
 
     Args:
-        is_service: a long-running process, whose log is worth reading; others show warnings only.
+        is_service: a long-running process: its log is worth reading, others show warnings only; and it starts a killed
+            database again, as the demo does.
 
     Raises:
         BadSettings: the environment is not usable.
@@ -81,7 +82,8 @@ async def opened(home: Path | None, *, is_service: bool = False, **overrides: An
         yield Place(_complete(settings, where, owner, settings.database_url), where, is_embedded=False)
         return
     async with AsyncExitStack() as stack:
-        cluster = await stack.enter_async_context(postgres.running(where, pg_bin=settings.pg_bin))
+        is_kept = is_service or settings.app_env == "demo"
+        cluster = await stack.enter_async_context(postgres.running(where, pg_bin=settings.pg_bin, is_kept=is_kept))
         owner, app = SecretStr(cluster.owner_url), SecretStr(cluster.app_url)
         yield Place(_complete(settings, where, owner, app), where, is_embedded=True)
 

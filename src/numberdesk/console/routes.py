@@ -3,8 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from litestar import Request, Response, Router, get
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
+
+from numberdesk.base.web import Failure
 
 VENDOR = Path(__file__).parent / "static" / "vendor"
 SWAGGER = "swagger-ui-5.35.0"
@@ -13,29 +17,36 @@ POLICY = (
     "connect-src 'self'; font-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
 """Styles may be inline because Swagger UI sets them on its elements; scripts may not."""
-_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".png": "image/png"}
+_TYPES = {".js": "text/javascript", ".css": "text/css", ".png": "image/png"}
+"""The framework adds the character set to those that are text."""
 _PAGE = f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Numberdesk API</title>
-<link rel="stylesheet" href="docs/{SWAGGER}/swagger-ui.css">
-<link rel="icon" href="docs/{SWAGGER}/favicon-32x32.png">
+<link rel="stylesheet" href="/docs/{SWAGGER}/swagger-ui.css">
+<link rel="icon" href="/docs/{SWAGGER}/favicon-32x32.png">
 </head>
 <body>
 <div id="swagger-ui"></div>
-<script src="docs/{SWAGGER}/swagger-ui-bundle.js"></script>
-<script src="docs/start.js"></script>
+<script src="/docs/{SWAGGER}/swagger-ui-bundle.js"></script>
+<script src="/docs/start.js"></script>
 </body>
 </html>
 """
 _START = """
 window.onload = () => SwaggerUIBundle({
-  url: new URL("openapi.json", location.href).href,
+  url: "/openapi.json",
   dom_id: "#swagger-ui", deepLinking: true, validatorUrl: null, persistAuthorization: false,
 });
 """
+
+
+_REFUSAL = {
+    "description": "Refused: a sentence for people, and `details.code` for programs.",
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Failure"}}},
+}
 
 
 @get("/docs", include_in_schema=False)
@@ -47,11 +58,11 @@ async def docs() -> Response[str]:
 @get("/docs/start.js", include_in_schema=False)
 async def start() -> Response[str]:
     """Start Swagger UI; a file of its own, since the policy allows no inline script."""
-    return Response(_START, media_type="text/javascript; charset=utf-8")
+    return Response(_START, media_type=_TYPES[".js"])
 
 
 @get("/docs/{folder:str}/{name:str}", include_in_schema=False)
-async def asset(folder: str, name: str) -> Response[bytes]:
+async def asset(folder: FromPath[str], name: FromPath[str]) -> Response[bytes]:
     """Serve one vendored file; only names that were found when the program started."""
     path = _ASSETS.get((folder, name))
     if path is None:
@@ -63,7 +74,17 @@ async def asset(folder: str, name: str) -> Response[bytes]:
 @get("/openapi.json", include_in_schema=False)
 async def schema(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
     """Describe the API for programs."""
-    return Response(request.app.openapi_schema.to_schema(), media_type="application/json")
+    return Response(_with_refusals(request.app.openapi_schema.to_schema()), media_type="application/json")
+
+
+def _with_refusals(described: dict[str, Any]) -> dict[str, Any]:
+    """Describe our envelope where the framework describes its own, which no caller ever sees."""
+    described["components"]["schemas"] |= msgspec.json.schema_components([Failure])[1]
+    for path in described["paths"].values():
+        for operation in path.values():
+            operation["responses"].pop("400", None)
+            operation["responses"]["default"] = _REFUSAL
+    return described
 
 
 _ASSETS = {(path.parent.name, path.name): path for path in VENDOR.glob("*/*") if path.suffix in _TYPES}

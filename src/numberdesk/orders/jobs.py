@@ -66,22 +66,22 @@ def _is_told(activation: Activation | None) -> bool:
 
 
 async def _deliver(desk: Desk, provider_id: ProviderId, found: dict[str, Activation]) -> None:
-    """Deliver every message of the list that was not delivered before, also late and unasked ones.
+    """Deliver what the list says and was not delivered before, also late and unasked messages.
 
-    What was told before is remembered by count and only saves work: a repeat is recognised where it is received. An
-    activation without an order is offered again, since its purchase may just be on its way.
+    Remembering what was told only saves work: a repeat is recognised where it is received. What could not be written
+    is told again, and so is an activation without an order, since its purchase may just be on its way.
     """
     told = desk.told.get(provider_id, {})
     deliveries = [
         Delivery(provider_id, upstream_id, activation.messages)
         for upstream_id, activation in found.items()
-        if activation.messages and told.get(upstream_id) != len(activation.messages)
+        if activation.messages and told.get(upstream_id) != activation.messages
     ]
-    owned = {card.order.upstream_id for card in await _receive(desk, deliveries)}
+    written = {card.order.upstream_id for card in await _receive(desk, deliveries)}
     desk.told[provider_id] = {
-        upstream_id: len(activation.messages)
+        upstream_id: activation.messages
         for upstream_id, activation in found.items()
-        if activation.messages and (upstream_id in owned or upstream_id in told)
+        if upstream_id in written or told.get(upstream_id) == activation.messages
     }
 
 

@@ -6,8 +6,9 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 from litestar import Router, get, post
-from litestar.exceptions import MethodNotAllowedException
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
 from numberdesk.accounts.model import Caller
@@ -22,9 +23,16 @@ from numberdesk.orders.model import Card, Exchange, Order, OrderId, OrderState
 from numberdesk.orders.service import Desk
 
 ENCODED_MAX = 50_000
+ID_MAX = 2**63 - 1
 Minutes = Annotated[int, Meta(ge=1, le=1440)]
-PositiveId = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+PositiveId = Annotated[int, Meta(ge=1, le=ID_MAX)]
 Name = Annotated[str, Meta(min_length=1, max_length=40)]
+RepeatKey = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Idempotency-Key", max_length=255, description="A repeat with the same key gives the first answer again."
+    ),
+]
 
 
 class GetNumber(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
@@ -227,7 +235,9 @@ async def _extend_number(desk: Desk, caller: Caller, data: ExtendNumber, _key: s
 
 
 @get("/auth/number-status/{order_id:str}", summary="Read an order")
-async def number_status(order_id: str, caller: Caller, desk: Desk) -> Ok[OrderView]:
+async def number_status(
+    order_id: FromPath[str], caller: NamedDependency[Caller], desk: NamedDependency[Desk]
+) -> Ok[OrderView]:
     """Read an order as it is now."""
     require(caller, "read")
     return Ok(data=view(desk, await service.get(desk, account_id=caller.account_id, order_id=_order_id(order_id))))
@@ -242,11 +252,11 @@ _STATES: dict[Status, tuple[OrderState, ...]] = {
 
 @get("/orders", summary="List orders, newest first")
 async def list_orders(
-    caller: Caller,
-    desk: Desk,
-    status: Status | None = None,
-    cursor: Annotated[int | None, Parameter(ge=1)] = None,
-    limit: Annotated[int, Parameter(ge=1, le=100)] = 50,
+    caller: NamedDependency[Caller],
+    desk: NamedDependency[Desk],
+    status: FromQuery[Status | None] = None,
+    cursor: Annotated[int | None, QueryParameter(ge=1, le=ID_MAX)] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
 ) -> Ok[Items[OrderView]]:
     """List the caller's orders, newest first; `cursor` is `nextCursor` of the page before."""
     require(caller, "read")
@@ -257,7 +267,9 @@ async def list_orders(
 
 
 @get("/orders/{order_id:str}", summary="Read an order with its time line")
-async def order_detail(order_id: str, caller: Caller, desk: Desk) -> Ok[OrderDetail]:
+async def order_detail(
+    order_id: FromPath[str], caller: NamedDependency[Caller], desk: NamedDependency[Desk]
+) -> Ok[OrderDetail]:
     """Read an order and what happened to it, step by step."""
     require(caller, "read")
     card = await service.get(desk, account_id=caller.account_id, order_id=_order_id(order_id))
@@ -282,45 +294,45 @@ def _timeline(card: Card, exchanges: list[Exchange]) -> list[EventView]:
 
 
 def _order_id(text: str) -> OrderId:
-    if not text.isascii() or not text.isdigit() or not 0 < int(text[:20]) < 2**63:
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and 0 < int(text) <= ID_MAX):
         raise NotFound(what="order")
     return OrderId(int(text))
 
 
 @post("/auth/get-number", status_code=200, summary="Rent a number", tags=["orders"])
-async def get_number(data: GetNumber) -> Ok[OrderView]:
+async def get_number(data: JSONBody[GetNumber], key: RepeatKey = None) -> Ok[OrderView] | Ok[OrdersView]:
     """Rent a number and hold its price; safe to repeat with an Idempotency-Key."""
-    raise MethodNotAllowedException
+    raise NotFoundException
 
 
 @post("/auth/check-otp", status_code=200, summary="Read the code, or wait for it", tags=["orders"])
-async def check_otp(data: CheckOtp) -> Ok[OrderView]:
+async def check_otp(data: JSONBody[CheckOtp]) -> Ok[OrderView]:
     """Read an order; with `wait`, answered when its code or its end comes."""
-    raise MethodNotAllowedException
+    raise NotFoundException
 
 
 @post("/auth/cancel-number", status_code=200, summary="Cancel an order", tags=["orders"])
-async def cancel_number(data: OneOrder) -> Ok[OrderView]:
+async def cancel_number(data: JSONBody[OneOrder], key: RepeatKey = None) -> Ok[OrderView]:
     """Cancel an order and give its money back, unless a code came first."""
-    raise MethodNotAllowedException
+    raise NotFoundException
 
 
 @post("/auth/next-otp", status_code=200, summary="Ask for one more code", tags=["orders"])
-async def next_otp(data: OneOrder) -> Ok[OrderView]:
+async def next_otp(data: JSONBody[OneOrder], key: RepeatKey = None) -> Ok[OrderView]:
     """Wait for one more code on the same number, free of charge."""
-    raise MethodNotAllowedException
+    raise NotFoundException
 
 
 @post("/auth/finish-number", status_code=200, summary="Finish an order", tags=["orders"])
-async def finish_number(data: OneOrder) -> Ok[OrderView]:
+async def finish_number(data: JSONBody[OneOrder], key: RepeatKey = None) -> Ok[OrderView]:
     """Finish an order that has its code."""
-    raise MethodNotAllowedException
+    raise NotFoundException
 
 
 @post("/auth/extend-number", status_code=200, summary="Lengthen an order", tags=["orders"])
-async def extend_number(data: ExtendNumber) -> Ok[OrderView]:
+async def extend_number(data: JSONBody[ExtendNumber], key: RepeatKey = None) -> Ok[OrderView]:
     """Lengthen an order at the price its server states."""
-    raise MethodNotAllowedException
+    raise NotFoundException
 
 
 DOCUMENTED = (get_number, check_otp, cancel_number, next_otp, finish_number, extend_number)

@@ -7,7 +7,9 @@ from io import StringIO
 from typing import Annotated, Any, Literal
 
 from litestar import Request, Response, Router, get
-from litestar.params import Parameter, QueryParameter
+from litestar.di import NamedDependency
+from litestar.openapi import ResponseSpec
+from litestar.params import FromQuery, QueryParameter
 from litestar.response import Stream
 from msgspec import Struct
 
@@ -55,26 +57,30 @@ def _view(item: Transaction) -> TransactionView:
 
 
 @get("/user/balance", summary="Read the balance")
-async def balance(reader: AccountId, db: Database) -> Ok[BalanceView]:
+async def balance(reader: NamedDependency[AccountId], db: NamedDependency[Database]) -> Ok[BalanceView]:
     """Read what can be spent and what is held for open orders."""
     wallet = await service.balance(db, reader)
     return Ok(data=BalanceView(format_rupees(wallet.available_paise), format_rupees(wallet.held_paise)))
 
 
-@get("/user/transactions", summary="List transactions, newest first")
+@get(
+    "/user/transactions",
+    summary="List transactions, newest first",
+    responses={200: ResponseSpec(Ok[Items[TransactionView]], generate_examples=False, description="One page")},
+)
 async def transactions(
     request: Request[Any, Any, Any],
-    reader: AccountId,
-    db: Database,
-    type: TransactionType | None = None,  # noqa: A002 - the contract's word
+    reader: NamedDependency[AccountId],
+    db: NamedDependency[Database],
+    type: FromQuery[TransactionType | None] = None,  # noqa: A002 - the contract's word
     in_state: Annotated[TransactionState | None, QueryParameter(name="state")] = None,
     since: Annotated[datetime | None, QueryParameter(name="from")] = None,
     until: Annotated[datetime | None, QueryParameter(name="to")] = None,
-    cursor: Annotated[int | None, Parameter(ge=1)] = None,
-    limit: Annotated[int, Parameter(ge=1, le=service.LIST_MAX)] = 50,
+    cursor: Annotated[int | None, QueryParameter(ge=1, le=2**63 - 1)] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=service.LIST_MAX)] = 50,
 ) -> Response[Ok[Items[TransactionView]]] | Stream:
     """List the caller's statement, newest first; `Accept: text/csv` streams all of it."""
-    since, until = _aware(since), _aware(until)
+    since, until = _aware("from", since), _aware("to", until)
     if since is not None and until is not None and since > until:
         raise InvalidFields({"from": "must not be after to"})
 
@@ -85,28 +91,29 @@ async def transactions(
         )  # fmt: skip
 
     if "text/csv" in request.headers.get("accept", ""):
-        return Stream(_csv(page), media_type="text/csv")
+        # The first page is read before the answer begins, so that trouble can still be told.
+        return Stream(_csv(await page(None, CSV_PAGE), page), media_type="text/csv")
     found = await page(cursor, limit)
     following = str(found[-1].version) if len(found) == limit else None
     return Response(Ok(data=Items([_view(item) for item in found], following)))
 
 
-async def _csv(page: Callable[[int | None, int], Awaitable[list[Transaction]]]) -> AsyncIterator[str]:
+async def _csv(
+    found: list[Transaction], page: Callable[[int | None, int], Awaitable[list[Transaction]]]
+) -> AsyncIterator[str]:
     """Write every line; each amount and word is ours, so nothing in it can be read as a formula but the sign."""
     columns = ("id", "type", "state", "amount", "balanceAfter", "orderId", "at")
     yield _line(columns)
-    cursor: int | None = None
     written = 0
-    while written < CSV_LINES_MAX:
-        found = await page(cursor, CSV_PAGE)
+    while True:
         for item in found:
             shown = _view(item)
             moment = shown.at.isoformat() if shown.at else ""
             yield _line((shown.id, shown.type, shown.state, shown.amount, shown.balance_after, shown.order_id, moment))
         written += len(found)
-        if len(found) < CSV_PAGE:
+        if len(found) < CSV_PAGE or written >= CSV_LINES_MAX:
             return
-        cursor = found[-1].version
+        found = await page(found[-1].version, CSV_PAGE)
 
 
 def _line(values: tuple[object, ...]) -> str:
@@ -115,8 +122,14 @@ def _line(values: tuple[object, ...]) -> str:
     return text.getvalue()
 
 
-def _aware(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+def _aware(name: str, moment: datetime | None) -> datetime | None:
+    """Return a moment in UTC, which is what one without an offset is taken for."""
+    if moment is None or moment.tzinfo is None:
+        return moment and moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise InvalidFields({name: "is out of range"}) from None
 
 
 router = Router(path="/", route_handlers=[balance, transactions], tags=["wallet"])

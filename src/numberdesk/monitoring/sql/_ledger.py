@@ -60,14 +60,14 @@ async def find_bad_wallets(tx: Tx) -> Found:
         tx,
         """
         SELECT format('wallet %s: ', account_id) || concat_ws('; ',
-                   CASE WHEN wallet.version IS NULL THEN format('it does not exist and has %s entries', lines) END,
+                   CASE WHEN wallet.version IS NULL THEN format('it does not exist, its entries: %s', lines) END,
                    CASE WHEN available_paise <> coalesce(available, 0)
                         THEN format('available %s but its entries sum to %s', available_paise, coalesce(available, 0))
                    END,
                    CASE WHEN held_paise <> coalesce(held, 0)
                         THEN format('held %s but its entries sum to %s', held_paise, coalesce(held, 0)) END,
                    CASE WHEN wallet.version <> coalesce(lines, 0)
-                        THEN format('version %s but it has %s entries', wallet.version, coalesce(lines, 0)) END),
+                        THEN format('version %s but its entries: %s', wallet.version, coalesce(lines, 0)) END),
                count(*) OVER ()
         FROM wallets AS wallet FULL JOIN (
             SELECT account_id, count(*) AS lines,
@@ -162,9 +162,9 @@ async def find_broken_holds(tx: Tx) -> Found:
         tx,
         """
         SELECT format('hold %s of order %s (%s, %s): ', purpose, order_id, state, amount_paise) || concat_ws('; ',
-                   CASE WHEN holds <> 1 THEN format('%s postings set it aside', holds) END,
-                   CASE WHEN captures <> (state = 'captured')::int THEN format('%s postings capture it', captures) END,
-                   CASE WHEN voids <> (state = 'voided')::int THEN format('%s postings void it', voids) END,
+                   CASE WHEN holds <> 1 THEN format('postings that set it aside: %s', holds) END,
+                   CASE WHEN captures <> (state = 'captured')::int THEN format('postings that capture it: %s', captures) END,
+                   CASE WHEN voids <> (state = 'voided')::int THEN format('postings that void it: %s', voids) END,
                    CASE WHEN odd IS NOT NULL THEN format('posting %s does not move its amount', odd) END),
                count(*) OVER ()
         FROM (
@@ -183,9 +183,9 @@ async def find_broken_holds(tx: Tx) -> Found:
                        coalesce(sum(amount_paise) FILTER (WHERE bucket = 'held'), 0)::bigint AS held,
                        coalesce(sum(amount_paise) FILTER (WHERE bucket = 'revenue'), 0)::bigint AS revenue
                 FROM postings JOIN entries ON posting_id = id
-                WHERE cause_type = 'order' AND kind IN ('hold', 'capture', 'void') GROUP BY id
+                WHERE cause_type = 'order' AND kind IN ('hold', 'capture', 'void') GROUP BY id, kind, cause_id
             ) AS moved ON cause_id = hold.order_id || ':' || hold.purpose
-            GROUP BY hold.order_id, hold.purpose
+            GROUP BY hold.order_id, hold.purpose, hold.state, hold.amount_paise
         ) AS hold
         WHERE holds <> 1 OR captures <> (state = 'captured')::int OR voids <> (state = 'voided')::int
               OR odd IS NOT NULL
@@ -244,12 +244,12 @@ async def find_bad_credits(tx: Tx) -> Found:
     return await find(
         tx,
         """
-        SELECT format('posting %s (%s %s) has %s lines of wallets, which sum to %s',
+        SELECT format('posting %s (%s %s): lines of wallets: %s, which sum to %s',
                       id, kind, cause_id, count(account_id), coalesce(sum(amount_paise), 0)),
                count(*) OVER ()
         FROM postings LEFT JOIN entries ON posting_id = id AND account_id IS NOT NULL
         WHERE kind IN ('recharge', 'admin_credit')
-        GROUP BY id HAVING count(account_id) <> 1 OR bool_or(amount_paise <= 0 OR bucket <> 'available')
+        GROUP BY id, kind, cause_id HAVING count(account_id) <> 1 OR bool_or(amount_paise <= 0 OR bucket <> 'available')
         ORDER BY id LIMIT $1
         """,
     )
@@ -270,7 +270,7 @@ async def find_bad_refunds(tx: Tx) -> Found:
         FROM (
             SELECT id, cause_id, min(account_id) AS account_id, coalesce(sum(amount_paise), 0) AS back
             FROM postings LEFT JOIN entries ON posting_id = id AND account_id IS NOT NULL
-            WHERE kind = 'refund' GROUP BY id
+            WHERE kind = 'refund' GROUP BY id, cause_id
         ) AS refund LEFT JOIN holds AS hold ON cause_id = hold.order_id || ':' || hold.purpose
         WHERE state IS DISTINCT FROM 'captured' OR refund.account_id <> hold.account_id
               OR back > hold.amount_paise OR back <= 0

@@ -42,9 +42,9 @@ async def find_wrongly_paid_orders(tx: Tx) -> Found:
                    CASE WHEN is_foreign THEN 'a hold is of another account' END,
                    CASE WHEN number_paise <> price_paise
                         THEN format('price %s but its hold is of %s', price_paise, number_paise) END,
-                   CASE WHEN stale > 0 THEN format('%s holds of earlier attempts are not voided', stale) END,
-                   CASE WHEN live > 0 AND wanted <> 'held' THEN format('%s holds are live', live) END,
-                   CASE WHEN captured > 0 AND wanted <> 'captured' THEN format('%s holds are captured', captured) END),
+                   CASE WHEN stale > 0 THEN format('holds of earlier attempts not voided: %s', stale) END,
+                   CASE WHEN live > 0 AND wanted <> 'held' THEN format('live holds: %s', live) END,
+                   CASE WHEN captured > 0 AND wanted <> 'captured' THEN format('captured holds: %s', captured) END),
                count(*) OVER ()
         FROM (
             SELECT orders.id, orders.state, attempt, price_paise,
@@ -59,7 +59,7 @@ async def find_wrongly_paid_orders(tx: Tx) -> Found:
                    count(*) FILTER (WHERE hold.state = 'captured') AS captured,
                    bool_or(hold.account_id <> orders.account_id) AS is_foreign
             FROM orders LEFT JOIN holds AS hold ON hold.order_id = orders.id
-            GROUP BY orders.id
+            GROUP BY orders.id, orders.state, attempt, price_paise
         ) AS paid
         WHERE (number_hold IS DISTINCT FROM wanted AND wanted <> 'voided') OR is_foreign OR number_paise <> price_paise
               OR stale > 0 OR (live > 0 AND wanted <> 'held') OR (captured > 0 AND wanted <> 'captured')
@@ -85,7 +85,7 @@ async def find_free_codes(tx: Tx) -> Found:
     return await find(
         tx,
         """
-        SELECT format('order %s: %s readable messages but its hold is %s', message.order_id, messages,
+        SELECT format('order %s: readable messages: %s, but its hold is %s', message.order_id, messages,
                       coalesce(hold.state, 'missing')),
                count(*) OVER ()
         FROM (SELECT order_id, count(*) AS messages FROM messages WHERE NOT is_sealed GROUP BY order_id) AS message

@@ -9,12 +9,17 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+import structlog
+
 from numberdesk.base.db import Database, Tx
+from numberdesk.base.errors import Unavailable
 from numberdesk.base.money import Paise
 from numberdesk.orders import sql
 from numberdesk.orders.model import Card, Message, Order, OrderId, Refund
 from numberdesk.orders.service._reserve import purpose
 from numberdesk.wallet import service as wallet
+
+log = structlog.get_logger()
 
 ENDED_MAX = 20_000
 """Ended orders that stay readable without a query, for the polls that come right after the end."""
@@ -97,9 +102,12 @@ class Board:
     async def _read_wanted(self) -> None:
         while self._wanted:
             taken = [self._wanted.pop() for _ in range(min(READ_MAX, len(self._wanted)))]
-            async with self._db.statement() as tx:
-                for card in await read_cards(tx, await sql.list_orders_by_id(tx, taken)):
-                    self.put(card)
+            try:
+                async with self._db.statement() as tx:
+                    for card in await read_cards(tx, await sql.list_orders_by_id(tx, taken)):
+                        self.put(card)
+            except Unavailable:
+                log.warning("board_not_read", orders=len(taken))  # the next sweep finds them again
 
     async def load(self) -> None:
         """Read every open order: at the start, and after messages may have been missed."""

@@ -13,6 +13,7 @@ from numberdesk.base.money import Paise
 from numberdesk.catalogue import service as catalogue
 from numberdesk.catalogue.model import PricedOffer
 from numberdesk.orders.model import Card, Failure, Reservation, Settlement
+from numberdesk.orders.service._board import read_cards
 from numberdesk.orders.service._desk import Desk
 from numberdesk.providers import service as providers
 from numberdesk.providers.model import RefusalReason, Refused, Wanted
@@ -108,7 +109,7 @@ async def _buy_one(desk: Desk, account_id: AccountId, offers: list[PricedOffer],
     token = secrets.randbits(62)
     card = await desk.reserve.call(Reservation(account_id, key, item, token, offers[0]))
     if card.order.request_token != token:
-        return _repeated(card)
+        return await _repeated(desk, card)
     desk.board.put(card)
     try:
         card = await _ask_in_turn(desk, card, offers)
@@ -161,9 +162,10 @@ def _refusal(card: Card) -> AppError:
     return ProviderUnavailable(order_id=card.order.id)
 
 
-def _repeated(card: Card) -> Card:
+async def _repeated(desk: Desk, card: Card) -> Card:
     if card.order.state == "requested":
         raise KeyInFlight
     if card.order.state == "failed":
         raise _refusal(card)
-    return card
+    async with desk.db.statement() as tx:
+        return (await read_cards(tx, [card.order]))[0]

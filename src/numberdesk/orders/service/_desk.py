@@ -24,7 +24,7 @@ from numberdesk.orders.service._receive import receive
 from numberdesk.orders.service._reserve import reserve
 from numberdesk.orders.service._settle import settle
 from numberdesk.providers import service as providers
-from numberdesk.providers.model import ProviderId
+from numberdesk.providers.model import ProviderId, Received
 
 CHANNEL = "orders"
 
@@ -45,8 +45,8 @@ class Desk:
     receive: Batch[Delivery, Card | None]
     begin_cancel: Batch[CancelWanted, Card]
     close: Batch[Closing, Card]
-    told: dict[ProviderId, dict[str, int]] = field(default_factory=dict)
-    """How many messages of each activation the watch of a provider has delivered."""
+    told: dict[ProviderId, dict[str, tuple[Received, ...]]] = field(default_factory=dict)
+    """What the watch of each provider has delivered, by activation, for as long as the list names it."""
 
     def show(self, cards: Iterable[Card]) -> None:
         """Put committed changes up on the board here and tell the other processes."""

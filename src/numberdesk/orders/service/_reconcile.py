@@ -7,14 +7,14 @@ is, or the activation has been seen for longer than any purchase may take.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
 
 from numberdesk.orders import sql
-from numberdesk.orders.model import Card, Closing, Settlement
+from numberdesk.orders.model import Card, Closing, Order, Settlement
 from numberdesk.orders.service._desk import Desk
 from numberdesk.orders.sql import Live
 from numberdesk.providers.model import Activation, Provider, Rented
@@ -24,6 +24,7 @@ log = structlog.get_logger()
 LOOKS_BEFORE_NEVER_SOLD = 2
 GRACE = timedelta(minutes=5)
 LOOK_EVERY_SECONDS = 3
+STALE_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +60,16 @@ async def reconcile(desk: Desk, provider: Provider, seen: Seen | None, patience:
             async with desk.db.statement() as tx:
                 await sql.set_orphans_cancelling(tx, provider.id, leftover)
     if facts.unknown:
-        await _end_never_sold(desk, provider, facts, is_whole=seen is not None and seen.is_whole)
+        unowned = [] if seen is None else [seen.activations[name] for name in sorted(facts.strangers - linked)]
+        await _end_never_sold(desk, provider, facts, unowned, is_whole=seen is not None and seen.is_whole)
 
 
 async def _facts(desk: Desk, provider: Provider, seen: Seen | None, patience: timedelta) -> _Facts:
     """Read our side after the provider's: a purchase settled in between shows as linked, never as a stranger."""
+    doubted: list[Order] = []
     async with desk.db.statement() as tx:
         live = await sql.list_live(tx, provider.id, patience)
+        on_their_way = {(order.service, order.country) for order in live if order.state == "requested"}
         strangers: set[str] = set()
         ripe: list[str] = []
         if seen is not None and seen.activations:
@@ -75,12 +79,14 @@ async def _facts(desk: Desk, provider: Provider, seen: Seen | None, patience: ti
             await sql.insert_orphans(tx, provider.id, sorted(strangers))
             ripe = await sql.list_ripe_orphans(tx, provider.id, sorted(strangers), patience)
             strangers &= set(await sql.list_ripe_orphans(tx, provider.id, sorted(strangers), timedelta(0)))
-    return _Facts(
-        unknown=[order for order in live if order.state == "unknown"],
-        on_their_way={(order.service, order.country) for order in live if order.state == "requested"},
-        strangers=strangers,
-        ripe=ripe,
-    )
+        if ripe:
+            # A purchase is sent before its number can be seen. So the order of a ripe one is stale by now, and must be
+            # among the unknown before the number is taken for nobody's.
+            doubted = await sql.set_stale_unknown(tx, provider.id, patience, limit=STALE_MAX)
+            live = await sql.list_live(tx, provider.id, patience)
+    desk.show([Card(order) for order in doubted])
+    unknown = [order for order in live if order.state == "unknown"]
+    return _Facts(unknown, on_their_way, strangers, ripe)
 
 
 async def _link(desk: Desk, provider: Provider, seen: Seen, facts: _Facts) -> set[str]:
@@ -123,8 +129,13 @@ async def _link(desk: Desk, provider: Provider, seen: Seen, facts: _Facts) -> se
     return linked
 
 
-async def _end_never_sold(desk: Desk, provider: Provider, facts: _Facts, *, is_whole: bool) -> None:
-    """Void orders that a whole list did not name twice after their purchase was over, or whose number has died."""
+async def _end_never_sold(
+    desk: Desk, provider: Provider, facts: _Facts, unowned: Sequence[Activation], *, is_whole: bool
+) -> None:
+    """Void orders that a whole list did not name twice after their purchase was over, or whose number has died.
+
+    One that may own a number which is not yet certain to be nobody else's goes on waiting for it.
+    """
     looked: list[int] = []
     for order in facts.unknown:
         known = desk.board.find(order.id)
@@ -133,6 +144,8 @@ async def _end_never_sold(desk: Desk, provider: Provider, facts: _Facts, *, is_w
         async with desk.db.statement() as tx:
             has_died = await sql.is_past(tx, order.sent_at, timedelta(milliseconds=provider.lifetime_ms) + GRACE)
         if not has_died and not (is_whole and order.is_settled and order.is_due):
+            continue
+        if not has_died and any(_may_own(order, activation) for activation in unowned):
             continue
         if has_died or order.tries + 1 >= LOOKS_BEFORE_NEVER_SOLD:
             card: Card = await desk.close.call(Closing(order.id, frozenset({"unknown"}), "failed", "never_sold"))
@@ -143,3 +156,10 @@ async def _end_never_sold(desk: Desk, provider: Provider, facts: _Facts, *, is_w
     if looked:
         async with desk.db.statement() as tx:
             await sql.set_looked(tx, looked, wait_seconds=LOOK_EVERY_SECONDS)
+
+
+def _may_own(order: Live, activation: Activation) -> bool:
+    if activation.reference:
+        return activation.reference == f"{order.id}-{order.attempt}"
+    is_affordable = activation.cost_paise is None or activation.cost_paise <= order.cost_paise
+    return activation.service == order.service and activation.country in (None, order.country) and is_affordable

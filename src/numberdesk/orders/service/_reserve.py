@@ -38,10 +38,15 @@ async def reserve(tx: Tx, items: Sequence[Reservation]) -> list[Card | AppError]
             ],
         )
         refusals = {key: answer for key, answer in zip(fresh, answers, strict=True) if answer is not None}
+        if refusals:
+            # The wallet may have been empty because another process was just buying for the same request.
+            for order in await sql.list_requested(tx, [fresh[key] for key in refusals]):
+                known[_key(order)] = order
+                del refusals[_key(order)]
         paid = [
             (order_id, item)
             for order_id, item in zip(order_ids, fresh.values(), strict=True)
-            if _key(item) not in refusals
+            if _key(item) not in refusals and _key(item) not in known
         ]
         if paid:
             orders = await sql.insert_orders(tx, [order_id for order_id, _ in paid], [item for _, item in paid])

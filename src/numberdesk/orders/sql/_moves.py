@@ -126,17 +126,17 @@ async def set_unknown(tx: Tx, order_ids: Sequence[int]) -> list[Order]:
 
 
 async def set_next_attempt(tx: Tx, retries: Sequence[Retry]) -> list[Order]:
-    """requested -> requested, of another provider."""
+    """requested, or unknown when its answer came late -> requested, of another provider."""
     return await many(
         tx,
         Order,
         """
-        UPDATE orders SET provider_id = retry.provider_id, operator = retry.operator, attempt = attempt + 1,
-                          price_paise = retry.price_paise, cost_paise = retry.cost_paise,
-                          sent_at = now, changed_at = now
+        UPDATE orders SET state = 'requested', provider_id = retry.provider_id, operator = retry.operator,
+                          attempt = attempt + 1, price_paise = retry.price_paise, cost_paise = retry.cost_paise,
+                          sent_at = now, next_try_at = NULL, tries = 0, changed_at = now
         FROM unnest($1::bigint[], $2::smallint[], $3::text[], $4::bigint[], $5::bigint[])
              AS retry (order_id, provider_id, operator, price_paise, cost_paise), clock_timestamp() AS now
-        WHERE orders.id = retry.order_id AND orders.state = 'requested'
+        WHERE orders.id = retry.order_id AND orders.state IN ('requested', 'unknown')
         RETURNING orders.*
         """,
         *columns(retries, "order_id", "provider_id", "operator", "price_paise", "cost_paise"),

@@ -93,12 +93,15 @@ async def list_ripe_orphans(
 
 
 async def set_orphans_cancelling(tx: Tx, provider_id: ProviderId, upstream_ids: Sequence[str]) -> int:
-    """seen -> cancelling, or new as cancelling."""
+    """seen -> cancelling, or new as cancelling; one that belongs to an order is left alone."""
     return await run(
         tx,
         """
         INSERT INTO orphans AS known (provider_id, upstream_id, state, next_try_at)
-        SELECT $1, unnest($2::text[]), 'cancelling', clock_timestamp()
+        SELECT $1, orphan.upstream_id, 'cancelling', clock_timestamp()
+        FROM unnest($2::text[]) AS orphan (upstream_id)
+        WHERE NOT EXISTS (SELECT FROM activations AS owned
+                          WHERE owned.provider_id = $1 AND owned.upstream_id = orphan.upstream_id)
         ON CONFLICT (provider_id, upstream_id) DO UPDATE SET state = 'cancelling', next_try_at = clock_timestamp()
         WHERE known.state = 'seen'
         """,
@@ -119,7 +122,7 @@ async def set_orphan(tx: Tx, provider_id: ProviderId, upstream_id: str, state: s
 
 
 async def lease_orphans(tx: Tx, *, lease_seconds: int, limit: int) -> list[tuple[ProviderId, str, int]]:
-    """Take due orphans; returns (provider, activation, tries so far)."""
+    """Take due orphans that no order has; returns (provider, activation, tries so far)."""
     return [
         (provider_id, upstream_id, tries)
         for provider_id, upstream_id, tries in await rows(
@@ -127,7 +130,10 @@ async def lease_orphans(tx: Tx, *, lease_seconds: int, limit: int) -> list[tuple
             """
             UPDATE orphans SET next_try_at = clock_timestamp() + make_interval(secs => $1), tries = tries + 1
             WHERE (provider_id, upstream_id) IN (
-                SELECT provider_id, upstream_id FROM orphans WHERE next_try_at <= clock_timestamp()
+                SELECT provider_id, upstream_id FROM orphans AS due
+                WHERE next_try_at <= clock_timestamp()
+                  AND NOT EXISTS (SELECT FROM activations AS owned
+                                  WHERE (owned.provider_id, owned.upstream_id) = (due.provider_id, due.upstream_id))
                 ORDER BY next_try_at LIMIT $2 FOR UPDATE SKIP LOCKED)
             RETURNING provider_id, upstream_id, tries
             """,
