@@ -164,7 +164,7 @@ async def run_all(cluster: postgres.Cluster, home: Path, seconds: float) -> dict
     keys_file = home / "keys"
     simulator = (
         sys.executable, "-m", "numberdesk", "simulator", "--port", str(sim_port), "--profile", "instant",
-        "--api-key", "bench", "--record", str(home / "record.jsonl"),
+        "--api-key", "bench", "--record", str(home / "record.jsonl"), "--balance", "100000000",
     )  # fmt: skip
     quiet = {"LOG_LEVEL": "error", "CANCEL_TIMEOUT": "0", "DATABASE_POOL": "10"}
     with process(*simulator):
@@ -183,8 +183,8 @@ async def run_all(cluster: postgres.Cluster, home: Path, seconds: float) -> dict
             polls = await measure_polls(port, keys, seconds)
             buys = await measure_buys(port, keys, seconds)
             flows = await measure_flows(port, keys, seconds, 256)
-        single = measure_pgbench(cluster, 1, CUSTOMERS, seconds)
         verified = subprocess.run([sys.executable, "-m", "numberdesk", "ledger", "verify", *where], capture_output=True)
+        single = measure_pgbench(cluster, 1, CUSTOMERS, seconds)
     return {
         "machine": {"cpus": os.cpu_count(), "python": platform.python_version(), "postgresql": cluster.version},
         "seconds": seconds,

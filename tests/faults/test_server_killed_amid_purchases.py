@@ -28,11 +28,12 @@ CUSTOMERS = 10
 TRIES = 3
 ANSWERED = 8
 """The shot comes when so many have their answer, so that it meets orders in every state."""
+SLOW = Profile("sold, then slow", fault_on="purchases", answer_delay=0.6)
 MIXTURE = Mixture(
     "sales in flight",
     (
         PROFILES["fast"],
-        Profile("sold, then slow", fault_on="purchases", answer_delay=0.6),
+        SLOW,
         Profile("slow, then sold", fault_on="purchases", acts="late", answer_delay=0.6),
         PROFILES["sold-then-dropped"],
         PROFILES["dropped-not-sold"],
@@ -140,6 +141,7 @@ async def _settle(web: aiohttp.ClientSession, server: Running, scene: _Scene, db
     async def is_settled() -> bool:
         return await books.waiting(db) == 0
 
+    scene.upstream.set_profile(SLOW)
     others = [asyncio.create_task(buy_on()) for _ in range(2)]
     try:
         took = await stand.until(left, patience=40)
@@ -165,4 +167,4 @@ async def _compare_answers(db: Database, answers: list[Answer]) -> None:
             assert answer.data["orderId"] in orders
         else:
             assert (answer.status, answer.code) == (409, "no_numbers"), answer
-            assert orders[answer.body["details"]["order_id"]][1] == "failed"
+            assert orders[answer.body["details"]["orderId"]][1] == "failed"

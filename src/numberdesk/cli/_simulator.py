@@ -19,6 +19,7 @@ def simulator(
     port: int = typer.Option(4000, "--port", min=0, max=65535),
     profile: str = typer.Option("realistic", "--profile", help="How it behaves; `list` shows all."),
     api_key: str = typer.Option(None, "--api-key", help="Default: a new one, shown at the start."),
+    balance: str = typer.Option("100000.00", "--balance", help="Rupees that we have there."),
     record: Path = typer.Option(None, "--record", help="File of what was sold, delivered and cancelled."),
 ) -> None:
     """Run a simulated provider that speaks the SMS-Activate protocol."""
@@ -26,12 +27,14 @@ def simulator(
         for name in simulators.PROFILES:
             console.print(name)
         return
-    run(_simulate(port=port, profile=profile, api_key=api_key or ids.base62(24), record=record))
+    run(_simulate(port=port, profile=profile, api_key=api_key or ids.base62(24), balance=balance, record=record))
 
 
-async def _simulate(*, port: int, profile: str, api_key: str, record: Path | None) -> None:
+async def _simulate(*, port: int, profile: str, api_key: str, balance: str, record: Path | None) -> None:
     try:
-        running = await simulators.start(port=port, profile=profile, api_key=api_key, record_path=record)
+        running = await simulators.start(
+            port=port, profile=profile, api_key=api_key, balance=balance, record_path=record
+        )
     except (ValueError, OSError) as problem:
         raise CommandFailed(f"The simulator cannot start: {problem}.") from None
     console.print(f"Simulated provider at [bold]{running.url}[/], key {api_key}, profile {profile}.")

@@ -7,7 +7,7 @@ reads again what changed lately, so a lost message delays a code by seconds and 
 import asyncio
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -38,7 +38,7 @@ class Board:
         self._waiters: dict[int, set[asyncio.Future[None]]] = defaultdict(set)
         self._wanted: set[int] = set()
         self._reader: asyncio.Task[None] | None = None
-        self._swept_at = datetime(2000, 1, 1, tzinfo=UTC)
+        self._swept_at: datetime | None = None
         self._is_closing = False
 
     def find(self, order_id: int) -> Card | None:
@@ -112,16 +112,22 @@ class Board:
     async def load(self) -> None:
         """Read every open order: at the start, and after messages may have been missed."""
         async with self._db.statement() as tx:
+            now = await sql.get_clock(tx)
             orders = await sql.list_open_orders(tx)
             live = {order.id for order in orders}
             gone = [order_id for order_id in self._open if order_id not in live]
             for start in range(0, len(orders), READ_MAX):
                 for card in await read_cards(tx, orders[start : start + READ_MAX]):
                     self.put(card)
+        if self._swept_at is None:
+            self._swept_at = now
         self.read_soon(gone)
 
     async def sweep(self) -> None:
-        """Read what changed since the last sweep and does not hang here as it is."""
+        """Read what changed since the last sweep and does not hang here as it is; the first one is a `load`."""
+        if self._swept_at is None:
+            await self.load()
+            return
         async with self._db.statement() as tx:
             changed = await sql.list_changed_ids(tx, self._swept_at - OVERLAP)
         stale = []

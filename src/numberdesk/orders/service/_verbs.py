@@ -96,6 +96,8 @@ async def get(desk: Desk, *, account_id: AccountId, order_id: OrderId) -> Card:
             if order is not None and order.account_id == account_id:
                 card = (await read_cards(tx, [order]))[0]
                 desk.board.put(card)
+        # A newer one may have been put up meanwhile; waiting for a change of this one would sleep through it.
+        card = desk.board.find(order_id) or card
     if card is None or card.order.account_id != account_id:
         raise NotFound(what="order")
     return card
@@ -167,7 +169,9 @@ async def cancel(desk: Desk, *, account_id: AccountId, order_id: OrderId) -> Car
         if is_ours:
             desk.show([card])
             card = await desk.db.to_the_end(settle_cancel(desk, card.order))
-        elif await desk.board.changed(order_id, timeout=CANCEL_WAIT):
+        else:
+            if known is not None and known.order.changed_at == card.order.changed_at:
+                await desk.board.changed(order_id, timeout=CANCEL_WAIT)
             card = await get(desk, account_id=account_id, order_id=order_id)
     if card.order.state in ("received", "completed"):
         raise NotCancellable(order_status="received")

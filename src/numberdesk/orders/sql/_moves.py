@@ -1,4 +1,8 @@
-"""Statements that write orders, activations, messages and exchanges, set-based: lists in, rows out."""
+"""Statements that write orders, activations, messages and exchanges, set-based: lists in, rows out.
+
+`changed_at` grows with every change of an order, so that of two rows the newer one can be told. A statement reads the
+clock before it waits for a lock, so the clock alone does not say that.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -98,7 +102,8 @@ async def set_active(tx: Tx, sales: Sequence[Sale], rules: OrderRules) -> list[O
             cancel_allowed_at = now + greatest($7::interval, sale.cancel_after_ms * interval '1 millisecond'),
             expires_at = least(now + $8::interval, sent_at + sale.lifetime_ms * interval '1 millisecond'),
             last_expiry_at = sent_at + sale.lifetime_ms * interval '1 millisecond',
-            next_try_at = NULL, tries = 0, changed_at = now
+            next_try_at = NULL, tries = 0,
+            changed_at = greatest(now, orders.changed_at + interval '1 microsecond')
         FROM unnest($1::bigint[], $2::text[], $3::text[], $4::boolean[], $5::int[], $6::int[])
              AS sale (order_id, upstream_id, number, can_get_next, cancel_after_ms, lifetime_ms),
              clock_timestamp() AS now
@@ -117,7 +122,8 @@ async def set_unknown(tx: Tx, order_ids: Sequence[int]) -> list[Order]:
         tx,
         Order,
         """
-        UPDATE orders SET state = 'unknown', next_try_at = now, changed_at = now
+        UPDATE orders SET state = 'unknown', next_try_at = now,
+                          changed_at = greatest(now, orders.changed_at + interval '1 microsecond')
         FROM clock_timestamp() AS now
         WHERE id = ANY($1::bigint[]) AND state = 'requested' RETURNING orders.*
         """,
@@ -133,7 +139,8 @@ async def set_next_attempt(tx: Tx, retries: Sequence[Retry]) -> list[Order]:
         """
         UPDATE orders SET state = 'requested', provider_id = retry.provider_id, operator = retry.operator,
                           attempt = attempt + 1, price_paise = retry.price_paise, cost_paise = retry.cost_paise,
-                          sent_at = now, next_try_at = NULL, tries = 0, changed_at = now
+                          sent_at = now, next_try_at = NULL, tries = 0,
+                          changed_at = greatest(now, orders.changed_at + interval '1 microsecond')
         FROM unnest($1::bigint[], $2::smallint[], $3::text[], $4::bigint[], $5::bigint[])
              AS retry (order_id, provider_id, operator, price_paise, cost_paise), clock_timestamp() AS now
         WHERE orders.id = retry.order_id AND orders.state IN ('requested', 'unknown')
@@ -152,7 +159,8 @@ async def set_ended(
         Order,
         """
         UPDATE orders SET state = ending.state, failure = coalesce(ending.failure, orders.failure), ended_at = now,
-                          next_try_at = NULL, changed_at = now
+                          next_try_at = NULL,
+                          changed_at = greatest(now, orders.changed_at + interval '1 microsecond')
         FROM unnest($1::bigint[], $2::text[], $3::text[]) AS ending (order_id, state, failure),
              clock_timestamp() AS now
         WHERE orders.id = ending.order_id AND orders.ended_at IS NULL
@@ -173,7 +181,8 @@ async def set_received(tx: Tx, counts: Sequence[tuple[int, int]]) -> list[Order]
         UPDATE orders SET
             state = CASE WHEN state IN ('active', 'cancelling', 'expiring') THEN 'received' ELSE state END,
             received_at = coalesce(received_at, now), codes_received = codes_received + delivery.messages,
-            next_try_at = NULL, tries = 0, changed_at = now
+            next_try_at = NULL, tries = 0,
+            changed_at = greatest(now, orders.changed_at + interval '1 microsecond')
         FROM unnest($1::bigint[], $2::int[]) AS delivery (order_id, messages), clock_timestamp() AS now
         WHERE orders.id = delivery.order_id
           AND orders.state IN ('active', 'cancelling', 'expiring', 'received', 'completed')
@@ -205,7 +214,7 @@ async def set_cancelling(tx: Tx, order_ids: Sequence[int], *, patience_seconds: 
         Order,
         """
         UPDATE orders SET state = 'cancelling', next_try_at = now + make_interval(secs => $2), tries = 0,
-                          changed_at = now
+                          changed_at = greatest(now, orders.changed_at + interval '1 microsecond')
         FROM clock_timestamp() AS now
         WHERE id = ANY($1::bigint[]) AND state = 'active' RETURNING orders.*
         """,
@@ -220,7 +229,8 @@ async def set_cancel_refused(tx: Tx, order_id: OrderId, *, wait_seconds: int) ->
         tx,
         Order,
         """
-        UPDATE orders SET state = 'active', next_try_at = NULL, changed_at = now,
+        UPDATE orders SET state = 'active', next_try_at = NULL,
+                          changed_at = greatest(now, orders.changed_at + interval '1 microsecond'),
                           cancel_allowed_at = now + make_interval(secs => $2)
         FROM clock_timestamp() AS now
         WHERE id = $1 AND state = 'cancelling' RETURNING orders.*
@@ -237,7 +247,8 @@ async def set_completed(tx: Tx, order_id: OrderId) -> Order | None:
         tx,
         Order,
         """
-        UPDATE orders SET state = 'completed', ended_at = now, next_try_at = NULL, release_due = true, changed_at = now
+        UPDATE orders SET state = 'completed', ended_at = now, next_try_at = NULL, release_due = true,
+                          changed_at = greatest(now, orders.changed_at + interval '1 microsecond')
         FROM clock_timestamp() AS now
         WHERE id = $1 AND state = 'received' RETURNING orders.*
         """,

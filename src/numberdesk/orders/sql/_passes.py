@@ -149,7 +149,8 @@ async def set_stale_unknown(tx: Tx, provider_id: ProviderId, settle_after: timed
         tx,
         Order,
         """
-        UPDATE orders SET state = 'unknown', next_try_at = now, changed_at = now
+        UPDATE orders SET state = 'unknown', next_try_at = now,
+                          changed_at = greatest(now, orders.changed_at + interval '1 microsecond')
         FROM clock_timestamp() AS now
         WHERE id IN (SELECT id FROM orders WHERE provider_id = $1 AND ended_at IS NULL AND state = 'requested'
                      AND sent_at + $2::interval < clock_timestamp() ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED)
@@ -167,7 +168,8 @@ async def set_due_expiring(tx: Tx, *, limit: int) -> list[Order]:
         tx,
         Order,
         """
-        UPDATE orders SET state = 'expiring', next_try_at = now, tries = 0, changed_at = now
+        UPDATE orders SET state = 'expiring', next_try_at = now, tries = 0,
+                          changed_at = greatest(now, orders.changed_at + interval '1 microsecond')
         FROM clock_timestamp() AS now
         WHERE id IN (SELECT id FROM orders WHERE state = 'active' AND expires_at <= clock_timestamp()
                      ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)
@@ -183,7 +185,8 @@ async def set_due_completed(tx: Tx, *, limit: int) -> list[Order]:
         tx,
         Order,
         """
-        UPDATE orders SET state = 'completed', ended_at = now, next_try_at = NULL, release_due = true, changed_at = now
+        UPDATE orders SET state = 'completed', ended_at = now, next_try_at = NULL, release_due = true,
+                          changed_at = greatest(now, orders.changed_at + interval '1 microsecond')
         FROM clock_timestamp() AS now
         WHERE id IN (SELECT id FROM orders WHERE state = 'received' AND expires_at <= clock_timestamp()
                      ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)

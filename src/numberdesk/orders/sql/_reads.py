@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from numberdesk.base.db import Tx, columns, many, maybe, rows
+from numberdesk.base.db import Tx, columns, many, maybe, rows, value
 from numberdesk.orders.model import CancelWanted, Delivery, Exchange, Message, Order, OrderId, Reservation
 from numberdesk.wallet.model import AccountId
 
@@ -122,6 +122,12 @@ async def list_orders_by_id(tx: Tx, order_ids: Sequence[int]) -> list[Order]:
 async def list_open_orders(tx: Tx) -> list[Order]:
     """Return all orders without an end."""
     return await many(tx, Order, "SELECT * FROM orders WHERE ended_at IS NULL")
+
+
+async def get_clock(tx: Tx) -> datetime:
+    """Return the database's clock."""
+    now: datetime = await value(tx, "SELECT clock_timestamp()")
+    return now
 
 
 async def list_changed_ids(tx: Tx, since: datetime) -> list[tuple[int, datetime]]:
