@@ -30,6 +30,8 @@ from numberdesk.settings import child_environment
 HERE = Path(__file__).parent
 CUSTOMERS = 200
 CONNECTIONS = 64
+WAITING = 400
+"""Flows at once: most of them wait for their code."""
 BUY = json.dumps({"service": "tg", "country": 22}).encode()
 
 
@@ -112,8 +114,8 @@ async def measure_polls(port: int, keys: list[str], seconds: float) -> Tally:
     return await repeat(port, CONNECTIONS, seconds, step)
 
 
-async def measure_flows(port: int, keys: list[str], seconds: float, connections: int) -> Tally:
-    """Measure whole flows: buy, wait for the code, read it."""
+async def measure_flows(port: int, keys: list[str], seconds: float) -> Tally:
+    """Measure whole flows: buy, wait for the code, read it, finish."""
 
     async def step(connection: Connection, place: int) -> bool:
         key = keys[place % len(keys)]
@@ -122,9 +124,12 @@ async def measure_flows(port: int, keys: list[str], seconds: float, connections:
             return False
         wait = json.dumps({"orderId": data_of(body)["orderId"], "wait": 25}).encode()
         status, body = await connection.post("/auth/check-otp", key, wait)
-        return status == 200 and data_of(body)["otp"] is not None
+        if status != 200 or data_of(body)["otp"] is None:
+            return False
+        done = json.dumps({"orderId": data_of(body)["orderId"]}).encode()
+        return (await connection.post("/auth/finish-number", key, done))[0] == 200
 
-    return await repeat(port, connections, seconds, step)
+    return await repeat(port, WAITING, seconds, step)
 
 
 def measure_pgbench(cluster: postgres.Cluster, first: int, last: int, seconds: float) -> float:
@@ -181,8 +186,8 @@ async def run_all(cluster: postgres.Cluster, home: Path, seconds: float) -> dict
         with process(*serve, environment=quiet):
             await answers(port)
             polls = await measure_polls(port, keys, seconds)
+            flows = await measure_flows(port, keys, seconds)
             buys = await measure_buys(port, keys, seconds)
-            flows = await measure_flows(port, keys, seconds, 256)
         verified = subprocess.run([sys.executable, "-m", "numberdesk", "ledger", "verify", *where], capture_output=True)
         single = measure_pgbench(cluster, 1, CUSTOMERS, seconds)
     return {

@@ -145,6 +145,13 @@ def is_free(port: int) -> bool:
     return True
 
 
+def listeners(port: int) -> int:
+    """Return how many sockets of this machine listen at a port of 127.0.0.1."""
+    wanted = f"0100007F:{port:04X}"
+    table = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]
+    return sum(line.split()[1] == wanted and line.split()[3] == "0A" for line in table)
+
+
 def shoot_database(home: Path) -> None:
     """Shoot the server of a home's embedded database, and all its children."""
     server = postgres_process.live_postmaster(home / "pg" / "data")

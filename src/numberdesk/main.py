@@ -39,7 +39,8 @@ from numberdesk.settings import BadSettings, Settings, load
 from numberdesk.wallet import routes as wallet_routes
 from numberdesk.wallet.model import AccountId
 
-DRAIN_SECONDS = 3.0
+DRAIN_SECONDS = 1.0
+"""For work that nobody waits for any more; what is not done by then is found out after the next start."""
 
 
 @dataclass(frozen=True)

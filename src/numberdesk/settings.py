@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 SECRETS = ("API_KEY_SALT", "ENCRYPTION_KEYS", "DATABASE_URL", "DATABASE_OWNER_URL")
@@ -21,7 +21,7 @@ class BadSettings(RuntimeError):
 class Settings(BaseSettings):
     """One field per environment variable; the name in the environment is the field's in capitals."""
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True, env_ignore_empty=True)
 
     app_env: Literal["production", "development", "demo"] = "production"
     """What this installation is for; `numberdesk demo` sets demo."""
@@ -51,6 +51,13 @@ class Settings(BaseSettings):
     """The least important lines that are written."""
     log_form: Literal["auto", "json", "text"] = "auto"
     """JSON or text; auto is text on a terminal."""
+
+    @field_validator("database_url", "database_owner_url")
+    @classmethod
+    def _refuse_other_addresses(cls, address: SecretStr | None) -> SecretStr | None:
+        if address is not None and not address.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("must be an address such as postgresql://user:password@host:5432/name")
+        return address
 
     @property
     def cancel_after(self) -> timedelta:
@@ -92,6 +99,8 @@ class _FileSource(PydanticBaseSettingsSource):
                 found[name.lower()] = Path(path).read_text().strip()
             except OSError as problem:
                 raise BadSettings(f"{name}_FILE: cannot read {path}: {problem.strerror}.") from None
+            except UnicodeDecodeError:
+                raise BadSettings(f"{name}_FILE: {path} does not hold text.") from None
         return found
 
 
@@ -108,7 +117,10 @@ def load(**overrides: Any) -> Settings:
     try:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as problem:
-        lines = [f"{'.'.join(map(str, item['loc'])).upper()}: {item['msg']}." for item in problem.errors()]
+        lines = [
+            f"{'.'.join(map(str, item['loc'])).upper()}: {item['msg'].removeprefix('Value error, ')}."
+            for item in problem.errors()
+        ]
         raise BadSettings(" ".join(lines)) from None
 
 

@@ -234,6 +234,15 @@ async def test_a_commit_that_is_lost_again_and_again_stays_unknown_and_has_its_e
     assert await registered(db) == ["a"]
 
 
+async def test_what_may_be_committed_is_not_called_undone_when_the_server_stays_away(
+    shaky: Database, proxy: Proxy
+) -> None:
+    batch = Batch(shaky, Registry().register)
+    proxy.lose, proxy.refuse_next = 1, 100
+    with pytest.raises(CommitUnknown):
+        await batch.call("a")
+
+
 async def test_an_item_that_another_process_was_faster_with_is_repeated_once(db: Database) -> None:
     tries = 0
 

@@ -237,6 +237,16 @@ async def test_a_cancelled_transaction_is_undone_and_its_connection_is_clean(nar
     assert await admin.fetchval(state) == 0
 
 
+async def test_a_connection_left_inside_a_transaction_is_not_lent_again(narrow: Database) -> None:
+    async with narrow.statement() as tx:
+        backend = await value(tx, "SELECT pg_backend_pid()")
+        await run(tx, "BEGIN")
+        await run(tx, ADD, "a@example.com")
+    async with narrow.statement() as tx:
+        assert await value(tx, "SELECT pg_backend_pid()") != backend
+    assert await count(narrow) == 0
+
+
 async def add_and_sleep(db: Database) -> None:
     async with db.transaction() as tx:
         await run(tx, ADD, "a@example.com")

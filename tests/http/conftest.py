@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 from anyio.from_thread import BlockingPortal
-from tests.http import stand as stands
-from tests.http.stand import Client, Stand
 
 from numberdesk.base.postgres import Cluster
+from tests.http import stand as stands
+from tests.http.stand import Client, Stand
 
 
 @pytest.fixture(scope="module")

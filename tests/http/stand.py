@@ -2,18 +2,18 @@
 
 import itertools
 import json
+import logging
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, LiteralString
 
+import structlog
 from anyio.from_thread import BlockingPortal
-from tests import postgres
-from tests.base.proxy import Proxy, proxied
 
 from numberdesk import worker
 from numberdesk.accounts import service as accounts
@@ -32,8 +32,11 @@ from numberdesk.providers.simulator import Simulator
 from numberdesk.settings import Settings, load
 from numberdesk.wallet import service as wallet
 from numberdesk.wallet.model import AccountId, Credit
+from tests import postgres
+from tests.base.proxy import Proxy, proxied
 
 HOST = "127.0.0.1"
+NOBODY = AccountId(0)
 PEPPER = "pepper-of-the-tests-of-the-wire"
 TELEGRAM = {"service": "tg", "country": "IN"}
 PRICE = "21.30"
@@ -97,7 +100,7 @@ class Client:
 
     port: int
     key: str | None = None
-    account_id: AccountId = AccountId(0)
+    account_id: AccountId = NOBODY
     prefix: str = ""
 
     def send(
@@ -119,7 +122,8 @@ class Client:
                 connection.putheader("Content-Length", str(len(body)))
             elif body is not None:
                 connection.putheader("Transfer-Encoding", "chunked")
-            connection.endheaders(body, encode_chunked=body is not None and not isinstance(body, bytes))
+            with suppress(BrokenPipeError, ConnectionResetError):  # an answer may come before the body is through
+                connection.endheaders(body, encode_chunked=body is not None and not isinstance(body, bytes))
             raw = connection.getresponse()
             answer = Answer(raw.status, {name.lower(): text for name, text in raw.getheaders()}, raw.read())
         assert answer.status in STATUSES, answer
@@ -176,7 +180,9 @@ class Stand:
         """Put money into a wallet, one line of the statement for each amount."""
 
         async def work() -> None:
-            causes = [Credit(client.account_id, Paise(item), "admin_credit", f"line-{next(_numbers)}") for item in paise]
+            causes = [
+                Credit(client.account_id, Paise(item), "admin_credit", f"line-{next(_numbers)}") for item in paise
+            ]
             async with self.site.db.transaction() as tx:
                 await wallet.credit(tx, causes)
 
@@ -244,8 +250,13 @@ def opened(portal: BlockingPortal, cluster: Cluster, *, proxy_folder: Path | Non
     Args:
         proxy_folder: the site reaches its database through a proxy that listens here, so that it can be cut off.
     """
-    with portal.wrap_async_context_manager(_opened(portal, cluster, proxy_folder)) as stand:
-        yield stand
+    told = structlog.get_config()["wrapper_class"]
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    try:
+        with portal.wrap_async_context_manager(_opened(portal, cluster, proxy_folder)) as stand:
+            yield stand
+    finally:
+        structlog.configure(wrapper_class=told)
 
 
 @asynccontextmanager

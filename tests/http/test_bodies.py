@@ -5,9 +5,9 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from tests.http.stand import HOST, TELEGRAM, Client, Stand
 
 from numberdesk.base.web import BODY_MAX
+from tests.http.stand import HOST, TELEGRAM, Client, Stand
 
 CHECK = "/auth/check-otp"
 BUY = "/auth/get-number"
@@ -103,8 +103,9 @@ def test_json_is_taken_however_its_type_is_written(alice: Client, kind: str) -> 
 @pytest.mark.parametrize(
     "body",
     [
-        b"{", b'{"service":"tg","country":"IN"', b'{"service":"tg","country":"IN",}', b'{"service":"tg","country":"IN"}x',
-        b'{"service":"tg","country":"IN"}{}', b"{'service':'tg'}", b"service=tg", b"<a/>", b"\0", b'{"service":"\xff","country":"IN"}',
+        b"{", b'{"service":"tg","country":"IN"', b'{"service":"tg","country":"IN",}',
+        b'{"service":"tg","country":"IN"}x', b'{"service":"tg","country":"IN"}{}', b"{'service':'tg'}", b"service=tg",
+        b"<a/>", b"\0", b'{"service":"\xff","country":"IN"}',
         b'{"service":"\\ud800","country":"IN"}', b'{"service":"t\ng","country":"IN"}',
         b'\xef\xbb\xbf{"service":"tg","country":"IN"}', '{"service":"tg","country":"IN"}'.encode("utf-16"),
         b"\x1f\x8b\x08\x00rubbish",

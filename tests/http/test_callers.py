@@ -4,10 +4,10 @@ import time
 from collections.abc import Callable
 
 import pytest
-from tests.http.stand import TELEGRAM, Answer, Client, Stand
 
 from numberdesk.accounts import service as accounts
 from numberdesk.accounts.model import AccountState, KeyId, Scope
+from tests.http.stand import TELEGRAM, Answer, Client, Stand
 
 SECONDS = 1.5
 """A change of a key is seen within a second; the rest is for a busy machine."""
@@ -109,7 +109,9 @@ def test_a_frozen_account_reads_and_ends_its_orders_but_does_not_spend(stand: St
 def test_a_key_does_what_its_scopes_say(stand: Stand, alice: Client, scope: Scope, other: str) -> None:
     order_id = alice.buy()
     stand.change(
-        "UPDATE api_keys SET scopes = $2, changed_at = clock_timestamp() WHERE account_id = $1", alice.account_id, [scope]
+        "UPDATE api_keys SET scopes = $2, changed_at = clock_timestamp() WHERE account_id = $1",
+        alice.account_id,
+        [scope],
     )
     time.sleep(1.0)
     reads = [alice.get("/user/balance"), alice.get("/orders"), alice.post("/auth/check-otp", {"orderId": order_id})]

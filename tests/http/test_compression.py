@@ -3,12 +3,12 @@
 import gzip
 from collections.abc import Callable
 
-import brotli
+import brotli  # type: ignore[import-untyped]
 import pytest
 import zstandard
-from tests.http.stand import TELEGRAM, Answer, Client, Stand
 
 from numberdesk.base.compress import MINIMUM_BYTES, preferred
+from tests.http.stand import TELEGRAM, Answer, Client, Stand
 
 EVERYTHING = "zstd, br, gzip"
 

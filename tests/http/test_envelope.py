@@ -5,12 +5,12 @@ import pkgutil
 from collections.abc import Iterator
 
 import pytest
-from tests.http.stand import SECURITY, STATUSES, TELEGRAM, Client, Stand
 
 import numberdesk
 from numberdesk.base import web
 from numberdesk.base.errors import AppError
 from numberdesk.base.postgres import PostgresUnavailable
+from tests.http.stand import SECURITY, STATUSES, TELEGRAM, Client, Stand
 
 MISSING = {"orderId": 987654321}
 
@@ -120,7 +120,9 @@ def test_a_sane_request_id_is_echoed(alice: Client, given: str) -> None:
     assert alice.get("/user/balance", X_Request_Id=given).headers["x-request-id"] == given
 
 
-@pytest.mark.parametrize("given", ["", "short", "a" * 65, "with space", "<script>1", "semi;colon", "tab\there", "ünïcödé"])
+@pytest.mark.parametrize(
+    "given", ["", "short", "a" * 65, "with space", "<script>1", "semi;colon", "tab\there", "ünïcödé"]
+)
 def test_another_request_id_is_replaced(alice: Client, given: str) -> None:
     for answer in (
         alice.get("/nothing", X_Request_Id=given),

@@ -1,4 +1,4 @@
-"""Lists: bounds, filters, cursors that find everything once, the price table with its ETag, and the statement as CSV."""
+"""Lists: bounds, filters, cursors that find everything once, the price table with its ETag, the statement as CSV."""
 
 import csv
 import time
@@ -6,6 +6,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
+
 from tests.http.stand import PRICE, Client, Stand
 
 LISTS = ("/orders", "/user/transactions", "/services")
@@ -32,9 +33,11 @@ def lines_of(body: bytes) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("path", LISTS)
-@pytest.mark.parametrize(("name", "value"), [("limit", "0"), ("limit", "-1"), ("limit", "100000"), ("limit", "many"),
-                                             ("limit", ""), ("limit", str(2**64)), ("limit", "1.5"), ("cursor", "-1"),
-                                             ("cursor", "abc"), ("cursor", "1.5"), ("cursor", "%EF%BC%91")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("limit", "0"), ("limit", "-1"), ("limit", "100000"), ("limit", "many"), ("limit", ""), ("limit", str(2**64)),
+     ("limit", "1.5"), ("cursor", "-1"), ("cursor", "abc"), ("cursor", "1.5"), ("cursor", "%EF%BC%91")],
+)  # fmt: skip
 def test_a_bad_bound_is_refused_by_its_name(alice: Client, path: str, name: str, value: str) -> None:
     answer = alice.get(f"{path}?{name}={value}")
     assert answer.refusal == (400, "invalid_request")

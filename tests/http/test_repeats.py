@@ -5,9 +5,9 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from tests.http.stand import PRICE, TELEGRAM, Client, Stand
 
 from numberdesk.providers.simulator.profiles import Profile
+from tests.http.stand import PRICE, TELEGRAM, Client, Stand
 
 BUY = "/auth/get-number"
 CANCEL = "/auth/cancel-number"
@@ -85,8 +85,11 @@ def test_the_same_key_of_two_customers_are_two_keys(alice: Client, bob: Client) 
 
 @pytest.mark.parametrize("path", REPEATABLE)
 def test_a_refusal_that_changed_nothing_frees_the_key(alice: Client, path: str) -> None:
-    body = TELEGRAM | {"service": "nope"} if path == BUY else {"orderId": 987654321}
-    body = body | ({"minutes": 1} if path == "/auth/extend-number" else {})
+    body: dict[str, object] = {"orderId": 987654321}
+    if path == BUY:
+        body = {**TELEGRAM, "service": "nope"}
+    elif path == "/auth/extend-number":
+        body["minutes"] = 1
     first, second = (alice.post(path, body, Idempotency_Key="once") for _ in range(2))
     assert first.status == second.status
     assert "idempotent-replayed" not in second.headers

@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 import pytest
-from tests.http.stand import TELEGRAM, Client, Stand
 
 from numberdesk.orders import routes
+from tests.http.stand import TELEGRAM, Client, Stand
 
 CODE = "73519"
 

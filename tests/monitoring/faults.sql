@@ -228,3 +228,15 @@ GRANT UPDATE (at) ON entries TO PUBLIC;
 
 -- I13: role numberdesk_app may truncate entries_default
 GRANT TRUNCATE ON entries_default TO numberdesk_app;
+
+-- I3: table wallets lacks CHECK ((available_paise >= 0))
+ALTER TABLE wallets DROP CONSTRAINT wallets_available;
+
+-- I3: table entries lacks CHECK ((balance_after_paise >= 0))
+ALTER TABLE entries DROP CONSTRAINT entries_balance_after_paise_check;
+
+-- I3: table holds lacks CHECK ((amount_paise > 0))
+ALTER TABLE holds DROP CONSTRAINT holds_amount_paise_check;
+
+-- I7: table activations lacks UNIQUE (order_id)
+ALTER TABLE activations DROP CONSTRAINT activations_order;

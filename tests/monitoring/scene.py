@@ -53,7 +53,7 @@ async def set_scene(db: Database) -> Scene:
         for name in ("received", "completed", "refunded"):
             await receive(tx, [delivery(orders[name])])
         for name in ("completed", "refunded"):
-            await sql.set_completed(tx, orders[name].id)
+            await sql.set_completed(tx, [orders[name].id])
         await wallet.refund(tx, order_id=orders["refunded"].id, purpose="number:1")
         await begin_cancel(tx, [CancelWanted(alice, orders["cancelling"].id)])
         active = frozenset({"active"})

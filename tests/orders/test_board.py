@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -13,8 +14,9 @@ from numberdesk.base.errors import NotFound
 from numberdesk.base.wake import listen
 from numberdesk.orders import jobs
 from numberdesk.orders import service as orders
-from numberdesk.orders.model import Card
+from numberdesk.orders.model import Card, OrderId
 from numberdesk.orders.service import Desk
+from numberdesk.orders.service._board import ENDED_MAX
 from tests.orders.world import MONEY, PRICE, Play, World, another_process, blocked, until
 
 pytestmark = pytest.mark.anyio
@@ -242,7 +244,7 @@ async def test_a_change_that_waited_for_another_is_the_newer_one(play: Play) -> 
     card = await world.buy()
     world.deliver(card, "12345")
     await world.watch()
-    who = {"account_id": world.alice, "order_id": card.order.id}
+    who: Any = {"account_id": world.alice, "order_id": card.order.id}
     async with world.backstage.transaction():
         await world.backstage.execute("SELECT FROM wallets WHERE account_id = $1 FOR UPDATE", world.alice)
         extending = asyncio.ensure_future(orders.extend(world.desk, **who, minutes=10))
@@ -255,3 +257,14 @@ async def test_a_change_that_waited_for_another_is_the_newer_one(play: Play) -> 
     assert finished.order.changed_at > extended.order.changed_at
     assert await world.check(card) == finished
     assert await world.money() == (MONEY - PRICE - 100, 0)
+
+
+async def test_ended_orders_beyond_the_bound_are_forgotten_oldest_first_and_read_again(world: World) -> None:
+    first, second = await world.cancel(await world.buy()), await world.cancel(await world.buy())
+    board = world.desk.board
+    for number in range(ENDED_MAX - 1):
+        board.put(replace(first, order=replace(first.order, id=OrderId(1_000_000 + number))))
+    assert board.find(first.order.id) is None
+    assert board.find(second.order.id) == second
+    assert await world.check(first) == first
+    assert await world.money() == (MONEY, 0)

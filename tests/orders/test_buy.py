@@ -332,6 +332,14 @@ async def test_a_repeat_with_the_same_key_gives_the_same_order_and_buys_once(wor
     assert await world.money() == (MONEY - PRICE, PRICE)
 
 
+async def test_a_repeat_of_three_numbers_gives_the_same_three(world: World) -> None:
+    wish = {"account_id": world.alice, "wish": TELEGRAM, "quantity": 3, "request_key": "three"}
+    first = await orders.buy(world.desk, **wish)  # type: ignore[arg-type]
+    assert await orders.buy(world.desk, **wish) == first  # type: ignore[arg-type]
+    assert len({card.order.id for card in first}) == len(world.alpha.sold) == 3
+    assert await world.money() == (MONEY - 3 * PRICE, 3 * PRICE)
+
+
 async def test_a_repeat_after_the_code_shows_the_code(world: World) -> None:
     card = await world.buy(key="once")
     world.deliver(card, "12345")

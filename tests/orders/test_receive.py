@@ -13,9 +13,10 @@ from numberdesk.orders import jobs
 from numberdesk.orders import service as orders
 from numberdesk.orders.model import Card, Delivery
 from numberdesk.orders.service import NotCancellable
+from numberdesk.providers import service as providers
 from numberdesk.providers.model import Received
 from numberdesk.providers.simulator import PROFILES
-from tests.orders.world import MONEY, PRICE, TELEGRAM, Play, World, another_process, listing, row, scripted
+from tests.orders.world import MONEY, PRICE, TELEGRAM, Play, World, another_process, listing, row, scripted, until
 
 pytestmark = pytest.mark.anyio
 
@@ -192,6 +193,31 @@ async def test_a_provider_that_repeats_itself_for_ever_is_cut_off(world: World) 
     card = await world.buy()
     await handed_in(world, card, *(Received(str(number), "") for number in range(200)))
     assert len((await world.check(card)).messages) == 50
+    assert await world.money() == PAID
+
+
+async def test_a_code_that_came_before_the_sale_was_written_is_delivered_after_it(play: Play) -> None:
+    world = await play(profile=replace(PROFILES["instant"], fault_on="purchases", answer_delay=0.15))
+    buying = asyncio.ensure_future(world.buy())
+    await until(lambda: bool(world.alpha.delivered))
+    await world.watch()
+    assert await world.backstage.fetchval("SELECT count(*) FROM messages") == 0
+    assert await world.money() == (MONEY - PRICE, PRICE)
+    card = await buying
+    assert (card.order.state, codes(card)) == ("active", [])
+    await world.watch()
+    assert codes(await world.check(card)) == [world.alpha.delivered[0].code]
+    assert await world.money() == PAID
+
+
+async def test_a_provider_that_was_switched_off_goes_on_delivering_and_cancelling(world: World) -> None:
+    cards = [await world.buy(), await world.buy()]
+    await providers.set_options(world.db, world.provider().id, is_on=False)
+    await providers.refresh(world.lines)
+    world.deliver(cards[0], "12345")
+    await world.watch()
+    assert codes(await world.check(cards[0])) == ["12345"]
+    assert (await world.cancel(cards[1])).order.state == "cancelled"
     assert await world.money() == PAID
 
 

@@ -22,11 +22,11 @@ from numberdesk.catalogue.service import Shelf
 from numberdesk.monitoring import service as monitoring
 from numberdesk.orders import jobs, sql
 from numberdesk.orders import service as orders
-from numberdesk.orders.model import Card, Order, OrderRules, Reservation
+from numberdesk.orders.model import Card, Order, OrderRules, Reservation, Settlement
 from numberdesk.orders.service import Desk, Wish
 from numberdesk.providers import service as providers
 from numberdesk.providers import simulator
-from numberdesk.providers.model import Provider, UpstreamOffer
+from numberdesk.providers.model import Provider, RentAnswer, Rented, UpstreamOffer, Wanted
 from numberdesk.providers.service import Lines
 from numberdesk.providers.simulator import PROFILES, Profile, Simulator
 from numberdesk.wallet import service as wallet
@@ -42,10 +42,24 @@ COST, PRICE = 1775, 2130
 DEAR_COST, DEAR_PRICE = 1953, 2344
 """The same at the second one, which costs a tenth more."""
 RULES = OrderRules(cancel_after=timedelta(0), lifetime=timedelta(minutes=15))
-LONG_SILENT = PROFILES["never"]
 DEADLINE_MS = 300
 PATIENCE = timedelta(milliseconds=DEADLINE_MS) + jobs.SETTLE_MARGIN
-
+"""After it nobody can be asking that provider for a number any more."""
+SLOW = 2 * DEADLINE_MS / 1000
+"""Seconds in which no answer is waited for any more."""
+SOLD = {
+    "sold-then-dropped": replace(PROFILES["sold-then-dropped"], code_after=None),
+    "sold-then-500": replace(PROFILES["sold-then-500"], code_after=None),
+    "late-sale": replace(PROFILES["late-sale"], answer_delay=SLOW, code_after=None),
+    "slow": replace(PROFILES["slow"], answer_delay=SLOW, fault_on="purchases", code_after=None),
+}
+NOT_SOLD = {
+    "dropped-not-sold": PROFILES["dropped-not-sold"],
+    "http-500": replace(PROFILES["http-500"], fault_on="purchases"),
+    "big-body": replace(PROFILES["big-body"], fault_on="purchases"),
+    "redirect": replace(PROFILES["redirect"], fault_on="purchases"),
+}
+"""Purchases with an unclear answer, by what the provider did."""
 
 _MOMENTS = {
     "orders": (
@@ -87,6 +101,29 @@ class World:
     async def buy(self, wish: Wish = TELEGRAM, *, account: AccountId | None = None, key: str | None = None) -> Card:
         """Buy one number, for Alice unless somebody else is named."""
         return (await orders.buy(self.desk, account_id=account or self.alice, wish=wish, request_key=key))[0]
+
+    async def buy_unclearly(self, profile: str | Profile) -> Card:
+        """Buy with an unclear answer: nothing is known, and the money stays held."""
+        self.alpha.set_profile(profile)
+        card = await self.buy()
+        assert (card.order.state, card.order.number, card.order.upstream_id) == ("unknown", None, None)
+        assert await self.read(card) == card.order
+        self.alpha.set_profile("never")
+        return card
+
+    async def rent(self, reference: str, service: str = "tg") -> Rented:
+        """Rent a number at the first provider, past all orders."""
+        wanted = Wanted(service, INDIA, "any", Paise(9_999), reference)
+        answer = await providers.rent(self.lines, self.provider().id, wanted)
+        assert isinstance(answer, Rented)
+        return answer
+
+    async def settle(self, card: Card, answer: RentAnswer, *, next_offer: PricedOffer | None = None) -> Card:
+        """Settle an answer as the process that asked would."""
+        order = card.order
+        return await self.desk.settle.call(
+            Settlement(order.id, order.attempt, order.provider_id, 0, 1_200_000, answer, next_offer)
+        )
 
     async def reserve(self, wish: Wish = TELEGRAM, *, key: str) -> Card:
         """Begin to buy, and die before the provider is asked."""
@@ -292,7 +329,7 @@ SALE = b'{"activationId": 7001, "phoneNumber": "919812345678", "activationCost":
 
 
 @asynccontextmanager
-async def scripted(world: World, **listed: bytes) -> AsyncIterator[Script]:
+async def scripted(world: World, **listed: bytes | None) -> AsyncIterator[Script]:
     """Let the first provider be a script that sells one number and lists nothing."""
     script = Script({"getNumberV2": SALE, "getActiveActivations": b"NO_ACTIVATIONS", "getStatus": b"STATUS_WAIT_CODE"})
     script.answers |= listed

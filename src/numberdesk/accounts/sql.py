@@ -1,7 +1,7 @@
 """Every statement on the tables of the accounts slice."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from numberdesk.accounts.model import Caller, KeyId
@@ -86,7 +86,7 @@ async def set_key_revoked(tx: Tx, key_id: KeyId) -> bool:
 
 async def find_caller(tx: Tx, secret_hash: bytes) -> Caller | None:
     """Return who holds this key; revoked and expired keys have nobody."""
-    return await maybe(
+    found = await maybe(
         tx,
         Caller,
         """
@@ -97,6 +97,7 @@ async def find_caller(tx: Tx, secret_hash: bytes) -> Caller | None:
         """,
         secret_hash,
     )
+    return None if found is None else replace(found, scopes=tuple(found.scopes))
 
 
 async def list_changed_keys(tx: Tx, since: datetime) -> tuple[datetime, list[bytes]]:

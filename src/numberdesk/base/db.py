@@ -95,6 +95,7 @@ class Database:
     pool: Any
     url: str
     _tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+    _waits: set[asyncio.Future[Any]] = field(default_factory=set)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:
@@ -142,7 +143,16 @@ class Database:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return await asyncio.shield(task)
+        wait = asyncio.shield(task)
+        self._waits.add(wait)
+        wait.add_done_callback(self._waits.discard)
+        return await wait
+
+    def let_go(self) -> None:
+        """End all waiting for work started by `to_the_end`, because the process stops: callers get `Unavailable`."""
+        for wait in list(self._waits):
+            if not wait.done():
+                wait.set_exception(Unavailable())
 
     async def drain(self, *, timeout: float) -> None:
         """Wait for the work started by `to_the_end`."""

@@ -2,9 +2,9 @@
 
 import sys
 
-import structlog
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from numberdesk import __version__
 from numberdesk.base.crypto import WrongKey
@@ -52,6 +52,5 @@ def main() -> None:
     try:
         app()
     except EXPECTED as problem:
-        Console(stderr=True).print(f"[bold red]numberdesk:[/] {problem}", highlight=False, soft_wrap=True)
-        structlog.get_logger().debug("command_failed", problem=type(problem).__name__)
+        Console(stderr=True).print(f"[bold red]numberdesk:[/] {escape(str(problem))}", highlight=False, soft_wrap=True)
         sys.exit(1)

@@ -119,7 +119,10 @@ async def _demo(home: Path | None, *, port: int | None, credentials: Path | None
 @asynccontextmanager
 async def _until_stopped(first: Any, traffic: Any, address: str, known: Credentials) -> AsyncIterator[None]:
     async def work() -> None:
-        await first
+        try:
+            await first
+        except AppError as problem:
+            console.print(f"  It could not be shown to its end: {problem}")
         _panel(address, known)
         await traffic
 

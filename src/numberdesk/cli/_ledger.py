@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from numberdesk.accounts import service as accounts
@@ -53,7 +54,7 @@ def show_check(check: Check) -> None:
     mark = "[green]ok[/]  " if check.ok else "[red]WRONG[/]"
     console.print(f"{mark} {check.invariant:<4} {check.name} ({check.counted:,})", soft_wrap=True)
     for row in check.wrong:
-        console.print(f"       [red]{row}[/]", soft_wrap=True)
+        console.print(f"       [red]{escape(row)}[/]", soft_wrap=True)
 
 
 async def _credit(home: Path | None, *, email: str, amount: str, reference: str) -> None:
@@ -70,7 +71,7 @@ async def _credit(home: Path | None, *, email: str, amount: str, reference: str)
         balance = await wallet.balance(db, account_id)
     table = Table("account", "credited", "available", "reference")
     table.add_row(
-        email, format_rupees(paise) if is_new else "nothing: done before", format_rupees(balance.available_paise),
-        reference,
+        escape(email), format_rupees(paise) if is_new else "nothing: done before",
+        format_rupees(balance.available_paise), escape(reference),
     )  # fmt: skip
     console.print(table)

@@ -5,7 +5,7 @@ import json
 import os
 import secrets
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -120,7 +120,10 @@ def _stored_secrets(home: Path, *, may_make: bool) -> dict[str, SecretStr]:
     """
     path = home / "secrets.json"
     if path.exists():
-        return {name: SecretStr(value) for name, value in json.loads(path.read_text()).items()}
+        try:
+            return {name: SecretStr(value) for name, value in json.loads(path.read_text()).items()}
+        except (ValueError, AttributeError):
+            raise CommandFailed(f"{path} is damaged: put its backup back, as stored keys need its secrets.") from None
     if not may_make:
         return {}
     made = {"api_key_salt": secrets.token_urlsafe(32), "encryption_keys": crypto.new_key()}
@@ -134,7 +137,7 @@ def write_private(path: Path, text: str) -> None:
     Raises:
         CommandFailed: the folder cannot be written.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial = path.parent / f".{path.name}.{os.getpid()}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -142,6 +145,8 @@ def write_private(path: Path, text: str) -> None:
             file.write(text)
         partial.replace(path)
     except OSError as problem:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise CommandFailed(f"{path} cannot be written: {problem.strerror}.") from problem
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import cast
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from numberdesk.accounts import service as accounts
@@ -20,6 +21,8 @@ from numberdesk.main import secrets_of
 from numberdesk.providers import service as providers
 from numberdesk.providers.model import Provider, Unknown
 
+MARGIN_DIGITS = 6
+"""More than any margin has; a larger number is not even compared with the bounds."""
 NAME = typer.Argument(help="The provider's name.")
 
 
@@ -96,7 +99,8 @@ def sync(name: str = NAME, home: Path = HOME) -> None:
     report = run(_sync_command(home, name))
     console.print(f"{report.added} offers new, {report.changed} changed, {report.gone} gone.")
     if report.unmapped_services:
-        console.print(f"Not sold, since nobody has classified them: {', '.join(report.unmapped_services[:20])}")
+        unmapped = escape(", ".join(report.unmapped_services[:20]))
+        console.print(f"Not sold, since nobody has classified them: {unmapped}")
     if report.unmapped_countries:
         console.print(f"Unknown countries: {', '.join(map(str, report.unmapped_countries[:20]))}")
 
@@ -115,6 +119,8 @@ def set_price(
         margin = Decimal(margin_percent)
     except InvalidOperation:
         raise InvalidFields({"margin-percent": "must be a number"}) from None
+    if not margin.is_finite() or margin.adjusted() > MARGIN_DIGITS:
+        raise InvalidFields({"margin-percent": "is out of range"})
     try:
         floor_paise = parse_rupees(floor)
     except NotAnAmount as problem:
@@ -157,7 +163,7 @@ async def _list(home: Path | None) -> None:
     table = Table("server", "name", "kind", "address", "on", "last sync")
     for item in found:
         synced = f"{item.synced_at:%Y-%m-%d %H:%M} UTC" if item.synced_at else "never"
-        table.add_row(str(item.id), item.name, item.kind, item.url, "yes" if item.is_on else "no", synced)
+        table.add_row(str(item.id), item.name, item.kind, escape(item.url), "yes" if item.is_on else "no", synced)
     console.print(table)
 
 

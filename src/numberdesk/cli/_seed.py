@@ -4,6 +4,7 @@ import secrets
 from pathlib import Path
 
 import typer
+from rich.markup import escape
 from rich.progress import Progress
 
 from numberdesk.accounts import service as accounts
@@ -40,6 +41,8 @@ async def _seed(home: Path | None, *, users: int, paise: Paise, keys_file: Path)
     keys: list[str] = []
     async with opened_database(home) as (place, db):
         pepper = secret(place.settings.api_key_salt, "API_KEY_SALT")
+        # Keys that could not be written would be lost with their customers' money, so the file is tried first.
+        write_private(keys_file, "")
         with Progress(console=console) as progress:
             task = progress.add_task("Customers", total=users)
             while len(keys) < users:
@@ -47,7 +50,7 @@ async def _seed(home: Path | None, *, users: int, paise: Paise, keys_file: Path)
                 keys += await make_customers(db, count=count, paise=paise, pepper=pepper)
                 progress.advance(task, count)
     write_private(keys_file, "".join(f"{key}\n" for key in keys))
-    console.print(f"{users:,} customers made; their keys are in {keys_file}.")
+    console.print(f"{users:,} customers made; their keys are in {escape(str(keys_file))}.")
 
 
 async def make_customers(db: Database, *, count: int, paise: Paise, pepper: str) -> list[str]:

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from granian.constants import Interfaces
 from granian.server.embed import Server
 
 from numberdesk import worker as background
+from numberdesk.base import clock
 from numberdesk.cli._place import HOME, CommandFailed, Place, console, opened, run
 from numberdesk.main import Site, build, open_site
 from numberdesk.settings import child_environment
@@ -26,9 +27,12 @@ log = structlog.get_logger()
 
 STOP_SECONDS = 2.0
 """How long open requests may take to end; together with the rest a stop stays below five seconds."""
+REFUSE_SECONDS = 0.5
+"""How long those that did not end may take to be answered that the service is out of reach."""
 BACKLOG = 2048
 REQUESTS_MAX = 20_000
 """Requests at work at once: every long poll is one. Left alone, the server takes as many as its backlog, 128."""
+REPLACE_SECONDS = 0.5
 _DIE_WITH_PARENT = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
 
@@ -56,17 +60,21 @@ def worker(home: Path = HOME) -> None:
 
 
 async def _serve(home: Path | None, *, port: int | None, host: str | None, workers: int, with_worker: bool) -> None:
-    joined = "NUMBERDESK_JOINS" in child_environment()
-    if joined:
-        _die_with_parent()
+    first = child_environment().get("NUMBERDESK_JOINS")
+    if first is not None:
+        _die_with_parent(int(first))
     async with opened(home, is_service=True, port=port, host=host) as place:
         address, number = place.settings.host, place.settings.port
-        if not joined:
+        if first is None:
             number = free_port(address, number)
-        with _more_web_processes(place, number, workers - 1):
-            async with open_site(place.settings) as site, serving(site, address, number):
+        with _waited_for() as children:
+            async with (
+                open_site(place.settings) as site,
+                serving(site, address, number),
+                _more_web_processes(children, place, number, workers - 1),
+            ):
                 console.print(f"Numberdesk answers at [bold]http://{address}:{number}[/] (API page: /docs)")
-                if with_worker and not joined:
+                if with_worker and first is None:
                     async with background.running(site.desk):
                         await stopped()
                 else:
@@ -103,6 +111,9 @@ async def serving(site: Site, host: str, port: int) -> AsyncIterator[None]:
         site.desk.board.close()
         server.stop()  # type: ignore[no-untyped-call]
         _, running = await asyncio.wait([task], timeout=STOP_SECONDS)
+        if running:
+            site.db.let_go()
+            _, running = await asyncio.wait([task], timeout=REFUSE_SECONDS)
         if running:
             task.cancel()
             log.warning("requests_cut_off")
@@ -150,11 +161,30 @@ def free_port(host: str, port: int) -> int:
 
 
 @contextmanager
-def _more_web_processes(place: Place, port: int, count: int) -> Iterator[None]:
+def _waited_for() -> "Iterator[list[subprocess.Popen[bytes]]]":
+    """Lend a list of child processes; those on it in the end were asked to stop, and get a while for it."""
+    children: list[subprocess.Popen[bytes]] = []
+    try:
+        yield children
+    finally:
+        end = clock.seconds() + REFUSE_SECONDS
+        for child in children:
+            try:
+                child.wait(timeout=max(0.0, end - clock.seconds()))
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+
+
+@asynccontextmanager
+async def _more_web_processes(
+    children: "list[subprocess.Popen[bytes]]", place: Place, port: int, count: int
+) -> AsyncIterator[None]:
+    """Keep so many more web processes running for as long as the block lasts, then ask them to stop."""
     settings = place.settings
     assert settings.api_key_salt is not None and settings.encryption_keys is not None
     environment = child_environment(
-        NUMBERDESK_JOINS="1",
+        NUMBERDESK_JOINS=str(os.getpid()),
         DATABASE_URL=place.app_url,
         DATABASE_OWNER_URL=place.owner_url,
         API_KEY_SALT=settings.api_key_salt.get_secret_value(),
@@ -162,23 +192,36 @@ def _more_web_processes(place: Place, port: int, count: int) -> Iterator[None]:
     )
     command = [sys.executable, "-m", "numberdesk", "serve", "--no-worker"]
     command += ["--host", settings.host, "--port", str(port)]
-    children = [subprocess.Popen(command, env=environment) for _ in range(count)]  # noqa: S603 - our own program
+
+    def start() -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(command, env=environment)  # noqa: S603 - our own program
+
+    children.extend(start() for _ in range(count))
+    watch = asyncio.create_task(_replace_ended(children, start))
     try:
         yield
     finally:
+        watch.cancel()
+        await asyncio.wait([watch])
         for child in children:
             child.terminate()
-        for child in children:
-            try:
-                child.wait(timeout=STOP_SECONDS + 1)
-            except subprocess.TimeoutExpired:
-                child.kill()
 
 
-def _die_with_parent() -> None:
-    """Have the kernel end this process with its parent: a server that outlives it would keep the port."""
+async def _replace_ended(
+    children: "list[subprocess.Popen[bytes]]", start: "Callable[[], subprocess.Popen[bytes]]"
+) -> None:
+    """Start a web process anew when one was killed or crashed; nobody would notice that the service got slower."""
+    while True:
+        await asyncio.sleep(REPLACE_SECONDS)
+        for place, child in enumerate(children):
+            if child.poll() is not None:
+                log.error("web_process_ended", exit_code=child.returncode)
+                children[place] = start()
+
+
+def _die_with_parent(parent: int) -> None:
+    """Have the kernel end this process with the first one: a server that outlives it would keep the port."""
     if sys.platform == "linux":
-        parent = os.getppid()
         ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGTERM)
         if os.getppid() != parent:
             raise SystemExit

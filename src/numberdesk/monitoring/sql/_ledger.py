@@ -35,7 +35,7 @@ async def find_stray_entries(tx: Tx) -> Found:
         tx,
         """
         SELECT format('an entry of %s in %s', amount_paise, bucket) ||
-               coalesce(format(' of wallet %s', account_id), '') ||
+               coalesce(' of wallet ' || account_id, '') ||
                format(' names posting %s, which does not exist', posting_id),
                count(*) OVER ()
         FROM entries

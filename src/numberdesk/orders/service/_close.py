@@ -85,6 +85,14 @@ def _refusal(item: CancelWanted, order: Order, wait: float) -> AppError | None:
     return None
 
 
+async def complete(tx: Tx, order_ids: Sequence[OrderId]) -> list[Card | AppError]:
+    """received -> completed; an order in another state stays and is returned as it is."""
+    orders = {order.id: order for order in await sql.lock_orders(tx, sorted(set(order_ids)))}
+    orders.update((order.id, order) for order in await sql.set_completed(tx, list(orders)))
+    cards = {card.order.id: card for card in await read_cards(tx, list(orders.values()))}
+    return [cards[order_id] for order_id in order_ids]
+
+
 async def close(tx: Tx, items: Sequence[Closing]) -> list[Card | AppError]:
     """End orders without payment and void their holds; an order that has left the expected states stays as it is."""
     orders = {order.id: order for order in await sql.lock_orders(tx, sorted({item.order_id for item in items}))}

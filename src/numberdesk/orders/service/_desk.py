@@ -14,12 +14,13 @@ from numberdesk.orders.model import (
     Card,
     Closing,
     Delivery,
+    OrderId,
     OrderRules,
     Reservation,
     Settlement,
 )
 from numberdesk.orders.service._board import Board
-from numberdesk.orders.service._close import begin_cancel, close
+from numberdesk.orders.service._close import begin_cancel, close, complete
 from numberdesk.orders.service._receive import receive
 from numberdesk.orders.service._reserve import reserve
 from numberdesk.orders.service._settle import settle
@@ -44,6 +45,7 @@ class Desk:
     settle: Batch[Settlement, Card]
     receive: Batch[Delivery, Card | None]
     begin_cancel: Batch[CancelWanted, Card]
+    complete: Batch[OrderId, Card]
     close: Batch[Closing, Card]
     told: dict[ProviderId, dict[str, tuple[Received, ...]]] = field(default_factory=dict)
     """What the watch of each provider has delivered, by activation, for as long as the list names it."""
@@ -71,12 +73,13 @@ def open_desk(db: Database, *, lines: providers.Lines, shelf: catalogue.Shelf, r
         settle=Batch(db, partial(settle, rules=rules)),
         receive=Batch(db, receive),
         begin_cancel=Batch(db, begin_cancel),
+        complete=Batch(db, complete),
         close=Batch(db, close),
     )
 
 
 async def drain(desk: Desk) -> None:
     """Wait until everything sent has been committed and published."""
-    for batch in (desk.reserve, desk.settle, desk.receive, desk.begin_cancel, desk.close):
+    for batch in (desk.reserve, desk.settle, desk.receive, desk.begin_cancel, desk.complete, desk.close):
         await batch.drain()
     await desk.publisher.drain()

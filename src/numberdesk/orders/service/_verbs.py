@@ -173,6 +173,8 @@ async def cancel(desk: Desk, *, account_id: AccountId, order_id: OrderId) -> Car
             if known is not None and known.order.changed_at == card.order.changed_at:
                 await desk.board.changed(order_id, timeout=CANCEL_WAIT)
             card = await get(desk, account_id=account_id, order_id=order_id)
+    else:
+        desk.board.put(card)
     if card.order.state in ("received", "completed"):
         raise NotCancellable(order_status="received")
     if card.order.state == "active" and card.order.cancel_allowed_at is not None:
@@ -218,14 +220,10 @@ async def finish(desk: Desk, *, account_id: AccountId, order_id: OrderId) -> Car
         NotFound: no such order, or somebody else's.
         NotPossibleNow: no code came yet, or the order ended without one.
     """
-    card = await get(desk, account_id=account_id, order_id=order_id)
-    async with desk.db.transaction() as tx:
-        order = await sql.set_completed(tx, order_id)
-        if order is None:
-            order = (await sql.list_orders_by_id(tx, [order_id]))[0]
-        card = (await read_cards(tx, [order]))[0]
-    if order.state != "completed":
-        raise NotPossibleNow(order_status=shown_status(order.state), wanted="finished")
+    await get(desk, account_id=account_id, order_id=order_id)
+    card = await desk.complete.call(order_id)
+    if card.order.state != "completed":
+        raise NotPossibleNow(order_status=shown_status(card.order.state), wanted="finished")
     desk.show([card])
     return card
 
@@ -267,7 +265,7 @@ async def extend(desk: Desk, *, account_id: AccountId, order_id: OrderId, minute
     Raises:
         NotFound: no such order, or somebody else's.
         NotPossibleNow: the order is neither waiting nor received.
-        CannotExtend: not offered, or beyond the provider's own limit.
+        CannotExtend: not offered, beyond the provider's own limit, or over already.
         InsufficientBalance: the fee is not there.
     """
     if not 1 <= minutes <= 60 * 24:
@@ -285,6 +283,8 @@ async def extend(desk: Desk, *, account_id: AccountId, order_id: OrderId, minute
         until = order.expires_at + timedelta(minutes=minutes)
         if until > order.last_expiry_at:
             raise CannotExtend(latest=order.last_expiry_at if order.last_expiry_at > order.expires_at else None)
+        if await sql.is_past(tx, until, timedelta(0)):
+            raise CannotExtend(latest=None)
         fee = Paise(server.extend_paise_per_minute * minutes)
         if fee:
             purpose = f"extend:{order.extensions + 1}"

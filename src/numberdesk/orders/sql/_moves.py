@@ -241,20 +241,19 @@ async def set_cancel_refused(tx: Tx, order_id: OrderId, *, wait_seconds: int) ->
     return found[0] if found else None
 
 
-async def set_completed(tx: Tx, order_id: OrderId) -> Order | None:
+async def set_completed(tx: Tx, order_ids: Sequence[int]) -> list[Order]:
     """received -> completed; the provider is told later."""
-    found = await many(
+    return await many(
         tx,
         Order,
         """
         UPDATE orders SET state = 'completed', ended_at = now, next_try_at = NULL, release_due = true,
                           changed_at = greatest(now, orders.changed_at + interval '1 microsecond')
         FROM clock_timestamp() AS now
-        WHERE id = $1 AND state = 'received' RETURNING orders.*
+        WHERE id = ANY($1::bigint[]) AND state = 'received' RETURNING orders.*
         """,
-        order_id,
+        order_ids,
     )
-    return found[0] if found else None
 
 
 async def set_code_wanted(tx: Tx, order_id: OrderId) -> Order | None:

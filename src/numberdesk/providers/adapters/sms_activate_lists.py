@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from itertools import chain, islice, repeat, zip_longest
 from typing import Any, Final
 
@@ -30,6 +31,8 @@ PAGE_SIZE: Final = 100
 MESSAGES_MAX: Final = 50
 STOCK_MAX: Final = 2**31 - 1
 NAME_MAX: Final = 64
+ROWS_KEPT: Final = 20_000
+"""Rows remembered from list to list, at most about a kilobyte each."""
 
 _COUNTRY = re.compile(r"0|[1-9][0-9]{0,5}")
 _SERVICE = re.compile(r"[A-Za-z0-9_-]{1,40}")
@@ -82,7 +85,7 @@ def active(body: bytes, status: int, *, paise_per_unit: int) -> ActiveList | Unk
     if items is None:
         return unknown(body, status)
     activations = tuple(
-        activation for item in items if (activation := _activation(item, paise_per_unit=paise_per_unit)) is not None
+        activation for item in items if (activation := _activation(bytes(item), paise_per_unit)) is not None
     )
     return ActiveList(activations, is_whole=len(activations) == len(items) and len(items) != PAGE_SIZE)
 
@@ -130,7 +133,9 @@ def _rows(raw: msgspec.Raw) -> list[msgspec.Raw] | None:
     return [] if nothing is not None and str(nothing.num_rows) == "0" and not nothing.row and not nothing.rows else None
 
 
-def _activation(raw: msgspec.Raw, *, paise_per_unit: int) -> Activation | None:
+@lru_cache(maxsize=ROWS_KEPT)
+def _activation(raw: bytes, paise_per_unit: int) -> Activation | None:
+    """Read one row. Most rows are the same in every list until a code comes, and are read once."""
     item = read(_ITEM, raw)
     if item is None:
         return None

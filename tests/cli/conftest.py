@@ -1,0 +1,100 @@
+"""What the tests of the commands may ask for: databases of their own, a provider, and shells that know them."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import asyncpg
+import pytest
+from anyio.from_thread import BlockingPortal
+
+from numberdesk.base import crypto
+from numberdesk.base.migrate import folder, migrate
+from numberdesk.base.postgres import Cluster
+from numberdesk.providers import simulator
+from numberdesk.providers.simulator import Simulator
+from tests import postgres
+from tests.cli.shell import Forge, Shell, forged
+
+SALT = "salt-of-the-tests-of-commands"
+PROVIDER_KEY = "key-at-the-simulator"
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A database and a shell whose environment leads to it."""
+
+    shell: Shell
+    app_url: str
+    owner_url: str
+    admin_url: str
+    encryption_key: str
+
+    @property
+    def secrets(self) -> set[str]:
+        """What no command may write unless asked for it."""
+        passwords = {url.partition("@")[0].rpartition(":")[2] for url in (self.app_url, self.owner_url)}
+        return {SALT, PROVIDER_KEY, self.encryption_key, *passwords}
+
+
+Install = Callable[..., Installation]
+
+
+@pytest.fixture(scope="session")
+def forge() -> Iterator[Forge]:
+    """What makes processes of the command."""
+    with forged() as forge:
+        yield forge
+
+
+@pytest.fixture(scope="module")
+def install(portal: BlockingPortal, cluster: Cluster, run_folder: Path, forge: Forge) -> Iterator[Install]:
+    """Make databases, each with a shell: migrated, or empty when asked for."""
+    made: list[str] = []
+
+    def make(*, is_migrated: bool = True) -> Installation:
+        name = f"numberdesk_{os.getpid()}_cli_{len(made)}"
+        portal.call(lambda: postgres.make_database(cluster, name, template="template0"))
+        made.append(name)
+        app, owner, admin = (
+            postgres.in_database(url, name) for url in (cluster.app_url, cluster.owner_url, cluster.admin_url)
+        )
+        if is_migrated:
+            portal.call(lambda: migrate(owner, folder=folder()))
+        place = run_folder / name
+        place.mkdir(exist_ok=True)
+        key = crypto.new_key()
+        environment = {
+            "DATABASE_URL": app, "DATABASE_OWNER_URL": owner, "API_KEY_SALT": SALT, "ENCRYPTION_KEYS": key,
+        }  # fmt: skip
+        return Installation(Shell(forge, place, environment), app, owner, admin, key)
+
+    yield make
+    for name in made:
+        portal.call(postgres.drop_database, cluster, name)
+
+
+@pytest.fixture(scope="module")
+def provider(portal: BlockingPortal) -> Iterator[Simulator]:
+    """A simulated provider."""
+    running = portal.call(
+        lambda: simulator.start(
+            api_key=PROVIDER_KEY, record_path=None, profile="never", min_cancel_age=timedelta(), balance="123.45"
+        )
+    )
+    yield running
+    portal.call(running.stop)
+
+
+@pytest.fixture
+def tamper(portal: BlockingPortal) -> Callable[[str, str], None]:
+    """Change rows behind the back of all rules."""
+
+    async def work(url: str, query: str) -> None:
+        connection = await asyncpg.connect(url, server_settings={"session_replication_role": "replica"})
+        await connection.execute(query)
+        await connection.close()
+
+    return lambda url, query: portal.call(work, url, query)

@@ -1,0 +1,198 @@
+"""The description of the API for programs: well formed, and of exactly what is served."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from numberdesk.main import ROUTERS
+from numberdesk.orders import routes
+from tests.http.stand import TELEGRAM, Client, Stand
+
+KEYS = {
+    "openapi": {"openapi", "info", "servers", "paths", "components", "security", "tags"},
+    "operation": {"tags", "summary", "description", "operationId", "parameters", "requestBody", "responses",
+                  "deprecated", "security"},
+    "parameter": {"name", "in", "schema", "required", "deprecated", "description", "allowEmptyValue", "allowReserved"},
+}  # fmt: skip
+HIDDEN = {"/docs", "/docs/start.js", "/docs/{folder}/{name}", "/openapi.json"}
+"""What serves the description itself."""
+
+
+@pytest.fixture(scope="module")
+def described(stand: Stand) -> dict[str, Any]:
+    """The description as a stranger gets it."""
+    found: dict[str, Any] = stand.nobody.get("/openapi.json").json
+    return found
+
+
+def operations(described: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [(method, path, item) for path, methods in described["paths"].items() for method, item in methods.items()]
+
+
+def every(described: Any, key: str) -> list[Any]:
+    """Return the values of a key, however deep."""
+    if isinstance(described, dict):
+        found = [described[key]] if key in described else []
+        return found + [item for value in described.values() for item in every(value, key)]
+    return [item for value in described for item in every(value, key)] if isinstance(described, list) else []
+
+
+def resolved(described: dict[str, Any], reference: str) -> dict[str, Any]:
+    found: Any = described
+    assert reference.startswith("#/"), reference
+    for part in reference[2:].split("/"):
+        found = found[part]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_it_is_the_form_of_openapi_3_1(described: dict[str, Any]) -> None:
+    assert described["openapi"].startswith("3.1.")
+    assert described.keys() <= KEYS["openapi"]
+    assert re.fullmatch(r"\d+\.\d+\.\d+", described["info"]["version"])
+    assert described["info"]["title"] == "Numberdesk"
+    ids = [item["operationId"] for _, _, item in operations(described)]
+    assert len(ids) == len(set(ids)) > 10
+    for method, path, item in operations(described):
+        assert method in ("get", "post", "put", "delete"), method
+        assert item.keys() <= KEYS["operation"], path
+        assert item["summary"]
+        assert item["responses"]
+        for parameter in item.get("parameters", []):
+            assert parameter.keys() <= KEYS["parameter"], parameter
+            assert parameter["in"] in ("query", "path", "header")
+            assert parameter["required"] is (parameter["in"] == "path")
+        named = set(re.findall(r"\{(\w+)\}", path))
+        assert named == {item["name"] for item in item.get("parameters", []) if item["in"] == "path"}
+
+
+def test_every_reference_leads_somewhere(described: dict[str, Any]) -> None:
+    references = every(described, "$ref")
+    assert len(references) > 20
+    for reference in references:
+        assert resolved(described, reference)
+    used = {reference.rpartition("/")[2] for reference in references}
+    assert used == described["components"]["schemas"].keys()
+
+
+def test_every_type_is_one_of_json(described: dict[str, Any]) -> None:
+    known = {"string", "integer", "number", "boolean", "array", "object", "null"}
+    kinds = every(described["components"]["schemas"], "type") + every(described["paths"], "type")
+    for kind in kinds:
+        if not isinstance(kind, dict):  # a field may be called "type"
+            assert set([kind] if isinstance(kind, str) else kind) <= known, kind
+
+
+def test_exactly_the_calls_are_described_with_their_bodies(stand: Stand, described: dict[str, Any]) -> None:
+    calls = {call.path: call for call in routes.calls(stand.site.desk)}
+    posts = {path: item for method, path, item in operations(described) if method == "post"}
+    assert posts.keys() == calls.keys()
+    for path, item in posts.items():
+        schema = item["requestBody"]["content"]["application/json"]["schema"]
+        body = resolved(described, schema["$ref"])
+        assert body["title"] == calls[path].body.__name__
+        assert list(body["properties"]) == list(calls[path].body.__struct_encode_fields__)
+        assert item["requestBody"]["required"] is True
+        headers = [parameter["name"] for parameter in item.get("parameters", [])]
+        assert headers == (["Idempotency-Key"] if calls[path].is_repeatable else [])
+
+
+def test_every_address_that_is_read_is_described(described: dict[str, Any]) -> None:
+    served = {
+        re.sub(r":\w+\}", "}", path)
+        for router in ROUTERS
+        for route in router.routes
+        for path in [route.path_format]
+        if "GET" in getattr(route, "methods", ())
+    }
+    assert len(served) > len(HIDDEN)
+    assert {path for method, path, _ in operations(described) if method == "get"} == served - HIDDEN
+
+
+def test_what_is_described_is_there(described: dict[str, Any], alice: Client) -> None:
+    order_id = alice.buy()
+    for method, path, _ in operations(described):
+        if method == "get":
+            assert alice.get(path.replace("{order_id}", str(order_id))).status == 200, path
+        else:
+            assert alice.post(path, {"bogus": 1}).refusal == (400, "invalid_request"), path
+        for server in described["servers"]:
+            prefix = server["url"].rstrip("/")
+            assert alice.under(prefix).send("PUT", path.replace("{order_id}", "1")).status == 405
+
+
+def test_answers_look_as_described(described: dict[str, Any], stand: Stand, alice: Client) -> None:
+    order_id = stand.received(alice)
+    for method, path, item in operations(described):
+        if method == "get":
+            answer = alice.get(path.replace("{order_id}", str(order_id)))
+            assert_fits(described, item["responses"]["200"]["content"]["application/json"]["schema"], answer.json)
+            refusal = stand.nobody.send("DELETE", path.replace("{order_id}", "1"))
+            assert_fits(described, item["responses"]["default"]["content"]["application/json"]["schema"], refusal.json)
+    bought = described["paths"]["/auth/get-number"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
+    for wish in (TELEGRAM, TELEGRAM | {"quantity": 2}):
+        assert_fits(described, bought, alice.post("/auth/get-number", wish).json)
+
+
+def assert_fits(described: dict[str, Any], schema: dict[str, Any], value: Any) -> None:
+    """Check a value against the parts of JSON Schema that the description uses."""
+    problem = misfit(described, schema, value)
+    assert problem is None, f"{problem} in {json.dumps(value)[:300]}"
+
+
+def misfit(described: dict[str, Any], schema: dict[str, Any], value: Any) -> str | None:
+    if "$ref" in schema:
+        return misfit(described, resolved(described, schema["$ref"]), value)
+    if "oneOf" in schema:
+        problems = [misfit(described, option, value) for option in schema["oneOf"]]
+        return None if problems.count(None) == 1 else f"not one of {problems}"
+    python = {"string": str, "integer": int, "number": int, "boolean": bool, "array": list, "object": dict}
+    kinds = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
+    if not any((value is None) if kind == "null" else isinstance(value, python[kind]) for kind in kinds):
+        return f"{value!r} is not {kinds}"
+    if "const" in schema and value != schema["const"]:
+        return f"{value!r} is not {schema['const']!r}"
+    if isinstance(value, list) and "items" in schema:
+        return next(filter(None, (misfit(described, schema["items"], item) for item in value)), None)
+    return _misfit_of_object(described, schema, value) if isinstance(value, dict) else None
+
+
+def _misfit_of_object(described: dict[str, Any], schema: dict[str, Any], value: dict[str, Any]) -> str | None:
+    properties, rest = schema.get("properties", {}), schema.get("additionalProperties")
+    if missing := set(schema.get("required", [])) - value.keys():
+        return f"{missing} missing"
+    if properties and (unknown := value.keys() - properties.keys()):
+        return f"{unknown} not described"
+    for name, item in value.items():
+        inner = properties.get(name, rest)
+        if inner is not None and (problem := misfit(described, inner, item)):
+            return f"{name}: {problem}"
+    return None
+
+
+def test_refusals_are_described_as_our_envelope_everywhere(described: dict[str, Any]) -> None:
+    for _, path, item in operations(described):
+        default = item["responses"]["default"]["content"]["application/json"]["schema"]
+        assert default == {"$ref": "#/components/schemas/Failure"}, path
+        assert item["responses"].keys() <= {"200", "304", "default"}, path
+    assert set(described["components"]["schemas"]["Failure"]["properties"]) == {"success", "error", "details"}
+    assert "status_code" not in json.dumps(described)
+
+
+def test_the_key_is_described_and_asked_where_it_is_needed(described: dict[str, Any], stand: Stand) -> None:
+    (name, scheme), *others = described["components"]["securitySchemes"].items()
+    assert others == []
+    assert scheme == {"type": "apiKey", "name": "X-API-Key", "in": "header"}
+    assert described["security"] == [{name: []}]
+    for method, path, item in operations(described):
+        is_public = item.get("security") == [{}]
+        answer = stand.nobody.send(method.upper(), path.replace("{order_id}", "1"))
+        assert (answer.status == 200) is is_public, path
+        assert is_public or answer.refusal == (401, "credentials_missing")
+
+
+def test_it_names_nothing_of_the_inside(described: dict[str, Any]) -> None:
+    text = json.dumps({**described, "components": None}) + json.dumps(every(described, "description"))
+    assert not re.search(r"litestar|asyncpg|paise|NewType|Struct|Traceback", text)
