@@ -20,6 +20,11 @@ BEGIN
                 EXECUTE format('CREATE TABLE %I PARTITION OF %s FOR VALUES FROM (%L) TO (%L)', partition, parent,
                                first_day::timestamp AT TIME ZONE 'UTC',
                                (first_day + interval '1 month') AT TIME ZONE 'UTC');
+                IF parent = 'entries'::regclass THEN
+                    -- Triggers on statements are not handed down to partitions.
+                    EXECUTE format('CREATE TRIGGER entries_no_truncate BEFORE TRUNCATE ON %I'
+                                   ' EXECUTE FUNCTION refuse_change()', partition);
+                END IF;
                 made := made + 1;
             EXCEPTION WHEN check_violation THEN
                 -- Rows of this month are in the default partition already and stay there; the next month must not wait.
@@ -513,6 +518,8 @@ CREATE TRIGGER entries_append_only BEFORE DELETE OR UPDATE ON public.entries FOR
 
 CREATE TRIGGER entries_no_truncate BEFORE TRUNCATE ON public.entries FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
+CREATE TRIGGER entries_no_truncate BEFORE TRUNCATE ON public.entries_default FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
 CREATE TRIGGER postings_append_only BEFORE DELETE OR UPDATE ON public.postings FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER postings_no_truncate BEFORE TRUNCATE ON public.postings FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
@@ -604,6 +611,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.messages TO numberdesk_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.offers TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.orders TO numberdesk_app;
+
+GRANT USAGE ON SEQUENCE public.orders_id_seq TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.orphans TO numberdesk_app;
 

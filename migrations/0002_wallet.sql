@@ -74,6 +74,7 @@ CREATE TRIGGER postings_append_only BEFORE UPDATE OR DELETE ON postings FOR EACH
 CREATE TRIGGER entries_append_only BEFORE UPDATE OR DELETE ON entries FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER postings_no_truncate BEFORE TRUNCATE ON postings EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER entries_no_truncate BEFORE TRUNCATE ON entries EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER entries_no_truncate BEFORE TRUNCATE ON entries_default EXECUTE FUNCTION refuse_change();
 
 -- Partitions are made ahead by a pass; the default partition takes what comes before that.
 CREATE FUNCTION create_month_partitions(parent regclass, months_ahead int) RETURNS int
@@ -93,6 +94,11 @@ BEGIN
                 EXECUTE format('CREATE TABLE %I PARTITION OF %s FOR VALUES FROM (%L) TO (%L)', partition, parent,
                                first_day::timestamp AT TIME ZONE 'UTC',
                                (first_day + interval '1 month') AT TIME ZONE 'UTC');
+                IF parent = 'entries'::regclass THEN
+                    -- Triggers on statements are not handed down to partitions.
+                    EXECUTE format('CREATE TRIGGER entries_no_truncate BEFORE TRUNCATE ON %I'
+                                   ' EXECUTE FUNCTION refuse_change()', partition);
+                END IF;
                 made := made + 1;
             EXCEPTION WHEN check_violation THEN
                 -- Rows of this month are in the default partition already and stay there; the next month must not wait.

@@ -11,11 +11,11 @@ from typing import Any
 import asyncpg
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
-from tests import postgres
 
 from numberdesk.base.db import LOST, Database, open_database
 from numberdesk.base.postgres import Cluster, running
 from numberdesk.settings import Settings
+from tests import postgres
 
 # The database driver and PostgreSQL's programs read these.
 DRIVER = ("HOST", "PORT", "USER", "PASSWORD", "PASSFILE", "DATABASE", "OPTIONS", "SERVICE", "SSLMODE", "APPNAME", "TZ")

@@ -12,12 +12,12 @@ from typing import Any
 import asyncpg
 import pytest
 from anyio.from_thread import BlockingPortal
-from tests import postgres
 
 from numberdesk.base import clock
 from numberdesk.base.db import APP_ROLE, Database, open_database
 from numberdesk.base.migrate import ensure_partitions, folder, migrate, refuse_unready
 from numberdesk.base.postgres import Cluster, running
+from tests import postgres
 
 pytestmark = pytest.mark.anyio
 
@@ -124,6 +124,16 @@ async def test_the_application_makes_partitions_ahead_and_two_at_once_do_not_col
         await db.close()
     assert sum(made) == 6
     assert await partitions(owner) - made_before == 6
+
+
+async def test_not_even_the_owner_truncates_a_partition_of_the_entries(owner: Any) -> None:
+    names = await owner.fetch(
+        "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'entries'::regclass"
+    )
+    assert len(names) >= 4
+    for (name,) in names:
+        with pytest.raises(asyncpg.RaiseError, match="append-only"):
+            await owner.execute(f"TRUNCATE {name}")
 
 
 async def test_rows_in_the_default_partition_do_not_hold_up_the_other_months(owner: Any) -> None:

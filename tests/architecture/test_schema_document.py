@@ -2,9 +2,8 @@
 
 import re
 
-from tests.architecture.renew import ROOT, schema_of
-
 from numberdesk.base.postgres import Cluster
+from tests.architecture.renew import ROOT, schema_of
 
 
 def test_the_schema_document_is_the_schema_of_a_migrated_database(cluster: Cluster) -> None:

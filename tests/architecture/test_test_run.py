@@ -9,11 +9,11 @@ from pathlib import Path
 import aiohttp
 import asyncpg
 import pytest
-from tests import postgres
 
 from numberdesk.base import clock
 from numberdesk.base.db import Database, run, value
 from numberdesk.settings import Settings, load
+from tests import postgres
 
 pytestmark = pytest.mark.anyio
 

@@ -1,9 +1,9 @@
 """What the tests of the catalogue may ask for."""
 
 import pytest
-from tests.catalogue.market import Market, open_market
 
 from numberdesk.base.db import Database
+from tests.catalogue.market import Market, open_market
 
 
 @pytest.fixture

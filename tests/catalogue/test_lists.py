@@ -2,10 +2,10 @@
 
 import msgspec
 import pytest
-from tests.catalogue.market import INDIA, Market, long_list, upstream
 
 from numberdesk.base.db import value
 from numberdesk.catalogue import service as catalogue
+from tests.catalogue.market import INDIA, Market, long_list, upstream
 
 pytestmark = pytest.mark.anyio
 

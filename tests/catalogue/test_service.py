@@ -1,11 +1,11 @@
 """Choosing for a purchase: what is refused and why, and what is found."""
 
 import pytest
-from tests.catalogue.market import INDIA, Market, add_provider, upstream
 
 from numberdesk.base.db import rows, value
 from numberdesk.base.errors import AppError
 from numberdesk.catalogue import service as catalogue
+from tests.catalogue.market import INDIA, Market, add_provider, upstream
 
 pytestmark = pytest.mark.anyio
 

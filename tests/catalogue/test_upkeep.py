@@ -3,12 +3,12 @@
 import asyncio
 
 import pytest
-from tests.catalogue.market import INDIA, Market, long_list, upstream, version
 
 from numberdesk.base.db import Database, rows, value
 from numberdesk.base.errors import NotFound
 from numberdesk.catalogue import service as catalogue
 from numberdesk.providers.model import ProviderId
+from tests.catalogue.market import INDIA, Market, long_list, upstream, version
 
 pytestmark = pytest.mark.anyio
 

@@ -1,5 +1,6 @@
 """What the tests of the commands may ask for: databases of their own, a provider, and shells that know them."""
 
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from tests.cli.shell import Forge, Shell, forged
 
 SALT = "salt-of-the-tests-of-commands"
 PROVIDER_KEY = "key-at-the-simulator"
+_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def install(portal: BlockingPortal, cluster: Cluster, run_folder: Path, forge: F
     made: list[str] = []
 
     def make(*, is_migrated: bool = True) -> Installation:
-        name = f"numberdesk_{os.getpid()}_cli_{len(made)}"
+        name = f"numberdesk_{os.getpid()}_cli_{next(_numbers)}"
         portal.call(lambda: postgres.make_database(cluster, name, template="template0"))
         made.append(name)
         app, owner, admin = (
@@ -64,7 +66,7 @@ def install(portal: BlockingPortal, cluster: Cluster, run_folder: Path, forge: F
         if is_migrated:
             portal.call(lambda: migrate(owner, folder=folder()))
         place = run_folder / name
-        place.mkdir(exist_ok=True)
+        place.mkdir()
         key = crypto.new_key()
         environment = {
             "DATABASE_URL": app, "DATABASE_OWNER_URL": owner, "API_KEY_SALT": SALT, "ENCRYPTION_KEYS": key,

@@ -26,6 +26,8 @@ DEADLINE_MS = 1000
 PURCHASES = 50
 CUSTOMERS = 10
 TRIES = 3
+STRANGERS = 2
+BUSY = 4
 ANSWERED = 8
 """The shot comes when so many have their answer, so that it meets orders in every state."""
 SLOW = Profile("sold, then slow", fault_on="purchases", answer_delay=0.6)
@@ -61,6 +63,7 @@ async def test_a_server_shot_amid_purchases_loses_none(run_folder: Path, databas
 
 async def _shoot(run_folder: Path, database_url: str, *, is_embedded: bool) -> None:
     async with _scene(run_folder, database_url, is_embedded=is_embedded) as scene, stand.callers() as web:
+        await _sell_to_nobody(web, scene.upstream)
         server = await scene.commands.serve()
         for _ in range(TRIES):
             answers = await _buy_and_shoot(web, server, scene)
@@ -79,6 +82,8 @@ async def _shoot(run_folder: Path, database_url: str, *, is_embedded: bool) -> N
             await _compare_answers(db, answers)
         log.info("settled", with_database=is_embedded, seconds=round(took, 1), orders=tally.by_state, sold=tally.sold)
         assert {"received", "failed"} <= tally.by_state.keys()
+        assert len(scene.upstream.cancelled) == STRANGERS
+        assert "number_sold_twice" not in server.log, server.log
         assert "The ledger is right" in await scene.commands.run("ledger", "verify")
         code, _ = await server.stop()
         assert code == 0, server.log
@@ -102,6 +107,16 @@ async def _scene(run_folder: Path, database_url: str, *, is_embedded: bool) -> A
             async with stand.database(cluster.app_url) as db:
                 keys = await stand.furnish(db, upstream, customers=CUSTOMERS, deadline_ms=DEADLINE_MS)
         yield _Scene(commands, upstream, keys, cluster.app_url, is_embedded=True)
+
+
+async def _sell_to_nobody(web: aiohttp.ClientSession, upstream: Simulator) -> None:
+    """Sell numbers that no order knows, as after a database that was restored from a backup."""
+    upstream.set_profile("never")
+    for _ in range(STRANGERS):
+        query = {"api_key": stand.PROVIDER_KEY, "action": "getNumberV2", "service": "wa", "country": "6"}
+        async with web.get(upstream.url, params=query) as answer:
+            assert "activationId" in await answer.text()
+    upstream.set_profile(MIXTURE)
 
 
 async def _buy_and_shoot(web: aiohttp.ClientSession, server: Running, scene: _Scene) -> list[Answer]:
@@ -136,7 +151,6 @@ async def _settle(web: aiohttp.ClientSession, server: Running, scene: _Scene, db
     async def buy_on() -> None:
         while True:
             await stand.buy(web, server.url, scene.keys[0])
-            await asyncio.sleep(0.1)
 
     async def left() -> bool:
         return not [
@@ -148,7 +162,7 @@ async def _settle(web: aiohttp.ClientSession, server: Running, scene: _Scene, db
         return await books.waiting(db) == 0
 
     scene.upstream.set_profile(SLOW)
-    others = [asyncio.create_task(buy_on()) for _ in range(2)]
+    others = [asyncio.create_task(buy_on()) for _ in range(BUSY)]
     try:
         took = await stand.until(left, patience=40)
     finally:

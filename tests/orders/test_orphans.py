@@ -1,6 +1,7 @@
 """Whose a number is: one buyer's, or nobody's, and then it is cancelled at the provider."""
 
 import asyncio
+import time
 from dataclasses import replace
 from datetime import timedelta
 
@@ -65,6 +66,26 @@ async def test_an_orphan_that_may_not_be_cancelled_yet_is_tried_again(play: Play
     assert len(world.alpha.cancelled) == 1
 
 
+async def test_a_silent_provider_holds_up_one_orphan_no_longer_than_another(play: Play) -> None:
+    world = await play(beta="never")
+    for number in range(6):
+        await world.rent(f"nobody-{number}")
+    await world.watch()
+    await world.age(PATIENCE)
+    await world.watch()
+    world.alpha.set_profile(replace(PROFILES["slow"], fault_on="status-changes", answer_delay=SLOW))
+    started = time.monotonic()
+    assert await jobs.cancel_orphans(world.desk) == 6
+    assert time.monotonic() - started < 3 * SLOW
+    assert set((await world.orphans()).values()) == {"cancelling"}
+    world.alpha.set_profile("never")
+    await world.age(timedelta(seconds=jobs.LEASE_SECONDS))
+    assert await jobs.cancel_orphans(world.desk) == 6
+    assert set((await world.orphans()).values()) == {"cancelled"}
+    assert len(world.alpha.cancelled) == 6
+    assert await world.money() == (MONEY, 0)
+
+
 async def test_an_orphan_with_a_code_is_written_off_for_a_person_to_see(world: World) -> None:
     answer = await world.rent("nobody-1")
     world.alpha.deliver(int(answer.upstream_id), "Telegram code 12345")
@@ -117,6 +138,21 @@ async def test_the_number_of_a_running_purchase_is_not_stolen_by_an_older_doubt(
     await world.resolve()
     assert (await world.read(doubted)).state == "failed"
     assert (await world.read(bought)).state == "active"
+    assert world.alpha.cancelled == []
+    assert await world.money() == (MONEY - PRICE, PRICE)
+
+
+async def test_a_doubt_is_not_given_up_while_a_number_may_still_be_its_own(world: World) -> None:
+    doubted = await world.buy_unclearly(SOLD["sold-then-dropped"])
+    await world.age(PATIENCE)
+    running = await world.reserve(key="running")
+    for _ in range(3):
+        await world.watch()
+        await world.age(timedelta(seconds=3.5))
+    assert (await world.read(doubted)).state == "unknown"
+    assert await world.money() == (MONEY - 2 * PRICE, 2 * PRICE)
+    await world.resolve()
+    assert [(await world.read(card)).state for card in (doubted, running)] == ["active", "failed"]
     assert world.alpha.cancelled == []
     assert await world.money() == (MONEY - PRICE, PRICE)
 

@@ -16,7 +16,7 @@ from numberdesk.orders.service import NotCancellable
 from numberdesk.providers import service as providers
 from numberdesk.providers.model import Received
 from numberdesk.providers.simulator import PROFILES
-from tests.orders.world import MONEY, PRICE, TELEGRAM, Play, World, another_process, listing, row, scripted, until
+from tests.orders.world import MONEY, PRICE, SALE, TELEGRAM, Play, World, another_process, listing, row, scripted, until
 
 pytestmark = pytest.mark.anyio
 
@@ -138,6 +138,23 @@ async def test_a_code_is_found_by_a_look_when_the_list_cannot_be_read(world: Wor
     assert await world.money() == PAID
 
 
+async def test_an_order_that_is_locked_does_not_hold_up_the_looks_at_others(world: World) -> None:
+    sale = SALE.replace(b"7001", b"7002").replace(b"5678", b"5679")
+    async with scripted(world) as script:
+        locked = await world.buy()
+        script.answers["getNumberV2"] = sale
+        other = await world.buy()
+        async with world.backstage.transaction():
+            await world.backstage.execute("SELECT FROM orders WHERE id = $1 FOR UPDATE", locked.order.id)
+            await asyncio.wait_for(world.watch(), 1)
+        assert script.count("getStatus") == 2
+        script.answers["getStatus"] = b"STATUS_OK:12345"
+        await world.watch()
+        assert codes(await world.check(locked)) == ["12345"]
+        assert codes(await world.check(other)) == [], "its next look comes later"
+    assert await world.money() == (MONEY - 2 * PRICE, PRICE)
+
+
 async def test_single_looks_come_at_growing_intervals(world: World) -> None:
     async with scripted(world) as script:
         card = await world.buy()
@@ -219,6 +236,15 @@ async def test_a_provider_that_was_switched_off_goes_on_delivering_and_cancellin
     assert codes(await world.check(cards[0])) == ["12345"]
     assert (await world.cancel(cards[1])).order.state == "cancelled"
     assert await world.money() == PAID
+
+
+async def test_a_frozen_customer_still_gets_the_code_of_an_order_from_before(world: World) -> None:
+    card = await world.buy(account=world.carol)
+    world.deliver(card, "12345")
+    await world.watch()
+    found = await orders.get(world.desk, account_id=world.carol, order_id=card.order.id)
+    assert codes(found) == ["12345"]
+    assert await world.money(world.carol) == PAID
 
 
 # Further codes.

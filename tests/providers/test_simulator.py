@@ -12,10 +12,10 @@ from typing import Any
 
 import aiohttp
 import pytest
-from tests.providers.simulator_desk import KEY, PRICE, TELEGRAM, WrongStatus, ids, opened
 
 from numberdesk.providers import simulator
 from numberdesk.providers.simulator import PROFILES
+from tests.providers.simulator_desk import KEY, PRICE, TELEGRAM, WrongStatus, ids, opened
 
 pytestmark = pytest.mark.anyio
 

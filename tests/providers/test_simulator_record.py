@@ -15,10 +15,10 @@ import aiohttp
 import msgspec
 import pytest
 from aiohttp import web
-from tests.providers.simulator_desk import KEY, PRICE, TELEGRAM, Desk, ids, opened
 
 from numberdesk.providers import simulator
 from numberdesk.providers.simulator import PROFILES, read_record
+from tests.providers.simulator_desk import KEY, PRICE, TELEGRAM, Desk, ids, opened
 
 pytestmark = pytest.mark.anyio
 

@@ -82,7 +82,7 @@ async def listen(
             try:
                 await connection.add_listener(channel, heard)
                 lost = asyncio.Event()
-                connection.add_termination_listener(lambda _: lost.set())
+                connection.add_termination_listener(lambda _, lost=lost: lost.set())
                 await on_connect()
                 while True:
                     with suppress(TimeoutError):

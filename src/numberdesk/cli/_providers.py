@@ -210,4 +210,7 @@ async def sync_provider(db: Database, lines: providers.Lines, provider: Provider
     offers = await providers.offers(lines, provider.id)
     if isinstance(offers, Unknown):
         raise CommandFailed(f"{provider.name} does not tell its prices: {offers.detail}. Nothing was changed.")
-    return await catalogue.sync_offers(db, provider_id=provider.id, offers=offers)
+    report = await catalogue.sync_offers(db, provider_id=provider.id, offers=offers)
+    async with db.statement() as tx:
+        await providers.set_synced(tx, provider_id=provider.id)
+    return report

@@ -160,18 +160,24 @@ async def cancel_orphans(desk: Desk, *, limit: int = 50) -> int:
     """Cancel activations at providers that no order of ours knows, so that nobody pays for them."""
     async with desk.db.transaction() as tx:
         leased = await sql.lease_orphans(tx, lease_seconds=LEASE_SECONDS, limit=limit)
-    for provider_id, upstream_id, tries in leased:
-        answer = await providers.cancel(desk.lines, provider_id, upstream_id)
-        state = None
-        if isinstance(answer, Done | Ended):
-            state = "cancelled"
-        elif isinstance(answer, CodeWon) or tries >= ORPHAN_TRIES_MAX:
-            log.error("orphan_lost", provider_id=provider_id, upstream_id=upstream_id)
-            state = "lost"
-        if state is not None:
-            async with desk.db.statement() as tx:
-                await sql.set_orphan(tx, provider_id, upstream_id, state)
+    results = await asyncio.gather(*(_cancel_orphan(desk, *orphan) for orphan in leased), return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            log.warning("orphan_not_cancelled", problem=type(result).__name__)
     return len(leased)
+
+
+async def _cancel_orphan(desk: Desk, provider_id: ProviderId, upstream_id: str, tries: int) -> None:
+    answer = await providers.cancel(desk.lines, provider_id, upstream_id)
+    state = None
+    if isinstance(answer, Done | Ended):
+        state = "cancelled"
+    elif isinstance(answer, CodeWon) or tries >= ORPHAN_TRIES_MAX:
+        log.error("orphan_lost", provider_id=provider_id, upstream_id=upstream_id)
+        state = "lost"
+    if state is not None:
+        async with desk.db.statement() as tx:
+            await sql.set_orphan(tx, provider_id, upstream_id, state)
 
 
 async def release_finished(desk: Desk, *, limit: int = 100) -> int:

@@ -163,7 +163,8 @@ async def find_broken_holds(tx: Tx) -> Found:
         """
         SELECT format('hold %s of order %s (%s, %s): ', purpose, order_id, state, amount_paise) || concat_ws('; ',
                    CASE WHEN holds <> 1 THEN format('postings that set it aside: %s', holds) END,
-                   CASE WHEN captures <> (state = 'captured')::int THEN format('postings that capture it: %s', captures) END,
+                   CASE WHEN captures <> (state = 'captured')::int
+                        THEN format('postings that capture it: %s', captures) END,
                    CASE WHEN voids <> (state = 'voided')::int THEN format('postings that void it: %s', voids) END,
                    CASE WHEN odd IS NOT NULL THEN format('posting %s does not move its amount', odd) END),
                count(*) OVER ()

@@ -9,7 +9,7 @@ is, or the activation has been seen for longer than any purchase may take.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -39,7 +39,8 @@ class Seen:
 class _Facts:
     unknown: list[Live]
     on_their_way: set[tuple[str, int]]
-    strangers: set[str]
+    strangers: Mapping[str, datetime]
+    """When each was first seen."""
     ripe: list[str]
 
 
@@ -60,7 +61,8 @@ async def reconcile(desk: Desk, provider: Provider, seen: Seen | None, patience:
             async with desk.db.statement() as tx:
                 await sql.set_orphans_cancelling(tx, provider.id, leftover)
     if facts.unknown:
-        unowned = [] if seen is None else [seen.activations[name] for name in sorted(facts.strangers - linked)]
+        unowned = [] if seen is None else [(seen.activations[name], at) for name, at in facts.strangers.items()
+                                           if name not in linked]  # fmt: skip
         await _end_never_sold(desk, provider, facts, unowned, is_whole=seen is not None and seen.is_whole)
 
 
@@ -70,15 +72,15 @@ async def _facts(desk: Desk, provider: Provider, seen: Seen | None, patience: ti
     async with desk.db.statement() as tx:
         live = await sql.list_live(tx, provider.id, patience)
         on_their_way = {(order.service, order.country) for order in live if order.state == "requested"}
-        strangers: set[str] = set()
+        strangers: dict[str, datetime] = {}
         ripe: list[str] = []
         if seen is not None and seen.activations:
             upstream_ids = [item.upstream_id for item in seen.activations.values() if item.is_live]
-            strangers = set(upstream_ids) - await sql.list_linked(tx, provider.id, upstream_ids)
-        if strangers:
-            await sql.insert_orphans(tx, provider.id, sorted(strangers))
-            ripe = await sql.list_ripe_orphans(tx, provider.id, sorted(strangers), patience)
-            strangers &= set(await sql.list_ripe_orphans(tx, provider.id, sorted(strangers), timedelta(0)))
+            unlinked = sorted(set(upstream_ids) - await sql.list_linked(tx, provider.id, upstream_ids))
+            if unlinked:
+                await sql.insert_orphans(tx, provider.id, unlinked)
+                ripe = await sql.list_ripe_orphans(tx, provider.id, unlinked, patience)
+                strangers = await sql.list_seen_orphans(tx, provider.id, unlinked)
         if ripe:
             # A purchase is sent before its number can be seen. So the order of a ripe one is stale by now, and must be
             # among the unknown before the number is taken for nobody's.
@@ -130,11 +132,11 @@ async def _link(desk: Desk, provider: Provider, seen: Seen, facts: _Facts) -> se
 
 
 async def _end_never_sold(
-    desk: Desk, provider: Provider, facts: _Facts, unowned: Sequence[Activation], *, is_whole: bool
+    desk: Desk, provider: Provider, facts: _Facts, unowned: Sequence[tuple[Activation, datetime]], *, is_whole: bool
 ) -> None:
     """Void orders that a whole list did not name twice after their purchase was over, or whose number has died.
 
-    One that may own a number which is not yet certain to be nobody else's goes on waiting for it.
+    An order waits longer while a number that was there at the first look, and so may be its own, has no owner yet.
     """
     looked: list[int] = []
     for order in facts.unknown:
@@ -145,9 +147,9 @@ async def _end_never_sold(
             has_died = await sql.is_past(tx, order.sent_at, timedelta(milliseconds=provider.lifetime_ms) + GRACE)
         if not has_died and not (is_whole and order.is_settled and order.is_due):
             continue
-        if not has_died and any(_may_own(order, activation) for activation in unowned):
-            continue
         if has_died or order.tries + 1 >= LOOKS_BEFORE_NEVER_SOLD:
+            if not has_died and any(_may_own(order, activation, at) for activation, at in unowned):
+                continue
             card: Card = await desk.close.call(Closing(order.id, frozenset({"unknown"}), "failed", "never_sold"))
             desk.show([card])
             log.info("never_sold", order_id=order.id, provider=provider.name)
@@ -158,7 +160,9 @@ async def _end_never_sold(
             await sql.set_looked(tx, looked, wait_seconds=LOOK_EVERY_SECONDS)
 
 
-def _may_own(order: Live, activation: Activation) -> bool:
+def _may_own(order: Live, activation: Activation, first_seen_at: datetime) -> bool:
+    if order.next_try_at is None or first_seen_at > order.next_try_at - timedelta(seconds=LOOK_EVERY_SECONDS):
+        return False
     if activation.reference:
         return activation.reference == f"{order.id}-{order.attempt}"
     is_affordable = activation.cost_paise is None or activation.cost_paise <= order.cost_paise

@@ -23,6 +23,7 @@ class Live:
     codes_received: int
     codes_wanted: int
     sent_at: datetime
+    next_try_at: datetime | None
     tries: int
     is_due: bool
     """True when a single look is due, should a list not name it."""
@@ -69,6 +70,20 @@ async def insert_orphans(tx: Tx, provider_id: ProviderId, upstream_ids: Sequence
         provider_id,
         upstream_ids,
     )
+
+
+async def list_seen_orphans(tx: Tx, provider_id: ProviderId, upstream_ids: Sequence[str]) -> dict[str, datetime]:
+    """Return when each was first seen, of those that nothing was done about yet."""
+    found = await rows(
+        tx,
+        """
+        SELECT upstream_id, first_seen_at FROM orphans
+        WHERE provider_id = $1 AND upstream_id = ANY($2::text[]) AND state = 'seen'
+        """,
+        provider_id,
+        upstream_ids,
+    )
+    return {upstream_id: first_seen_at for upstream_id, first_seen_at in found}  # noqa: C416 - names say what it is
 
 
 async def list_ripe_orphans(
@@ -220,14 +235,15 @@ async def is_past(tx: Tx, moment: datetime, grace: timedelta) -> bool:
 
 
 async def set_looked(tx: Tx, order_ids: Sequence[int], *, wait_seconds: int) -> None:
-    """Push the next single look at some orders into the future, later each time."""
+    """Push the next single look at some orders into the future, later each time; who is locked is looked at sooner."""
     await run(
         tx,
         """
         UPDATE orders SET tries = least(tries + 1, 6),
             next_try_at = clock_timestamp()
-                          + make_interval(secs => $2 * (array[1, 1.5, 2.5, 4, 6.5, 10, 10])[tries + 1])
-        WHERE id = ANY($1::bigint[]) AND ended_at IS NULL
+                          + make_interval(secs => $2 * (array[1, 1.5, 2.5, 4, 6.5, 10, 10])[least(tries, 6) + 1])
+        WHERE id IN (SELECT id FROM orders WHERE id = ANY($1::bigint[]) AND state IN ('unknown', 'active', 'received')
+                     ORDER BY id FOR UPDATE SKIP LOCKED)
         """,
         order_ids,
         wait_seconds,
