@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -42,6 +43,18 @@ class Installation:
 
 
 Install = Callable[..., Installation]
+
+
+def asked(portal: BlockingPortal, url: str, query: str) -> Any:
+    """Return the first column of a query's rows."""
+
+    async def work() -> Any:
+        connection = await asyncpg.connect(url)
+        found = [row[0] for row in await connection.fetch(query)]
+        await connection.close()
+        return found
+
+    return portal.call(work)
 
 
 @pytest.fixture(scope="session")

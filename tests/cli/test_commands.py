@@ -4,9 +4,7 @@ import asyncio
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import asyncpg
 import pytest
 from anyio.from_thread import BlockingPortal
 from typer.core import TyperGroup
@@ -19,7 +17,7 @@ from numberdesk.base.db import open_database
 from numberdesk.base.migrate import folder
 from numberdesk.cli import app
 from numberdesk.providers.simulator import Simulator
-from tests.cli.conftest import PROVIDER_KEY, SALT, Install, Installation
+from tests.cli.conftest import PROVIDER_KEY, SALT, Install, Installation, asked
 from tests.cli.shell import mode_of
 
 MIGRATIONS = sorted(path.name for path in folder().glob("*.sql"))
@@ -32,18 +30,6 @@ def commands(group: TyperGroup, *words: str) -> Iterator[tuple[str, ...]]:
             yield from commands(command, *words, name)
         else:
             yield (*words, name)
-
-
-def asked(portal: BlockingPortal, url: str, query: str) -> Any:
-    """Return the first column of a query's rows."""
-
-    async def work() -> Any:
-        connection = await asyncpg.connect(url)
-        found = [row[0] for row in await connection.fetch(query)]
-        await connection.close()
-        return found
-
-    return portal.call(work)
 
 
 @pytest.fixture(scope="module")

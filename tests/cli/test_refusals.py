@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from anyio.from_thread import BlockingPortal
 
 from numberdesk.base import crypto
 from numberdesk.providers.simulator import Simulator
-from tests.cli.conftest import PROVIDER_KEY, Install, Installation
+from tests.cli.conftest import PROVIDER_KEY, Install, Installation, asked
 from tests.cli.shell import Ended
 
 SETTINGS = {
@@ -124,9 +125,11 @@ def test_a_refused_command_says_why_in_one_sentence_and_leaves_nothing(scene: Sc
     assert scene.left() == {"file", "rubbish"}
 
 
-def test_refused_commands_changed_no_provider(scene: Scene) -> None:
+def test_refused_commands_changed_nothing(scene: Scene, portal: BlockingPortal) -> None:
     listed = scene.run("provider list").out
     assert listed.count("sms-activate") == listed.count("never") == 4
+    for table in ("accounts", "price_rules", "offers", "postings"):
+        assert asked(portal, scene.installation.app_url, f"SELECT count(*) FROM {table}") == [0], table
 
 
 def test_every_setting_refuses_by_its_name(scene: Scene) -> None:

@@ -48,7 +48,7 @@ TRAFFIC_PAISE = Paise(5_000_00)
 TRAFFIC_PAUSE = 6.0
 """Mean seconds between two purchases of the demo's own customers."""
 WAIT_FOR_CODE = 25.0
-POLL_MS = 1000
+POLL_MS = 500
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,8 +61,11 @@ async def reconcile(desk: Desk, provider: Provider, seen: Seen | None, patience:
             async with desk.db.statement() as tx:
                 await sql.set_orphans_cancelling(tx, provider.id, leftover)
     if facts.unknown:
-        unowned = [] if seen is None else [(seen.activations[name], at) for name, at in facts.strangers.items()
-                                           if name not in linked]  # fmt: skip
+        unowned = [
+            (seen.activations[name], at)
+            for name, at in facts.strangers.items()
+            if seen is not None and name not in linked
+        ]
         await _end_never_sold(desk, provider, facts, unowned, is_whole=seen is not None and seen.is_whole)
 
 
