@@ -178,16 +178,16 @@ def moved(money: tuple[int, int], before: OrderState, after: OrderState, fee: in
     return available, held
 
 
-async def test_a_refusal_by_state_names_the_state_that_the_customer_sees(play: Play) -> None:
+async def test_a_refusal_by_state_tells_an_order_that_is_being_ended_as_ended(play: Play) -> None:
     world = await play(options={"extend_paise_per_minute": FEE, "lifetime_ms": 1_800_000})
     cards = await one_in_each_state(world)
-    seen = {"requested": "pending", "unknown": "pending", "cancelling": "active", "expiring": "active"}
+    told = {"requested": "pending", "unknown": "pending", "cancelling": "cancelled", "expiring": "expired"}
     money = await world.money()
     for state, card in cards.items():
         if state not in ("received", "completed"):
             with pytest.raises(AppError) as refused:
                 await finish(world, card)
-            assert refused.value.details()["order_status"] == seen.get(state, state)
+            assert refused.value.details()["order_status"] == told.get(state, state)
     assert await world.money() == money
 
 

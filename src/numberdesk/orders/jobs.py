@@ -20,7 +20,8 @@ SETTLE_MARGIN = timedelta(seconds=12)
 """Added to a provider's deadline: what settling its answer may take."""
 LOOK_AT_ONCE = 20
 LOOK_EVERY_SECONDS = 2
-LEASE_SECONDS = 30
+LEASE_SECONDS = 90
+"""Longer than the longest deadline of a provider, so that nobody asks again while an answer is on its way."""
 GIVE_UP_AFTER = timedelta(minutes=10)
 """After an order's time a silent provider no longer holds up its refund: the number has died there too."""
 ORPHAN_TRIES_MAX = 60

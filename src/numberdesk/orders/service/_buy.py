@@ -93,6 +93,9 @@ async def buy(
         return [await desk.db.to_the_end(_buy_one(desk, account_id, offers, key, 0))]
     results = await desk.db.to_the_end(_buy_several(desk, account_id, offers, key, quantity))
     cards = [result for result in results if isinstance(result, Card)]
+    for result in results:
+        if isinstance(result, Exception) and not isinstance(result, AppError):
+            log.error("purchase_failed", exc_info=result)
     if cards:
         return cards
     raise next(result for result in results if isinstance(result, BaseException))

@@ -7,7 +7,7 @@ from datetime import datetime
 from numberdesk.base.db import Tx
 from numberdesk.base.errors import AppError, NotFound
 from numberdesk.orders import sql
-from numberdesk.orders.model import CancelWanted, Card, Closing, Order, OrderId, Refund
+from numberdesk.orders.model import CancelWanted, Card, Closing, Order, OrderId, OrderState, Refund
 from numberdesk.orders.service._board import read_cards
 from numberdesk.wallet import service as wallet
 
@@ -44,6 +44,14 @@ class NotCancellable(AppError):
         return f"This order is {self.order_status} and cannot be cancelled."
 
 
+def told_status(state: OrderState) -> str:
+    """Return the word for a refusal: an order that is being ended is told as ended."""
+    words: dict[OrderState, str] = {
+        "requested": "pending", "unknown": "pending", "cancelling": "cancelled", "expiring": "expired",
+    }  # fmt: skip
+    return words.get(state, state)
+
+
 async def begin_cancel(tx: Tx, items: Sequence[CancelWanted]) -> list[Card | AppError]:
     """active -> cancelling for each order that may be cancelled now.
 
@@ -78,7 +86,7 @@ def _refusal(item: CancelWanted, order: Order, wait: float) -> AppError | None:
     if order.state in ("cancelling", "cancelled"):
         return None
     if order.state != "active":
-        return NotCancellable(order_status="pending" if order.state in ("requested", "unknown") else order.state)
+        return NotCancellable(order_status=told_status(order.state))
     if wait > 0:
         assert order.cancel_allowed_at is not None
         return CancelTooEarly(allowed_at=order.cancel_allowed_at, wait_seconds=int(wait) + 1)

@@ -20,7 +20,7 @@ from numberdesk.orders.model import (
     OrderState,
 )
 from numberdesk.orders.service._board import read_cards
-from numberdesk.orders.service._close import CancelTooEarly, NotCancellable
+from numberdesk.orders.service._close import CancelTooEarly, NotCancellable, told_status
 from numberdesk.orders.service._desk import Desk
 from numberdesk.providers import service as providers
 from numberdesk.providers.model import CodeWon, Done, Ended, TooEarly, Unknown
@@ -223,7 +223,7 @@ async def finish(desk: Desk, *, account_id: AccountId, order_id: OrderId) -> Car
     await get(desk, account_id=account_id, order_id=order_id)
     card = await desk.complete.call(order_id)
     if card.order.state != "completed":
-        raise NotPossibleNow(order_status=shown_status(card.order.state), wanted="finished")
+        raise NotPossibleNow(order_status=told_status(card.order.state), wanted="finished")
     desk.show([card])
     return card
 
@@ -240,7 +240,7 @@ async def next_code(desk: Desk, *, account_id: AccountId, order_id: OrderId) -> 
     card = await get(desk, account_id=account_id, order_id=order_id)
     order = card.order
     if order.state != "received":
-        raise NotPossibleNow(order_status=shown_status(order.state), wanted="asked for one more code")
+        raise NotPossibleNow(order_status=told_status(order.state), wanted="asked for one more code")
     if is_waiting(card):
         return card
     if not order.can_get_next or order.upstream_id is None:
@@ -276,7 +276,7 @@ async def extend(desk: Desk, *, account_id: AccountId, order_id: OrderId, minute
             raise NotFound(what="order")
         order = locked[0]
         if order.state not in ("active", "received") or order.expires_at is None or order.last_expiry_at is None:
-            raise NotPossibleNow(order_status=shown_status(order.state), wanted="extended")
+            raise NotPossibleNow(order_status=told_status(order.state), wanted="extended")
         server = desk.shelf.contents.servers.get(order.provider_id)
         if server is None or server.extend_paise_per_minute is None:
             raise CannotExtend(latest=None)
