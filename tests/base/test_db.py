@@ -13,6 +13,7 @@ from numberdesk.base.clock import seconds
 from numberdesk.base.db import (
     CommitUnknown,
     Database,
+    DatabaseRefused,
     Duplicate,
     Tx,
     Undone,
@@ -342,3 +343,16 @@ def test_items_become_columns_also_by_names_of_names() -> None:
     items = [Word(1, "a"), Word(2, "b")]
     assert columns(items, "id", "word", "word.__class__") == [[1, 2], ["a", "b"], [str, str]]
     assert columns([], "id", "word") == [[], []]
+
+
+async def test_a_server_that_does_not_let_us_in_is_told_from_one_out_of_reach(database_url: str) -> None:
+    scheme, _, rest = database_url.partition("://")
+    login, _, place = rest.partition("@")
+    wrong_password = f"{scheme}://{login.partition(':')[0]}:not-the-password@{place}"
+    with pytest.raises(DatabaseRefused, match="password"):
+        await open_database(wrong_password, size=2)
+    path, _, query = place.partition("?")
+    with pytest.raises(DatabaseRefused, match="does not exist"):
+        await open_database(f"{scheme}://{login}@{path}_gone?{query}", size=2)
+    with pytest.raises(DatabaseRefused, match="nobody_here"):
+        await open_database(database_url, size=2, role="nobody_here")

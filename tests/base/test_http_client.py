@@ -91,14 +91,14 @@ async def test_a_refused_connection_was_surely_not_sent(session: ClientSession) 
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         answer = await get(session, f"http://127.0.0.1:{unused.getsockname()[1]}/")
-    assert answer == NoAnswer("ClientConnectorError", sent=False)
+    assert answer == NoAnswer("it cannot be reached (ClientConnectorError)", sent=False)
 
 
 async def test_an_unknown_name_was_surely_not_sent(session: ClientSession, outside: list[str]) -> None:
     answer = await get(session, "http://nobody.invalid/")
     assert outside == ["nobody.invalid"]
     outside.clear()
-    assert answer == NoAnswer("ClientConnectorDNSError", sent=False)
+    assert answer == NoAnswer("it cannot be reached (ClientConnectorDNSError)", sent=False)
 
 
 async def test_a_connection_that_never_stands_was_surely_not_sent(session: ClientSession) -> None:
@@ -114,7 +114,7 @@ async def test_a_connection_that_never_stands_was_surely_not_sent(session: Clien
         finally:
             for one in waiting:
                 one.close()
-    assert answer == NoAnswer("ConnectionTimeoutError", sent=False)
+    assert answer == NoAnswer("it cannot be reached (ConnectionTimeoutError)", sent=False)
 
 
 async def test_without_time_left_nothing_is_sent(session: ClientSession) -> None:

@@ -1,6 +1,7 @@
 """The demonstration from its first start on an empty folder to its second: what a newcomer sees, copies and keeps."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -49,7 +50,7 @@ class Demo:
 
 @pytest.fixture(scope="module")
 def shell(forge: Forge, run_folder: Path) -> Shell:
-    folder = run_folder / "demo"
+    folder = run_folder / f"demo-{os.getpid()}"
     folder.mkdir()
     return Shell(forge, folder)
 

@@ -102,7 +102,9 @@ async def test_purchases_and_cancels_survive_commits_whose_answer_is_lost(run_fo
         took = await stand.until(lambda: _is_settled(db), patience=40)
         owners = await _repeat_all(db, buyers)
         log.info("settled", seconds=round(took, 1), alive=len(owners))
-        assert len(owners) == len(upstream.sold) >= ORDERS // 2, "something was bought twice, or too little for a test"
+        assert len(owners) == len(upstream.sold) >= ORDERS * 3 // 4, (
+            "something was bought twice, or too little for a test"
+        )
         await books.compare(db, upstream.facts())
 
         cutter.share, cutter.cuts = CUT_SOME, Counter()

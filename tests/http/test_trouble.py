@@ -1,5 +1,6 @@
 """When something of ours breaks: a fixed sentence for callers, the cause in the log, recovery without a restart."""
 
+import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from tests.http.stand import PRICE, TELEGRAM, Answer, Client, Stand
 
 SENTENCE = "Something went wrong on our side. The request id helps us to find it."
 INSIDE = re.compile(
-    rb"Traceback|File \"|line \d|asyncpg|litestar|msgspec|SELECT|relation|column|wallets|\.py|/work|/src"
+    rb"Traceback|File \"|line \d|asyncpg|litestar|msgspec|SELECT|relation|column|wallets|\.py|/src/|site-packages"
 )
 READS = ("/user/balance", "/user/transactions", "/orders", "/orders/1", "/services", "/services/prices")
 
@@ -30,7 +31,7 @@ def broken(portal: BlockingPortal, cluster: Cluster) -> Iterator[Stand]:
 @pytest.fixture(scope="module")
 def remote(portal: BlockingPortal, cluster: Cluster, run_folder: Path) -> Iterator[Stand]:
     """A site whose database can be cut off."""
-    folder = run_folder / "proxy-of-the-wire"
+    folder = run_folder / f"proxy-{os.getpid()}"
     folder.mkdir()
     with stands.opened(portal, cluster, proxy_folder=folder) as stand:
         yield stand

@@ -38,15 +38,28 @@ async def end(world: World) -> None:
     await jobs.settle_ending(world.desk)
 
 
-async def extended(world: World, card: Card, minutes: int, *, account: int | None = None) -> Card:
-    return await orders.extend(
-        world.desk, account_id=type(world.alice)(account or world.alice), order_id=card.order.id, minutes=minutes
-    )
+async def extended(
+    world: World, card: Card, minutes: int, *, account: int | None = None, key: str | None = None
+) -> Card:
+    owner = type(world.alice)(account or world.alice)
+    return await orders.extend(world.desk, account_id=owner, order_id=card.order.id, minutes=minutes, request_key=key)
 
 
 async def holds(world: World) -> dict[str, tuple[int, str]]:
     found = await world.backstage.fetch("SELECT purpose, amount_paise, state FROM holds")
     return {hold["purpose"]: (hold["amount_paise"], hold["state"]) for hold in found}
+
+
+async def test_a_repeat_with_the_same_key_sells_no_time_twice(lasting: World) -> None:
+    card = await lasting.buy()
+    first = await extended(lasting, card, 5, key="tap")
+    again = await extended(lasting, card, 5, key="tap")
+    assert again.order == first.order
+    assert len(await holds(lasting)) == 2
+    other = await extended(lasting, card, 5, key="another tap")
+    assert other.order.expires_at is not None
+    assert first.order.expires_at is not None
+    assert other.order.expires_at - first.order.expires_at == timedelta(minutes=5)
 
 
 # The end.

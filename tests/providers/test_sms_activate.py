@@ -42,9 +42,13 @@ async def bought(line: Line, reference: str = "55-1") -> str:
 async def test_an_unreachable_provider_refuses() -> None:
     async with line_to("http://127.0.0.1:1") as line:
         answer = await sms_activate.rent(line, wanted(), until=soon())
-        assert answer == Refused("unreachable", "ClientConnectorError")
-        assert await sms_activate.look(line, "7", until=soon()) == Unknown("ClientConnectorError")
-        assert await sms_activate.cancel(line, "7", until=soon()) == Unknown("ClientConnectorError")
+        assert answer == Refused("unreachable", "it cannot be reached (ClientConnectorError)")
+        assert await sms_activate.look(line, "7", until=soon()) == Unknown(
+            "it cannot be reached (ClientConnectorError)"
+        )
+        assert await sms_activate.cancel(line, "7", until=soon()) == Unknown(
+            "it cannot be reached (ClientConnectorError)"
+        )
 
 
 async def test_without_a_free_place_nothing_is_sent() -> None:

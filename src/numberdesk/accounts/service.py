@@ -99,17 +99,6 @@ class KeyReused(AppError):
     message = "This Idempotency-Key was used for another request. Nothing was done."
 
 
-@dataclass(eq=False)
-class EmailTaken(AppError):
-    """Another account has this address."""
-
-    email: str
-
-    status = 409
-    code = "email_taken"
-    message = "There is an account for {email} already."
-
-
 async def create(tx: Tx, *, emails: Sequence[str], names: Sequence[str]) -> list[AccountId]:
     """Open accounts with empty wallets, in the order given."""
     account_ids = await sql.insert_accounts(tx, emails, names)

@@ -45,6 +45,14 @@ LOST = (
 )
 """The server cannot be reached, or went away in the middle."""
 
+REFUSED = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InvalidParameterValueError,
+    asyncpg.InsufficientPrivilegeError,
+)
+"""The server does not let us in as we are."""
+
 UNDONE = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
@@ -71,6 +79,10 @@ class CommitUnknown(Unavailable):
 
     The exception is the same in both cases, so the caller must read by its business key, never guess.
     """
+
+
+class DatabaseRefused(RuntimeError):
+    """The server answers and does not let us in: wrong password, database or role. `str()` says which."""
 
 
 class UnsafeDatabase(RuntimeError):
@@ -244,6 +256,7 @@ async def open_database(url: str, *, size: int, role: str | None = APP_ROLE, nam
 
     Raises:
         Unavailable: the server does not answer.
+        DatabaseRefused: wrong password, database or role.
         UnsafeDatabase: a durability setting is off.
     """
     settings = {
@@ -266,6 +279,8 @@ async def open_database(url: str, *, size: int, role: str | None = APP_ROLE, nam
             command_timeout=15,
             reset=_leave_as_it_is,
         )
+    except REFUSED as problem:
+        raise DatabaseRefused(f"The database refused the connection: {problem}.") from problem
     except LOST as problem:
         raise Unavailable from problem
     db = Database(pool=pool, url=url)

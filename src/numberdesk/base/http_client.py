@@ -108,7 +108,7 @@ async def get(
         ):
             return await _whole(response, body_max)
     except _NEVER_SENT as problem:
-        return NoAnswer(type(problem).__name__, sent=False)
+        return NoAnswer(f"it cannot be reached ({type(problem).__name__})", sent=False)
     except TimeoutError:
         return TOO_LATE
     except (ClientError, OSError) as problem:

@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from numberdesk import __version__
 from numberdesk.base.crypto import WrongKey
-from numberdesk.base.db import UnsafeDatabase
+from numberdesk.base.db import DatabaseRefused, UnsafeDatabase
 from numberdesk.base.errors import AppError
 from numberdesk.base.migrate import MigrationFailed, MigrationRefused, SchemaUnready
 from numberdesk.base.postgres import PostgresUnavailable
@@ -18,7 +18,7 @@ from numberdesk.settings import BadSettings
 
 EXPECTED = (
     AppError, BadSettings, CommandFailed, MigrationFailed, MigrationRefused, PostgresUnavailable, SchemaUnready,
-    UnsafeDatabase, WrongKey,
+    DatabaseRefused, UnsafeDatabase, WrongKey,
 )  # fmt: skip
 """What ends a command with a sentence; anything else is a bug and shows where it is."""
 

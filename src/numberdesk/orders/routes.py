@@ -226,10 +226,10 @@ async def _on_one(desk: Desk, verb: Any, caller: Caller, data: OneOrder, _key: s
     return encode(view(desk, await verb(desk, account_id=caller.account_id, order_id=OrderId(data.order_id))))
 
 
-async def _extend_number(desk: Desk, caller: Caller, data: ExtendNumber, _key: str | None) -> bytes:
+async def _extend_number(desk: Desk, caller: Caller, data: ExtendNumber, key: str | None) -> bytes:
     refuse_frozen(caller)
     card = await service.extend(
-        desk, account_id=caller.account_id, order_id=OrderId(data.order_id), minutes=data.minutes
+        desk, account_id=caller.account_id, order_id=OrderId(data.order_id), minutes=data.minutes, request_key=key
     )
     return encode(view(desk, card))
 

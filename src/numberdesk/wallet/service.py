@@ -170,6 +170,11 @@ async def hold(tx: Tx, wanted: Sequence[HoldWanted]) -> list[InsufficientBalance
     return answers
 
 
+async def has_hold(tx: Tx, *, order_id: int, purpose: str) -> bool:
+    """Tell whether money was ever set aside for this, whatever became of it. The caller has locked the order."""
+    return await sql.lock_hold(tx, order_id, purpose) is not None
+
+
 async def capture(tx: Tx, order_ids: Iterable[int]) -> Mapping[int, Paise]:
     """Take the money of all live holds of some orders as revenue.
 

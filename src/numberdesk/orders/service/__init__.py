@@ -8,18 +8,16 @@ from numberdesk.orders.service._buy import (
     Wish,
     buy,
 )
-from numberdesk.orders.service._close import CancelTooEarly, NotCancellable
+from numberdesk.orders.service._close import CancelTooEarly, NotCancellable, NotPossibleNow
 from numberdesk.orders.service._desk import CHANNEL, Desk, drain, open_desk
+from numberdesk.orders.service._extend import CannotExtend, extend
 from numberdesk.orders.service._verbs import (
     WAIT_MAX,
-    CannotExtend,
     NoMoreCodes,
-    NotPossibleNow,
     ProviderSilent,
     cancel,
     check,
     exchanges,
-    extend,
     finish,
     get,
     is_waiting,

@@ -44,6 +44,19 @@ class NotCancellable(AppError):
         return f"This order is {self.order_status} and cannot be cancelled."
 
 
+@dataclass(eq=False)
+class NotPossibleNow(AppError):
+    """The order is not in a state that allows this."""
+
+    order_status: str
+    wanted: str
+
+    status = 409
+    code = "not_possible_now"
+    category = "transaction"
+    message = "This order is {order_status}: it cannot be {wanted}."
+
+
 def told_status(state: OrderState) -> str:
     """Return the word for a refusal: an order that is being ended is told as ended."""
     words: dict[OrderState, str] = {

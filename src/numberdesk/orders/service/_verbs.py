@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from numberdesk.base import clock
-from numberdesk.base.errors import AppError, InvalidFields, NotFound
-from numberdesk.base.money import Paise
+from numberdesk.base.errors import AppError, NotFound
 from numberdesk.orders import sql
 from numberdesk.orders.model import (
     CancelWanted,
@@ -20,30 +18,16 @@ from numberdesk.orders.model import (
     OrderState,
 )
 from numberdesk.orders.service._board import read_cards
-from numberdesk.orders.service._close import CancelTooEarly, NotCancellable, told_status
+from numberdesk.orders.service._close import CancelTooEarly, NotCancellable, NotPossibleNow, told_status
 from numberdesk.orders.service._desk import Desk
 from numberdesk.providers import service as providers
 from numberdesk.providers.model import CodeWon, Done, Ended, TooEarly, Unknown
-from numberdesk.wallet import service as wallet
-from numberdesk.wallet.model import AccountId, HoldWanted
+from numberdesk.wallet.model import AccountId
 
 LIST_MAX = 100
 WAIT_MAX = 25.0
 CANCEL_WAIT = 5.0
 RETRY_CANCEL_SECONDS = 15
-
-
-@dataclass(eq=False)
-class NotPossibleNow(AppError):
-    """The order is not in a state that allows this."""
-
-    order_status: str
-    wanted: str
-
-    status = 409
-    code = "not_possible_now"
-    category = "transaction"
-    message = "This order is {order_status}: it cannot be {wanted}."
 
 
 @dataclass(eq=False)
@@ -54,22 +38,6 @@ class NoMoreCodes(AppError):
     code = "no_more_codes"
     category = "provider"
     message = "This number receives one code only."
-
-
-@dataclass(eq=False)
-class CannotExtend(AppError):
-    """The provider does not sell more time on this number, or not that much."""
-
-    latest: datetime | None
-
-    status = 409
-    code = "cannot_extend"
-    category = "transaction"
-
-    def sentence(self) -> str:
-        if self.latest is None:
-            return "The time of this number cannot be extended."
-        return f"This number can be extended until {self.latest:%H:%M:%S} UTC at the latest."
 
 
 @dataclass(eq=False)
@@ -254,46 +222,6 @@ async def next_code(desk: Desk, *, account_id: AccountId, order_id: OrderId) -> 
         changed = await sql.set_code_wanted(tx, order_id)
         if changed is None:
             raise NotPossibleNow(order_status="completed", wanted="asked for one more code")
-        card = (await read_cards(tx, [changed]))[0]
-    desk.show([card])
-    return card
-
-
-async def extend(desk: Desk, *, account_id: AccountId, order_id: OrderId, minutes: int) -> Card:
-    """Lengthen an order at the price its server states; the fee shares the order's fate: no code, no fee.
-
-    Raises:
-        NotFound: no such order, or somebody else's.
-        NotPossibleNow: the order is neither waiting nor received.
-        CannotExtend: not offered, beyond the provider's own limit, or over already.
-        InsufficientBalance: the fee is not there.
-    """
-    if not 1 <= minutes <= 60 * 24:
-        raise InvalidFields({"minutes": "must be a whole number from 1 to 1440"})
-    async with desk.db.transaction() as tx:
-        locked = await sql.lock_orders(tx, [order_id])
-        if not locked or locked[0].account_id != account_id:
-            raise NotFound(what="order")
-        order = locked[0]
-        if order.state not in ("active", "received") or order.expires_at is None or order.last_expiry_at is None:
-            raise NotPossibleNow(order_status=told_status(order.state), wanted="extended")
-        server = desk.shelf.contents.servers.get(order.provider_id)
-        if server is None or server.extend_paise_per_minute is None:
-            raise CannotExtend(latest=None)
-        until = order.expires_at + timedelta(minutes=minutes)
-        if until > order.last_expiry_at:
-            raise CannotExtend(latest=order.last_expiry_at if order.last_expiry_at > order.expires_at else None)
-        if await sql.is_past(tx, until, timedelta(0)):
-            raise CannotExtend(latest=None)
-        fee = Paise(server.extend_paise_per_minute * minutes)
-        if fee:
-            purpose = f"extend:{order.extensions + 1}"
-            refusal = (await wallet.hold(tx, [HoldWanted(account_id, order.id, purpose, fee)]))[0]
-            if refusal is not None:
-                raise refusal
-            if order.state == "received":
-                await wallet.capture(tx, [order.id])
-        changed = await sql.set_extended(tx, order.id, until=until)
         card = (await read_cards(tx, [changed]))[0]
     desk.show([card])
     return card
