@@ -27,7 +27,7 @@ CUSTOMERS = 8
 SPREAD_SECONDS = 2.5
 """The requests are spread, or they would share a few commits."""
 TRIES = 10
-CUT_MANY, CUT_SOME = 0.7, 0.15
+CUT_MANY, CUT_SOME = 0.5, 0.15
 """Parts of the commits that are cut. With many some purchases fail for their customers, who repeat them; a cancel that
 fails like that waits twenty seconds for the worker, so there are fewer."""
 
@@ -102,9 +102,9 @@ async def test_purchases_and_cancels_survive_commits_whose_answer_is_lost(run_fo
         took = await stand.until(lambda: _is_settled(db), patience=40)
         owners = await _repeat_all(db, buyers)
         log.info("settled", seconds=round(took, 1), alive=len(owners))
-        assert len(owners) == len(upstream.sold) >= ORDERS * 3 // 4, (
-            "something was bought twice, or too little for a test"
-        )
+        assert len(owners) == len(upstream.sold), "something was bought twice"
+        assert len(owners) >= ORDERS // 4, "too few are left for a test"
+        assert server.log.count("batch_repeated") >= 5, "what was cut was not repeated"
         await books.compare(db, upstream.facts())
 
         cutter.share, cutter.cuts = CUT_SOME, Counter()

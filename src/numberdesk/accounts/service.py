@@ -171,14 +171,17 @@ class KeyRing:
         self._callers: dict[bytes, Caller] = {}
         self._seen_at = datetime(2000, 1, 1, tzinfo=UTC)
         self._fresh_until = 0.0
+        self._forgotten: dict[bytes, datetime] = {}
 
     async def refresh(self) -> None:
         """Forget the keys that changed, or whose account did."""
         started = clock.seconds()
         async with self._db.statement() as tx:
             now, changed = await sql.list_changed_keys(tx, self._seen_at - OVERLAP)
-        for secret_hash in changed:
-            self._callers.pop(secret_hash, None)
+        for secret_hash, at in changed.items():
+            if self._forgotten.get(secret_hash) != at:
+                self._callers.pop(secret_hash, None)
+        self._forgotten = changed
         self._seen_at = now
         self._fresh_until = started + STALE_AFTER
 
@@ -207,14 +210,16 @@ class KeyRing:
         if caller is None:
             if not _is_well_formed(secret):
                 raise BadKey
-            secret_hash = keyed_hash(secret, key=self._pepper)
+            secret_hash, looked_at = keyed_hash(secret, key=self._pepper), self._seen_at
             async with self._db.statement() as tx:
                 caller = await sql.find_caller(tx, secret_hash)
             if caller is None:
                 raise BadKey
-            if len(self._callers) >= KEYS_MAX:
-                self._callers.clear()
-            self._callers[secret_hash] = caller
+            # What was read while a refresh came by may be older than what that has forgotten: it is not kept.
+            if self._seen_at == looked_at:
+                if len(self._callers) >= KEYS_MAX:
+                    self._callers.clear()
+                self._callers[secret_hash] = caller
         if caller.state == "banned":
             raise AccountBanned
         return caller

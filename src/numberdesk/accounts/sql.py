@@ -100,22 +100,24 @@ async def find_caller(tx: Tx, secret_hash: bytes) -> Caller | None:
     return None if found is None else replace(found, scopes=tuple(found.scopes))
 
 
-async def list_changed_keys(tx: Tx, since: datetime) -> tuple[datetime, list[bytes]]:
-    """Return the database's time and the hashes of keys that changed, or whose account did, since then."""
+async def list_changed_keys(tx: Tx, since: datetime) -> tuple[datetime, dict[bytes, datetime]]:
+    """Return the database's time, and when keys changed, or their accounts did, since then, by hash."""
     found = await rows(
         tx,
         """
         SELECT clock_timestamp(), NULL::bytea
         UNION ALL
-        SELECT NULL, secret_hash FROM api_keys WHERE changed_at > $1
+        SELECT changed_at, secret_hash FROM api_keys WHERE changed_at > $1
         UNION ALL
-        SELECT NULL, key.secret_hash FROM accounts AS account JOIN api_keys AS key ON key.account_id = account.id
+        SELECT account.changed_at, key.secret_hash
+        FROM accounts AS account JOIN api_keys AS key ON key.account_id = account.id
         WHERE account.changed_at > $1
+        ORDER BY 1
         """,
         since,
     )
-    now = next(row[0] for row in found if row[0] is not None)
-    return now, [row[1] for row in found if row[1] is not None]
+    now: datetime = next(at for at, secret_hash in found if secret_hash is None)
+    return now, {secret_hash: at for at, secret_hash in found if secret_hash is not None}
 
 
 async def insert_key_use(

@@ -43,6 +43,7 @@ class Batch(Generic[Item, Result]):
         self._free = lanes
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def call(self, item: Item) -> Result:
         """Send one item and return its result. A cancelled caller does not recall the item.
@@ -54,7 +55,9 @@ class Batch(Generic[Item, Result]):
 
     def send(self, item: Item) -> "asyncio.Future[Result]":
         """Send one item without waiting; the future carries its result."""
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = self._loop.create_future()
         self._waiting.append((item, future))
         if self._free > 0:
             self._free -= 1

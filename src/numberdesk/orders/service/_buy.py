@@ -88,7 +88,7 @@ async def buy(
         operator=wish.operator,
         max_price_paise=wish.max_price_paise,
     )[:ATTEMPTS_MAX]
-    key = request_key or ids.request_key()
+    key = request_key or ids.request_id()
     if quantity == 1:
         return [await desk.db.to_the_end(_buy_one(desk, account_id, offers, key, 0))]
     results = await desk.db.to_the_end(_buy_several(desk, account_id, offers, key, quantity))
