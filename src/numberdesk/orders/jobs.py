@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -10,7 +10,6 @@ from numberdesk.orders import sql
 from numberdesk.orders.model import Card, Closing, Delivery, EndState, Order
 from numberdesk.orders.service import Desk, settle_cancel
 from numberdesk.orders.service._reconcile import Seen, reconcile
-from numberdesk.orders.sql import Live
 from numberdesk.providers import service as providers
 from numberdesk.providers.model import Activation, CodeWon, Done, Ended, Provider, ProviderId, Unknown
 
@@ -46,24 +45,23 @@ async def watch(desk: Desk, provider: Provider, *, is_idle_turn: bool) -> int:
     """
     patience = settle_after(provider)
     async with desk.db.statement() as tx:
-        live = await sql.list_live(tx, provider.id, patience)
+        live, asked_at = await sql.count_live(tx, provider.id)
     if not live and not is_idle_turn:
         return 0
     listed = await providers.active(desk.lines, provider.id)
     if isinstance(listed, Unknown):
-        await _look_singly(desk, provider.id, [order for order in live if order.upstream_id])
+        await _look_singly(desk, provider.id, [], asked_at)
         await reconcile(desk, provider, None, patience)
-        return len(live)
+        return live
     found = {activation.upstream_id: activation for activation in listed.activations}
     await _deliver(desk, provider.id, found)
-    missing = [order for order in live if order.upstream_id is not None and not _is_told(found.get(order.upstream_id))]
-    await _look_singly(desk, provider.id, missing)
+    await _look_singly(desk, provider.id, [name for name, item in found.items() if _is_told(item)], asked_at)
     await reconcile(desk, provider, Seen(found, listed.is_whole), patience)
-    return len(live)
+    return live
 
 
-def _is_told(activation: Activation | None) -> bool:
-    return activation is not None and (activation.is_live or bool(activation.messages))
+def _is_told(activation: Activation) -> bool:
+    return activation.is_live or bool(activation.messages)
 
 
 async def _deliver(desk: Desk, provider_id: ProviderId, found: dict[str, Activation]) -> None:
@@ -96,11 +94,12 @@ async def _receive(desk: Desk, deliveries: Sequence[Delivery]) -> list[Card]:
     return cards
 
 
-async def _look_singly(desk: Desk, provider_id: ProviderId, orders: Sequence[Live]) -> None:
-    due = [order for order in orders if order.is_due and order.state in ("active", "received")][:LOOK_AT_ONCE]
-    if not due:
-        return
+async def _look_singly(desk: Desk, provider_id: ProviderId, told: Sequence[str], asked_at: datetime) -> None:
+    """Look at waiting orders that a list asked for at that time did not tell of."""
     async with desk.db.statement() as tx:
+        due = await sql.list_unlisted(tx, provider_id, told, before=asked_at, limit=LOOK_AT_ONCE)
+        if not due:
+            return
         await sql.set_looked(tx, [order.id for order in due], wait_seconds=LOOK_EVERY_SECONDS)
     answers = await asyncio.gather(*(providers.look(desk.lines, provider_id, order.upstream_id or "") for order in due))
     deliveries, closings = [], []

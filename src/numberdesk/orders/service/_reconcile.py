@@ -73,13 +73,13 @@ async def _facts(desk: Desk, provider: Provider, seen: Seen | None, patience: ti
     """Read our side after the provider's: a purchase settled in between shows as linked, never as a stranger."""
     doubted: list[Order] = []
     async with desk.db.statement() as tx:
-        live = await sql.list_live(tx, provider.id, patience)
+        live = await sql.list_doubtful(tx, provider.id, patience)
         on_their_way = {(order.service, order.country) for order in live if order.state == "requested"}
         strangers: dict[str, datetime] = {}
         ripe: list[str] = []
         if seen is not None and seen.activations:
             upstream_ids = [item.upstream_id for item in seen.activations.values() if item.is_live]
-            unlinked = sorted(set(upstream_ids) - await sql.list_linked(tx, provider.id, upstream_ids))
+            unlinked = await sql.list_strangers(tx, provider.id, upstream_ids)
             if unlinked:
                 await sql.insert_orphans(tx, provider.id, unlinked)
                 ripe = await sql.list_ripe_orphans(tx, provider.id, unlinked, patience)
@@ -88,7 +88,7 @@ async def _facts(desk: Desk, provider: Provider, seen: Seen | None, patience: ti
             # A purchase is sent before its number can be seen. So the order of a ripe one is stale by now, and must be
             # among the unknown before the number is taken for nobody's.
             doubted = await sql.set_stale_unknown(tx, provider.id, patience, limit=STALE_MAX)
-            live = await sql.list_live(tx, provider.id, patience)
+            live = await sql.list_doubtful(tx, provider.id, patience)
     desk.show([Card(order) for order in doubted])
     unknown = [order for order in live if order.state == "unknown"]
     return _Facts(unknown, on_their_way, strangers, ripe)

@@ -31,33 +31,77 @@ class Live:
     """True when no process can still be working on the upstream call that made it."""
 
 
-async def list_live(tx: Tx, provider_id: ProviderId, settle_after: timedelta) -> list[Live]:
-    """Return the orders of one provider that wait for something."""
+async def count_live(tx: Tx, provider_id: ProviderId) -> tuple[int, datetime]:
+    """Return how many orders of a provider wait for something, and the database's time."""
+    found = await rows(
+        tx,
+        """
+        SELECT count(*), clock_timestamp() FROM orders
+        WHERE provider_id = $1 AND ended_at IS NULL AND (state <> 'received' OR codes_wanted > codes_received)
+        """,
+        provider_id,
+    )
+    count, now = found[0]
+    return count, now
+
+
+async def list_doubtful(tx: Tx, provider_id: ProviderId, settle_after: timedelta) -> list[Live]:
+    """Return the orders of a provider whose purchase is on its way or unknown."""
     return await many(
         tx,
         Live,
         """
         SELECT *, coalesce(next_try_at <= now, true) AS is_due, sent_at + $2::interval < now AS is_settled
         FROM orders, clock_timestamp() AS now
-        WHERE provider_id = $1 AND ended_at IS NULL AND (state <> 'received' OR codes_wanted > codes_received)
-        ORDER BY id
+        WHERE provider_id = $1 AND ended_at IS NULL AND state IN ('requested', 'unknown') ORDER BY id
         """,
         provider_id,
         settle_after,
     )
 
 
-async def list_linked(tx: Tx, provider_id: ProviderId, upstream_ids: Sequence[str]) -> set[str]:
-    """Return which of a provider's activations belong to an order of ours."""
-    return {
+async def list_unlisted(
+    tx: Tx, provider_id: ProviderId, listed: Sequence[str], *, before: datetime, limit: int
+) -> list[Order]:
+    """Return waiting orders, sold before a list was asked for, that it does not name and that are due for a look.
+
+    The comparison is the database's: what a list names, which is nearly all, never leaves it.
+    """
+    return await many(
+        tx,
+        Order,
+        """
+        SELECT * FROM orders
+        WHERE provider_id = $1 AND ended_at IS NULL AND activated_at < $3
+          AND (state = 'active' OR state = 'received' AND codes_wanted > codes_received)
+          AND coalesce(next_try_at <= clock_timestamp(), true)
+          AND NOT EXISTS (SELECT FROM unnest($2::text[]) AS listed (upstream_id)
+                          WHERE listed.upstream_id = orders.upstream_id)
+        ORDER BY id LIMIT $4
+        """,
+        provider_id,
+        listed,
+        before,
+        limit,
+    )
+
+
+async def list_strangers(tx: Tx, provider_id: ProviderId, upstream_ids: Sequence[str]) -> list[str]:
+    """Return which of a provider's activations belong to no order of ours."""
+    return [
         row[0]
         for row in await rows(
             tx,
-            "SELECT upstream_id FROM activations WHERE provider_id = $1 AND upstream_id = ANY($2::text[])",
+            """
+            SELECT upstream_id FROM unnest($2::text[]) AS listed (upstream_id)
+            WHERE NOT EXISTS (SELECT FROM activations
+                              WHERE provider_id = $1 AND activations.upstream_id = listed.upstream_id)
+            ORDER BY upstream_id
+            """,
             provider_id,
             upstream_ids,
         )
-    }
+    ]
 
 
 async def insert_orphans(tx: Tx, provider_id: ProviderId, upstream_ids: Sequence[str]) -> None:
