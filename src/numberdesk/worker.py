@@ -36,8 +36,9 @@ def steps(desk: Desk) -> list[Pass]:
         Pass("settle_ending", 0.5, partial(orders_jobs.settle_ending, desk), full=100),
         Pass("doubt_stale", 3.0, partial(orders_jobs.doubt_stale, desk), full=200),
         Pass("cancel_orphans", 2.0, partial(orders_jobs.cancel_orphans, desk), full=50),
+        Pass("forget_orphans", 600.0, partial(orders_jobs.forget_orphans, desk), full=1000),
         Pass("release_finished", 1.0, partial(orders_jobs.release_finished, desk), full=100),
-        Pass("roll_up", 5.0, partial(wallet_jobs.roll_up, db)),
+        Pass("roll_up", 5.0, partial(wallet_jobs.roll_up, db), full=50_000),
         Pass("forget_old_answers", 600.0, partial(accounts_jobs.forget_old_answers, db), full=1000),
         Pass("partitions", 6 * 3600.0, partial(_make_partitions, db)),
     ]

@@ -125,6 +125,19 @@ async def test_what_another_order_has_is_never_cancelled_as_sold_too_late(world:
 # Activations that belong to somebody.
 
 
+async def test_settled_sightings_are_forgotten_and_lost_numbers_are_not(world: World) -> None:
+    await world.backstage.execute(
+        "INSERT INTO orphans (provider_id, upstream_id, state, first_seen_at)"
+        " SELECT min(id), state, state, clock_timestamp() - interval '3 days'"
+        " FROM providers, unnest(ARRAY['seen', 'linked', 'cancelling', 'cancelled', 'lost']) AS state GROUP BY state"
+    )
+    young = await world.rent("nobody-2")
+    await world.watch()
+    assert await jobs.forget_orphans(world.desk) == 3
+    assert await world.orphans() == {"cancelling": "cancelling", "lost": "lost", young.upstream_id: "seen"}
+    assert await jobs.forget_orphans(world.desk) == 0
+
+
 async def test_the_number_of_a_running_purchase_is_not_stolen_by_an_older_doubt(world: World) -> None:
     doubted = await world.buy_unclearly("dropped-not-sold")
     world.alpha.set_profile(replace(PROFILES["never"], fault_on="purchases", answer_delay=SLOW / 3))

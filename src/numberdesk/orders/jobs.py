@@ -24,6 +24,8 @@ LEASE_SECONDS = 90
 GIVE_UP_AFTER = timedelta(minutes=10)
 """After an order's time a silent provider no longer holds up its refund: the number has died there too."""
 ORPHAN_TRIES_MAX = 60
+SIGHTINGS_KEPT = timedelta(days=2)
+"""Longer than any number lives, so that none is taken for new."""
 
 
 def settle_after(provider: Provider) -> timedelta:
@@ -178,6 +180,12 @@ async def _cancel_orphan(desk: Desk, provider_id: ProviderId, upstream_id: str, 
     if state is not None:
         async with desk.db.statement() as tx:
             await sql.set_orphan(tx, provider_id, upstream_id, state)
+
+
+async def forget_orphans(desk: Desk, *, limit: int = 1000) -> int:
+    """Delete sightings that were settled long ago; most are of purchases that were seen before they were written."""
+    async with desk.db.statement() as tx:
+        return await sql.delete_old_orphans(tx, keep=SIGHTINGS_KEPT, limit=limit)
 
 
 async def release_finished(desk: Desk, *, limit: int = 100) -> int:

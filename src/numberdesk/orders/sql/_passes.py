@@ -202,6 +202,21 @@ async def lease_orphans(tx: Tx, *, lease_seconds: int, limit: int) -> list[tuple
     ]
 
 
+async def delete_old_orphans(tx: Tx, *, keep: timedelta, limit: int) -> int:
+    """Forget settled sightings; what is being cancelled, or was lost, stays."""
+    return await run(
+        tx,
+        """
+        DELETE FROM orphans WHERE (provider_id, upstream_id) IN (
+            SELECT provider_id, upstream_id FROM orphans
+            WHERE state IN ('seen', 'linked', 'cancelled') AND first_seen_at + $1::interval < clock_timestamp()
+            LIMIT $2)
+        """,
+        keep,
+        limit,
+    )
+
+
 async def set_stale_unknown(tx: Tx, provider_id: ProviderId, settle_after: timedelta, *, limit: int) -> list[Order]:
     """requested -> unknown where the process that asked this provider is gone."""
     return await many(
