@@ -25,7 +25,9 @@ class CancelTooEarly(AppError):
     status = 409
     code = "cancel_too_early"
     category = "transaction"
-    message = "This number can be cancelled in {wait_seconds} seconds."
+
+    def sentence(self) -> str:
+        return f"This number can be cancelled in {self.wait_seconds} second{'' if self.wait_seconds == 1 else 's'}."
 
 
 @dataclass(eq=False)
