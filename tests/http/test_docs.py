@@ -1,6 +1,7 @@
 """The page for people: only files of ours, under a strict policy; and no file of the program names a foreign host."""
 
 import base64
+import gzip
 import hashlib
 import re
 from html.parser import HTMLParser
@@ -123,10 +124,17 @@ def test_vendored_files_are_the_ones_of_the_manifest(stand: Stand) -> None:
     for name, path in found.items():
         digest = hashlib.sha384(path.read_bytes())
         assert listed[name] in (digest.hexdigest(), base64.b64encode(digest.digest()).decode()), name
-        if path.suffix in (".js", ".css", ".png"):
-            served = stand.nobody.get(f"/docs/{name}")
-            assert served.body == path.read_bytes()
+        packed = path.suffix == ".gz"
+        if packed or path.suffix in (".js", ".css", ".png"):
+            served = stand.nobody.get(f"/docs/{name.removesuffix('.gz')}")
+            assert served.body == (gzip.decompress(path.read_bytes()) if packed else path.read_bytes())
+            assert "content-encoding" not in served.headers
             assert served.headers["cache-control"] == "public, max-age=31536000, immutable"
+        if packed:
+            as_stored = stand.nobody.get(f"/docs/{name.removesuffix('.gz')}", Accept_Encoding="gzip")
+            assert as_stored.body == path.read_bytes()
+            assert as_stored.headers["content-encoding"] == "gzip"
+            assert as_stored.headers["vary"] == "Accept-Encoding"
 
 
 @pytest.mark.parametrize("text", ["https://cdn.example.dev/x.js", "'//cdn.example.dev/x'", "url(//cdn.example.dev)"])

@@ -1,8 +1,10 @@
 """Response compression: zstd, brotli or gzip, whichever the caller prefers."""
 
+import gzip
 from io import BytesIO
 from typing import Any, ClassVar
 
+import brotli
 import zstandard
 from litestar.config.compression import CompressionConfig
 from litestar.datastructures import Headers
@@ -14,6 +16,10 @@ from litestar.types import Receive, Scope, Send
 
 MINIMUM_BYTES = 1024
 ZSTD_LEVEL = 5
+BROTLI_QUALITY = 5
+"""Its best quality takes seconds for two megabytes."""
+AS_IT_IS = "as_it_is"
+"""Option of a handler that compresses its answers itself."""
 
 
 class ZstdCompression(CompressionFacade):
@@ -61,6 +67,13 @@ class ThreeWayCompression(CompressionMiddleware):
         await self.app(scope, receive, wrapped)
 
 
+def pack(body: bytes, encoding: str) -> bytes:
+    """Compress a whole body, for a handler that keeps the result."""
+    if encoding == "zstd":
+        return zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(body)
+    return brotli.compress(body, quality=BROTLI_QUALITY) if encoding == "br" else gzip.compress(body)
+
+
 def preferred(accept_encoding: str) -> str | None:
     """Return our best encoding that the header allows; weight 0 forbids one, and so does a weightier `identity`.
 
@@ -82,4 +95,6 @@ def preferred(accept_encoding: str) -> str | None:
 
 def config() -> CompressionConfig:
     """Return what the framework is given."""
-    return CompressionConfig(backend="gzip", middleware_class=ThreeWayCompression, minimum_size=MINIMUM_BYTES)
+    return CompressionConfig(
+        backend="gzip", middleware_class=ThreeWayCompression, minimum_size=MINIMUM_BYTES, exclude_opt_key=AS_IT_IS
+    )

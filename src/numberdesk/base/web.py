@@ -2,7 +2,6 @@
 
 import re
 import traceback
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -11,7 +10,6 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
-from numberdesk.base import ids
 from numberdesk.base.errors import AppError, Category, InvalidFields
 from numberdesk.base.money import format_rupees
 
@@ -145,12 +143,6 @@ def refuse_control_characters(data: msgspec.Struct) -> None:
 def has_control_characters(text: str) -> bool:
     """Tell whether text contains what `refuse_control_characters` refuses."""
     return _CONTROL.search(text) is not None
-
-
-def request_id_of(headers: Mapping[str, str]) -> str:
-    """Return the caller's request id when it is a sane one, else a new one."""
-    given = headers.get("x-request-id", "")
-    return given if REQUEST_ID.fullmatch(given) else ids.request_id()
 
 
 def translate(request: Request[Any, Any, Any], problem: Exception) -> Response[bytes]:

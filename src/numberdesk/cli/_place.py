@@ -40,7 +40,6 @@ class Place:
 
     settings: Settings
     home: Path
-    is_embedded: bool
 
     @property
     def owner_url(self) -> str:
@@ -79,13 +78,13 @@ async def opened(home: Path | None, *, is_service: bool = False, **overrides: An
     where = (home or settings.numberdesk_home or DEFAULT_HOME).absolute()
     if settings.database_url is not None:
         owner = settings.database_owner_url or settings.database_url
-        yield Place(_complete(settings, where, owner, settings.database_url), where, is_embedded=False)
+        yield Place(_complete(settings, where, owner, settings.database_url), where)
         return
     async with AsyncExitStack() as stack:
         is_kept = is_service or settings.app_env == "demo"
         cluster = await stack.enter_async_context(postgres.running(where, pg_bin=settings.pg_bin, is_kept=is_kept))
         owner, app = SecretStr(cluster.owner_url), SecretStr(cluster.app_url)
-        yield Place(_complete(settings, where, owner, app), where, is_embedded=True)
+        yield Place(_complete(settings, where, owner, app), where)
 
 
 @asynccontextmanager

@@ -1,5 +1,7 @@
 """The page that shows the API to people: Swagger UI, served from our own files under a strict policy."""
 
+import gzip
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ from litestar import Request, Response, Router, get
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
+from numberdesk.base import compress
 from numberdesk.base.web import Failure
 
 VENDOR = Path(__file__).parent / "static" / "vendor"
@@ -18,6 +21,7 @@ POLICY = (
 )
 """Styles may be inline because Swagger UI sets them on its elements; scripts may not."""
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".png": "image/png"}
+_PACKED = ".gz"
 """The framework adds the character set to those that are text."""
 _PAGE = f"""<!doctype html>
 <html lang="en">
@@ -61,14 +65,32 @@ async def start() -> Response[str]:
     return Response(_START, media_type=_TYPES[".js"])
 
 
-@get("/docs/{folder:str}/{name:str}", include_in_schema=False)
-async def asset(folder: FromPath[str], name: FromPath[str]) -> Response[bytes]:
-    """Serve one vendored file; only names that were found when the program started."""
+@get("/docs/{folder:str}/{name:str}", include_in_schema=False, opt={compress.AS_IT_IS: True})
+async def asset(request: Request[Any, Any, Any], folder: FromPath[str], name: FromPath[str]) -> Response[bytes]:
+    """Serve one vendored file; only names that were found when the program started.
+
+    Texts are packed once for each encoding: two megabytes at each visit would hold up all other callers.
+    """
     path = _ASSETS.get((folder, name))
     if path is None:
         raise NotFoundException
     headers = {"cache-control": "public, max-age=31536000, immutable"}
-    return Response(path.read_bytes(), media_type=_TYPES[path.suffix], headers=headers)
+    encoding = None
+    if path.suffix == _PACKED:
+        headers["vary"] = "Accept-Encoding"
+        encoding = compress.preferred(request.headers.get("accept-encoding", ""))
+        if encoding is not None:
+            headers["content-encoding"] = encoding
+    return Response(_body(path, encoding), media_type=_TYPES[Path(name).suffix], headers=headers)
+
+
+@cache
+def _body(path: Path, encoding: str | None) -> bytes:
+    stored = path.read_bytes()
+    if path.suffix != _PACKED or encoding == "gzip":
+        return stored
+    plain = gzip.decompress(stored)
+    return plain if encoding is None else compress.pack(plain, encoding)
 
 
 @get("/openapi.json", include_in_schema=False)
@@ -87,6 +109,10 @@ def _with_refusals(described: dict[str, Any]) -> dict[str, Any]:
     return described
 
 
-_ASSETS = {(path.parent.name, path.name): path for path in VENDOR.glob("*/*") if path.suffix in _TYPES}
+_ASSETS = {
+    (path.parent.name, name): path
+    for path in VENDOR.glob("*/*")
+    if Path(name := path.name.removesuffix(_PACKED)).suffix in _TYPES
+}
 
 router = Router(path="/", route_handlers=[docs, start, asset, schema])

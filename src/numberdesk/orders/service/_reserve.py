@@ -9,8 +9,6 @@ from numberdesk.orders.model import Card, Order, Reservation
 from numberdesk.wallet import service as wallet
 from numberdesk.wallet.model import HoldWanted
 
-FIRST_PURPOSE = "number:1"
-
 
 def purpose(attempt: int) -> str:
     """Name the hold of one attempt; each attempt has its own, since the next offer may cost something else."""
@@ -33,7 +31,7 @@ async def reserve(tx: Tx, items: Sequence[Reservation]) -> list[Card | AppError]
         answers = await wallet.hold(
             tx,
             [
-                HoldWanted(item.account_id, order_id, FIRST_PURPOSE, item.offer.price_paise)
+                HoldWanted(item.account_id, order_id, purpose(1), item.offer.price_paise)
                 for order_id, item in zip(order_ids, fresh.values(), strict=True)
             ],
         )
