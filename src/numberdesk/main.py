@@ -1,8 +1,4 @@
-"""The web process: opens the slices, wires them to the framework, and answers.
-
-`app` is a plain ASGI application that reads the environment when it starts, so any ASGI server can run it; the
-commands build it from settings of their own.
-"""
+"""The web process: opens the slices and wires them to the framework; `build` gives a plain ASGI application."""
 
 import asyncio
 import gc
@@ -36,7 +32,7 @@ from numberdesk.orders import service as orders
 from numberdesk.orders.model import OrderRules
 from numberdesk.orders.service import Desk
 from numberdesk.providers import service as providers
-from numberdesk.settings import BadSettings, Settings, load
+from numberdesk.settings import BadSettings, Settings
 from numberdesk.wallet import routes as wallet_routes
 from numberdesk.wallet.model import AccountId
 
@@ -210,32 +206,3 @@ def openapi() -> OpenAPIConfig:
         render_plugins=[],
         use_handler_docstrings=True,
     )
-
-
-class _FromEnvironment:
-    """An ASGI application that opens its site when the server starts it."""
-
-    def __init__(self) -> None:
-        self._edge: Edge | None = None
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
-        else:
-            assert self._edge is not None, "the server must support the lifespan protocol"
-            await self._edge(scope, receive, send)
-
-    async def _lifespan(self, receive: Any, send: Any) -> None:
-        await receive()
-        try:
-            async with open_site(load()) as site:
-                self._edge = build(site)
-                await send({"type": "lifespan.startup.complete"})
-                await receive()
-        except Exception as problem:
-            await send({"type": "lifespan.startup.failed", "message": str(problem)})
-            raise
-        await send({"type": "lifespan.shutdown.complete"})
-
-
-app = _FromEnvironment()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from litestar import Request, Response, Router, get
+from litestar import Litestar, Request, Response, Router, get
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
@@ -94,19 +94,21 @@ def _body(path: Path, encoding: str | None) -> bytes:
 
 
 @get("/openapi.json", include_in_schema=False)
-async def schema(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
+async def schema(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Describe the API for programs."""
-    return Response(_with_refusals(request.app.openapi_schema.to_schema()), media_type="application/json")
+    return Response(_description(request.app), media_type="application/json")
 
 
-def _with_refusals(described: dict[str, Any]) -> dict[str, Any]:
+@cache
+def _description(app: Litestar) -> bytes:
     """Describe our envelope where the framework describes its own, which no caller ever sees."""
+    described = app.openapi_schema.to_schema()
     described["components"]["schemas"] |= msgspec.json.schema_components([Failure])[1]
     for path in described["paths"].values():
         for operation in path.values():
             operation["responses"].pop("400", None)
             operation["responses"]["default"] = _REFUSAL
-    return described
+    return msgspec.json.encode(described)
 
 
 _ASSETS = {

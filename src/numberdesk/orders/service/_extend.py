@@ -40,7 +40,7 @@ async def extend(
     """Lengthen an order at the price its server states; the fee shares the order's fate: no code, no fee.
 
     Args:
-        request_key: the caller's Idempotency-Key; a repeat with it sells no time twice.
+        request_key: the caller's Idempotency-Key; a repeat with it takes no fee twice.
 
     Raises:
         NotFound: no such order, or somebody else's.
