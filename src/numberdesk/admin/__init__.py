@@ -1,0 +1,1 @@
+"""Routes for staff: accounts, money by hand, and the audit log. No tables of its own."""
