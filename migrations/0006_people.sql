@@ -189,3 +189,38 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON
     limit_counters, outbox
     TO numberdesk_app;
 GRANT SELECT, INSERT ON terms, terms_acceptances, audit_log TO numberdesk_app;
+
+-- Partitions inherit no triggers on statements: those that forbid TRUNCATE are made for each, for every such table.
+CREATE OR REPLACE FUNCTION create_month_partitions(parent regclass, months_ahead int) RETURNS int
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    first_day date;
+    partition text;
+    guard text;
+    made int := 0;
+BEGIN
+    -- One maker at a time: a second one would find no table and fail when it makes the same. Rows still go in.
+    EXECUTE format('LOCK TABLE ONLY %s IN SHARE UPDATE EXCLUSIVE MODE', parent);
+    SELECT tgname INTO guard FROM pg_trigger WHERE tgrelid = parent AND tgname LIKE '%\_no\_truncate';
+    FOR step IN 0..months_ahead LOOP
+        first_day := (date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => step))::date;
+        partition := parent::text || to_char(first_day, '_YYYY_MM');
+        IF to_regclass(partition) IS NULL THEN
+            BEGIN
+                EXECUTE format('CREATE TABLE %I PARTITION OF %s FOR VALUES FROM (%L) TO (%L)', partition, parent,
+                               first_day::timestamp AT TIME ZONE 'UTC',
+                               (first_day + interval '1 month') AT TIME ZONE 'UTC');
+                IF guard IS NOT NULL THEN
+                    EXECUTE format('CREATE TRIGGER %I BEFORE TRUNCATE ON %I EXECUTE FUNCTION refuse_change()',
+                                   guard, partition);
+                END IF;
+                made := made + 1;
+            EXCEPTION WHEN check_violation THEN
+                -- Rows of this month are in the default partition already and stay there; the next month must not wait.
+                CONTINUE;
+            END;
+        END IF;
+    END LOOP;
+    RETURN made;
+END
+$$;

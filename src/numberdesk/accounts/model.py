@@ -2,25 +2,60 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, NewType
 
 from numberdesk.wallet.model import AccountId
 
 KeyId = NewType("KeyId", int)
+SessionId = NewType("SessionId", int)
+
 AccountState = Literal["active", "limited", "frozen", "banned"]
-Scope = Literal["read", "order"]
-SCOPES: tuple[Scope, ...] = ("read", "order")
+Role = Literal["customer", "support", "finance", "ops", "owner"]
+EndedWhy = Literal[
+    "logout", "all_devices", "revoked", "password", "reuse", "registered_again", "second_factor", "staff"
+]
+TokenPurpose = Literal["verify", "reset"]
+RequestPurpose = Literal["register", "verify", "reset"]
+Verdict = Literal["allow", "deny"]
+
+Scope = Literal[
+    "read", "order", "recharge", "webhook", "admin:support", "admin:finance", "admin:ops", "admin:owner",
+    "account", "enrol",
+]  # fmt: skip
+CUSTOMER_SCOPES: tuple[Scope, ...] = ("read", "order", "recharge", "webhook")
+"""What an API key of anybody may have."""
+SESSION_SCOPES: tuple[Scope, ...] = ("account", "enrol")
+"""What only a person who signed in may do: no key has these. `enrol` is what staff may do before their second factor."""
+STAFF_SCOPES: dict[Role, tuple[Scope, ...]] = {
+    "customer": (),
+    "support": ("admin:support",),
+    "finance": ("admin:support", "admin:finance"),
+    "ops": ("admin:support", "admin:ops"),
+    "owner": ("admin:support", "admin:finance", "admin:ops", "admin:owner"),
+}
+"""What each role may do; every role of the staff may look where support may."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls: an account, by one of its keys."""
+    """Who calls: an account, by one of its keys or by one of its sessions."""
 
     account_id: AccountId
-    key_id: KeyId
+    key_id: KeyId | None
+    session_id: SessionId | None
     scopes: tuple[Scope, ...]
     state: AccountState
+    role: Role
     expires_at: datetime | None
+    is_verified: bool
+    """The e-mail address was proven."""
+    owes_terms: bool
+    """Newer terms were published than the account accepted."""
+    api_per_minute: int | None
+    """Requests a minute instead of the setting's; 0 is no limit."""
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Where a key may be used from; empty is everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +65,82 @@ class NewKey:
     id: KeyId
     account_id: AccountId
     secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key as its owner sees it later."""
+
+    id: KeyId
+    name: str
+    prefix: str
+    scopes: tuple[Scope, ...]
+    created_at: datetime
+    expires_at: datetime | None
+    allowed_ips: tuple[str, ...]
+    last_used_at: datetime | None
+    last_used_ip: str | None
+    replaced_by: KeyId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """An account as its verbs see it."""
+
+    id: AccountId
+    email: str
+    email_key: str
+    name: str
+    state: AccountState
+    role: Role
+    password_hash: str | None
+    verified_at: datetime | None
+    terms_version: int | None
+    phone: bytes | None
+    """Sealed."""
+    timezone: str
+    language: str
+    telegram_chat_id: str | None
+    notify_by_email: bool
+    notify_by_telegram: bool
+    has_second_factor: bool
+    created_at: datetime
+
+    @property
+    def is_staff(self) -> bool:
+        """Staff act only with a second factor."""
+        return self.role != "customer"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A device that is signed in, as its owner sees it."""
+
+    id: SessionId
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    ip: str
+    user_agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a client keeps after signing in. Both are secrets."""
+
+    access: str
+    refresh: str
+    expires_in: int
+    """Seconds that the access token is good for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The terms that a customer agrees to."""
+
+    version: int
+    text: str
+    published_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,24 +1,43 @@
-"""POST calls with a JSON body, answered without the framework: one table, one way to read, check, repeat and refuse.
+"""Calls with a JSON body, answered without the framework: one table, one way to read, check, repeat and refuse.
 
 Measured, a bare handler takes a third to a half of the time of one behind the framework's stack. The framework
 documents these calls; what answers them is here, so that hot and cold ones behave alike.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+import re
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
 from urllib.parse import unquote
 
 import msgspec
+from litestar.exceptions import NotFoundException
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath, HeaderParameter, JSONBody
 
 from numberdesk.base import ids, web
+from numberdesk.base.client_ip import TrustedProxies, client_ip
 from numberdesk.base.errors import AppError, InvalidFields
+from numberdesk.base.visit import Visit
+from numberdesk.base.web import Access
 
 Body = TypeVar("Body", bound=msgspec.Struct)
 IDEMPOTENCY_KEY_MAX = 255
+ID_MAX = 2**63 - 1
 PREFIX = "/api/v1"
+UNAUTHORIZED = 401
 NO_CONTENT = 204
 """The framework's answer to OPTIONS; the contract's is 200."""
+_NUMBER = re.compile(r"/([1-9]\d{0,18})(?=/|$)", re.ASCII)
+
+RepeatKey = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Idempotency-Key",
+        max_length=IDEMPOTENCY_KEY_MAX,
+        description="A repeat with the same key gives the first answer again.",
+    ),
+]
 
 
 @dataclass(eq=False)
@@ -37,15 +56,37 @@ class BodyCut(AppError):
     message = "The body ended before it was complete. Nothing was done."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who sends a call, and what its address and headers say besides the body."""
+
+    visit: Visit
+    caller: Any = None
+    """What the gate returned; None for public calls."""
+    id: int = 0
+    """The number in the address, where the call's path has `{id}`."""
+
+    @property
+    def once(self) -> str | None:
+        """The Idempotency-Key, once it is known to be well formed."""
+        return self.visit.once
+
+
+@dataclass(frozen=True, kw_only=True)
 class Call(Generic[Body]):
-    """One POST call. `run` takes the caller, the body and the Idempotency-Key, and returns the encoded answer."""
+    """One call with a JSON body. `run` takes what was asked and the body, and returns the encoded answer."""
 
     path: str
+    """May hold `{id}` once: a positive number."""
     body: type[Body]
-    scope: str
-    run: Callable[[Any, Body, str | None], Awaitable[bytes]]
-    is_repeatable: bool = True
+    access: Access
+    run: Callable[[Asked, Body], Awaitable[bytes]]
+    answer: Any
+    """The type of `data` in the answer, for the description."""
+    summary: str
+    description: str
+    method: Literal["POST", "PUT"] = "POST"
+    is_repeatable: bool = False
     """Whether an Idempotency-Key is kept for it."""
     decoder: msgspec.json.Decoder[Body] = field(init=False)
 
@@ -54,16 +95,19 @@ class Call(Generic[Body]):
 
 
 class Gate(Protocol):
-    """Who may call, and which answers are given again; made by the program's top from the slices below."""
+    """Who may call, how often, and which answers are given again; made by the program's top from the slices below."""
 
-    def known(self, secret: str) -> Any | None:
+    def known(self, visit: Visit) -> Any | None:
         """Return a caller met before, without waiting."""
 
-    async def authenticate(self, secret: str | None) -> Any:
+    async def authenticate(self, visit: Visit) -> Any:
         """Return the caller, or raise."""
 
-    def require(self, caller: Any, scope: str) -> None:
+    def require(self, caller: Any, access: Access) -> None:
         """Raise when the caller lacks a scope."""
+
+    async def admit(self, visit: Visit, caller: Any | None) -> web.Headers:
+        """Count a request and return what to tell of the limit, or raise; without a caller the network counts."""
 
     async def claim(self, caller: Any, key: str, operation: str, body: bytes) -> tuple[int, bytes] | None:
         """Return the first answer to a key, or None when this request has to make it."""
@@ -75,13 +119,28 @@ class Gate(Protocol):
         """Forget a claim that changed nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
-    id: str
-    secret: str | None
-    is_json: bool
-    length: int
-    key: str | None
+async def pass_gate(gate: Gate, visit: Visit, access: Access, told: list[tuple[bytes, bytes]]) -> Any:
+    """Find out who calls, count the request and refuse what the caller may not do; returns the caller, if any.
+
+    Args:
+        told: gets the headers about the limit, also when the request is refused.
+    """
+    if access == web.UNCOUNTED:
+        return None
+    if access == web.PUBLIC:
+        told.extend(await gate.admit(visit, None))
+        return None
+    caller = gate.known(visit)
+    if caller is None:
+        try:
+            caller = await gate.authenticate(visit)
+        except AppError as problem:
+            if problem.status == UNAUTHORIZED:  # guesses are counted by where they come from
+                await gate.admit(visit, None)
+            raise
+    told.extend(await gate.admit(visit, caller))
+    gate.require(caller, access)
+    return caller
 
 
 class Edge:
@@ -90,10 +149,11 @@ class Edge:
     Every path is served twice, as written and under `/api/v1`.
     """
 
-    def __init__(self, app: Any, *, calls: Sequence[Call[Any]], gate: Gate) -> None:
+    def __init__(self, app: Any, *, calls: Sequence[Call[Any]], gate: Gate, proxies: TrustedProxies) -> None:
         self._app = app
-        self._calls = {call.path: call for call in calls}
+        self._calls = {(call.method, call.path): call for call in calls}
         self._gate = gate
+        self._proxies = proxies
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one connection."""
@@ -104,82 +164,94 @@ class Edge:
         if path.startswith(PREFIX + "/"):
             scope["path"] = path = path[len(PREFIX) :]
             scope["raw_path"] = path.encode()
-        request = _read_headers(scope["headers"])
-        call = self._calls.get(path.rstrip("/")) if scope["method"] == "POST" else None
+        visit = self._read_headers(scope)
+        call, number = self._find(scope["method"], path.rstrip("/"))
         if call is None:
-            await self._framework(request, scope, receive, send)
+            await self._framework(visit, scope, receive, send)
             return
-        status, body, extra = await self._answer(call, request, receive)
+        told: list[tuple[bytes, bytes]] = []
+        status, body = await self._answer(call, number, visit, receive, told)
         await send(
             {
                 "type": "http.response.start",
                 "status": status,
                 "headers": [
                     web.JSON_TYPE, (b"content-length", str(len(body)).encode()),
-                    (b"x-request-id", request.id.encode()), *web.HEADERS, *extra,
+                    (b"x-request-id", visit.id.encode()), *web.HEADERS, *told,
                 ],
             }
         )  # fmt: skip
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
+    def _find(self, method: str, path: str) -> tuple[Call[Any] | None, int]:
+        if method not in ("POST", "PUT"):
+            return None, 0
+        call = self._calls.get((method, path))
+        if call is not None or (found := _NUMBER.search(path)) is None or int(found[1]) > ID_MAX:
+            return call, 0
+        return self._calls.get((method, f"{path[: found.start(1)]}{{id}}{path[found.end(1) :]}")), int(found[1])
+
     async def _answer(
-        self, call: Call[Any], request: _Request, receive: Any
-    ) -> tuple[int, bytes, Sequence[tuple[bytes, bytes]]]:
+        self, call: Call[Any], number: int, visit: Visit, receive: Any, told: list[tuple[bytes, bytes]]
+    ) -> tuple[int, bytes]:
         try:
-            caller = None if request.secret is None else self._gate.known(request.secret)
-            if caller is None:
-                caller = await self._gate.authenticate(request.secret)
-            self._gate.require(caller, call.scope)
-            if not request.is_json:
-                return 415, web.refusal(415, request.id), ()
-            raw = await _read_body(request.length, receive)
+            caller = await pass_gate(self._gate, visit, call.access, told)
+            if not visit.is_json:
+                return 415, web.refusal(415, visit.id)
+            raw = await _read_body(visit.length, receive)
             if raw is None:
-                return 413, web.refusal(413, request.id), ()
+                return 413, web.refusal(413, visit.id)
             data = _decode(call, raw)
-            if request.key is None or not call.is_repeatable:
-                return 200, await call.run(caller, data, None), ()
-            return await self._answer_once(call, request, caller, data, raw)
+            asked = Asked(visit, caller, number)
+            if visit.once is None or not call.is_repeatable:
+                return 200, await call.run(asked, data)
+            return await self._answer_once(call, asked, data, raw, told)
         except AppError as problem:
-            return problem.status, web.render(problem, request.id), _retry_after(problem)
+            told.extend(_headers(problem))
+            return problem.status, web.render(problem, visit.id)
         except Exception as problem:
-            return 500, web.crash(problem, request.id), ()
+            return 500, web.crash(problem, visit.id)
 
     async def _answer_once(
-        self, call: Call[Any], request: _Request, caller: Any, data: Any, raw: bytes
-    ) -> tuple[int, bytes, Sequence[tuple[bytes, bytes]]]:
+        self, call: Call[Any], asked: Asked, data: Any, raw: bytes, told: list[tuple[bytes, bytes]]
+    ) -> tuple[int, bytes]:
         """Answer under an Idempotency-Key: the first answer is stored and given again.
 
         A refusal that changed nothing is not stored, so the key can be used again when its reason is gone.
         """
-        key = _checked_key(request.key)
-        first = await self._gate.claim(caller, key, call.path, raw)
+        key, caller, request_id = _checked_key(asked.once), asked.caller, asked.visit.id
+        operation = call.path if asked.id == 0 else f"{call.path}:{asked.id}"
+        first = await self._gate.claim(caller, key, operation, raw)
         if first is not None:
-            return first[0], first[1], ((b"idempotent-replayed", b"true"),)
+            told.append((b"idempotent-replayed", b"true"))
+            return first
         try:
-            body = await call.run(caller, data, key)
+            body = await call.run(asked, data)
         except AppError as problem:
-            body = web.render(problem, request.id)
+            body = web.render(problem, request_id)
             if problem.category == "provider" and problem.status < 500:
                 await self._gate.keep(caller, key, problem.status, body)
             else:
                 await self._gate.release(caller, key)
-            return problem.status, body, _retry_after(problem)
+            told.extend(_headers(problem))
+            return problem.status, body
         try:
             await self._gate.keep(caller, key, 200, body)
         except AppError as problem:
             # It was done, so it is answered as done; a repeat finds what was done by the key itself.
-            web.log.warning("answer_not_kept", request_id=request.id, problem=problem.code)
-        return 200, body, ()
+            web.log.warning("answer_not_kept", request_id=request_id, problem=problem.code)
+        return 200, body
 
-    async def _framework(self, request: _Request, scope: Any, receive: Any, send: Any) -> None:
-        scope.setdefault("state", {})["request_id"] = request.id
+    async def _framework(self, visit: Visit, scope: Any, receive: Any, send: Any) -> None:
+        told: list[tuple[bytes, bytes]] = []
+        scope.setdefault("state", {}).update(request_id=visit.id, visit=visit, told=told)
 
         async def send_with_headers(message: Any) -> None:
             if message["type"] == "http.response.start":
                 headers = list(message["headers"])
                 present = {name.lower() for name, _ in headers}
-                headers.append((b"x-request-id", request.id.encode()))
-                headers.extend(header for header in web.HEADERS if header[0] not in present)
+                headers.append((b"x-request-id", visit.id.encode()))
+                headers.extend(header for header in (*web.HEADERS, *told) if header[0] not in present)
                 message["headers"] = headers
                 if message["status"] == NO_CONTENT:
                     message["status"] = 200
@@ -187,7 +259,7 @@ class Edge:
 
         if web.has_control_characters(_unquoted(scope["query_string"])):
             problem = InvalidFields({"query": "contains characters that are not text"})
-            body = web.render(problem, request.id)
+            body = web.render(problem, visit.id)
             await send_with_headers({"type": "http.response.start", "status": 400, "headers": [web.JSON_TYPE]})
             await send({"type": "http.response.body", "body": body, "more_body": False})
             return
@@ -195,27 +267,69 @@ class Edge:
             await self._app(scope, receive, send_with_headers)
         except Exception as problem:
             # The answer had begun, so it can only be cut short; the server would drop the reason.
-            web.crash(problem, request.id)
+            web.crash(problem, visit.id)
             raise
 
+    def _read_headers(self, scope: Any) -> Visit:
+        request_id = key = token = once = None
+        agent, is_json, length, forwarded = "", False, -1, []
+        for raw_name, value in scope["headers"]:
+            name = raw_name.lower()
+            if name == b"x-api-key":
+                key = value.decode("latin-1")
+            elif name == b"authorization":
+                kind, _, rest = value.decode("latin-1").partition(" ")
+                token = rest.strip() if kind.lower() == "bearer" else ""
+            elif name == b"content-type":
+                is_json = value.partition(b";")[0].strip().lower() == b"application/json"
+            elif name == b"content-length":
+                length = int(value) if value.isdigit() else -1
+            elif name == b"idempotency-key":
+                once = value.decode("latin-1")
+            elif name == b"user-agent":
+                agent = value.decode("latin-1")
+            elif name == b"x-forwarded-for":
+                forwarded.append(value)
+            elif name == b"x-request-id":
+                text = value.decode("latin-1")
+                request_id = text if web.REQUEST_ID.fullmatch(text) else None
+        ip = client_ip((scope.get("client") or ("",))[0], forwarded, self._proxies)
+        return Visit(request_id or ids.request_id(), ip, agent, key, token, is_json, length, once)
 
-def _read_headers(headers: Any) -> _Request:
-    request_id = secret = key = None
-    is_json, length = False, -1
-    for raw_name, value in headers:
-        name = raw_name.lower()
-        if name == b"x-api-key":
-            secret = value.decode("latin-1")
-        elif name == b"content-type":
-            is_json = value.partition(b";")[0].strip().lower() == b"application/json"
-        elif name == b"content-length":
-            length = int(value) if value.isdigit() else -1
-        elif name == b"idempotency-key":
-            key = value.decode("latin-1")
-        elif name == b"x-request-id":
-            text = value.decode("latin-1")
-            request_id = text if web.REQUEST_ID.fullmatch(text) else None
-    return _Request(request_id or ids.request_id(), secret, is_json, length, key)
+
+def document(calls: Iterable[Call[Any]]) -> list[HTTPRouteHandler]:
+    """Return handlers by which the framework describes calls; it never runs them, since the edge answers first."""
+    return [_documented(call) for call in calls]
+
+
+def _documented(call: Call[Any]) -> HTTPRouteHandler:
+    async def plain(data: Any) -> Any:
+        raise NotFoundException
+
+    async def repeatable(data: Any, once: Any = None) -> Any:
+        raise NotFoundException
+
+    async def plain_with_id(id: Any, data: Any) -> Any:  # noqa: A002 - the name in the path
+        raise NotFoundException
+
+    async def repeatable_with_id(id: Any, data: Any, once: Any = None) -> Any:  # noqa: A002 - the name in the path
+        raise NotFoundException
+
+    has_id = "{id}" in call.path
+    stub = {
+        (False, False): plain, (True, False): repeatable, (False, True): plain_with_id, (True, True): repeatable_with_id,
+    }[call.is_repeatable, has_id]  # fmt: skip
+    stub.__name__ = "".join(character if character.isalnum() else "_" for character in call.path.strip("/"))
+    stub.__doc__ = call.description
+    stub.__annotations__ = {"data": JSONBody[call.body], "return": web.Ok[call.answer]}  # type: ignore[name-defined]
+    if call.is_repeatable:
+        stub.__annotations__["once"] = RepeatKey
+    if has_id:
+        stub.__annotations__["id"] = FromPath[int]
+    return HTTPRouteHandler(
+        call.path.replace("{id}", "{id:int}"), http_method=call.method, status_code=200, summary=call.summary,
+        opt={web.ACCESS: call.access}, security=web.NO_KEY if call.access == web.PUBLIC else None,
+    )(stub)  # fmt: skip
 
 
 async def _read_body(length: int, receive: Any) -> bytes | None:
@@ -257,8 +371,8 @@ def _checked_key(key: str | None) -> str:
     return key
 
 
-def _retry_after(problem: AppError) -> Sequence[tuple[bytes, bytes]]:
-    return () if problem.retry_after is None else ((b"retry-after", str(problem.retry_after).encode()),)
+def _headers(problem: AppError) -> Iterable[tuple[bytes, bytes]]:
+    return [(name.encode(), text.encode()) for name, text in web.headers_of(problem).items()]
 
 
 def _unquoted(query: bytes) -> str:

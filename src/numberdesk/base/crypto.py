@@ -6,6 +6,10 @@ import hmac
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 
+_ENDS = "\0"
+"""Between the place and the text of a sealed column; no text of ours contains it."""
+
+
 class WrongKey(RuntimeError):
     """A stored secret cannot be read with the keys at hand; the start must stop, not guess."""
 
@@ -14,24 +18,43 @@ class Vault:
     """Encrypts small secrets with the newest key and reads those of older keys."""
 
     def __init__(self, keys: list[str]) -> None:
-        self._fernet = MultiFernet([Fernet(key) for key in keys])
+        self._newest = Fernet(keys[0])
+        self._fernet = MultiFernet([self._newest, *(Fernet(key) for key in keys[1:])])
 
-    def seal(self, plain: str) -> bytes:
-        """Encrypt text for a column."""
-        return self._fernet.encrypt(plain.encode())
+    def seal(self, plain: str, *, about: str = "") -> bytes:
+        """Encrypt text for a column.
 
-    def open(self, sealed: bytes) -> str:
+        Args:
+            about: the place it belongs to, such as "accounts.phone:12"; it cannot be opened as that of another place.
+        """
+        return self._fernet.encrypt(f"{about}{_ENDS}{plain}".encode() if about else plain.encode())
+
+    def open(self, sealed: bytes, *, about: str = "") -> str:
         """Decrypt a column.
 
         Raises:
-            WrongKey: none of the keys fits.
+            WrongKey: none of the keys fits, or it was sealed for another place.
         """
         try:
-            return self._fernet.decrypt(sealed).decode()
+            plain = self._fernet.decrypt(sealed).decode()
         except InvalidToken:
             raise WrongKey(
                 "A stored secret cannot be decrypted: ENCRYPTION_KEYS is not the one it was stored with."
             ) from None
+        if not about:
+            return plain
+        place, _, text = plain.partition(_ENDS)
+        if place != about:
+            raise WrongKey("A stored secret stands where it does not belong.")
+        return text
+
+    def is_newest(self, sealed: bytes) -> bool:
+        """Tell whether the newest key sealed it; if not, `seal` again what `open` gives."""
+        try:
+            self._newest.decrypt(sealed)
+        except InvalidToken:
+            return False
+        return True
 
 
 def new_key() -> str:

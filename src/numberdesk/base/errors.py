@@ -25,6 +25,14 @@ class AppError(Exception):
     def __str__(self) -> str:
         return self.sentence()
 
+    def wait_seconds(self) -> int | None:
+        """Return how long to wait before another try, or None when waiting does not help."""
+        return self.retry_after
+
+    def headers(self) -> dict[str, str]:
+        """Return headers that belong to the answer, names in small letters."""
+        return {}
+
     def sentence(self) -> str:
         """Return the sentence for people: `message` with the fields filled in."""
         return self.message.format(**self.details())

@@ -2,6 +2,7 @@
 
 import re
 import traceback
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -36,6 +37,16 @@ HEADERS: tuple[tuple[bytes, bytes], ...] = (
 
 _SAID = re.compile(r"(?s)(?P<text>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?")
 """What the decoder says: a sentence, and where in the body."""
+
+Access = str
+"""Who may use an address: one of the words below, or a scope that the caller must have."""
+PUBLIC, UNCOUNTED = "public", "uncounted"
+"""Anybody, counted by network; and anybody, without a limit: for machines that watch us, and for pages."""
+ACCESS = "access"
+"""The option by which every handler of the framework declares its `Access`; without one the start is refused."""
+NO_KEY: list[dict[str, list[str]]] = [{}]
+"""OpenAPI's word for an address that needs no key."""
+Headers = Sequence[tuple[bytes, bytes]]
 
 JSON_TYPE = (b"content-type", b"application/json")
 
@@ -99,6 +110,12 @@ def render(problem: AppError, request_id: str) -> bytes:
     return encoder.encode(Failure(error=problem.sentence(), details=details))
 
 
+def headers_of(problem: AppError) -> dict[str, str]:
+    """Return the headers that a refusal carries besides those of every answer."""
+    wait = problem.wait_seconds()
+    return ({} if wait is None else {"retry-after": str(wait)}) | problem.headers()
+
+
 def crash(problem: BaseException, request_id: str) -> bytes:
     """Log a bug of ours and encode the one sentence that callers see of it."""
     log.error(
@@ -151,8 +168,7 @@ def translate(request: Request[Any, Any, Any], problem: Exception) -> Response[b
     headers: dict[str, str] = {}
     if isinstance(problem, AppError):
         status, body = problem.status, render(problem, request_id)
-        if problem.retry_after is not None:
-            headers["retry-after"] = str(problem.retry_after)
+        headers = headers_of(problem)
     elif isinstance(problem, ValidationException) and problem.extra:
         status, body = 400, render(_framework_fields(request, problem), request_id)
     elif isinstance(problem, HTTPException) and problem.status_code in _FRAMEWORK:

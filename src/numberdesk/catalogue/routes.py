@@ -9,7 +9,7 @@ from litestar.params import QueryParameter
 from msgspec import Struct
 
 from numberdesk.base.money import format_rupees
-from numberdesk.base.web import Items, Ok, encode
+from numberdesk.base.web import ACCESS, Items, Ok, encode
 from numberdesk.catalogue import service
 from numberdesk.catalogue.model import CountryCode, PricedOffer, ServiceCode
 from numberdesk.catalogue.service import Shelf
@@ -60,7 +60,7 @@ def _view(shelf: Shelf, offer: PricedOffer) -> OfferView:
     )
 
 
-@get("/services", summary="List offers")
+@get("/services", summary="List offers", opt={ACCESS: "read"})
 async def list_offers(
     reader: NamedDependency[AccountId],
     shelf: NamedDependency[Shelf],
@@ -80,6 +80,7 @@ async def list_offers(
 @get(
     "/services/prices",
     summary="Read the whole price table",
+    opt={ACCESS: "read"},
     responses={
         200: ResponseSpec(Ok[PricesView], generate_examples=False, description="Country, service, price and stock"),
         304: ResponseSpec(None, description="As the ETag says"),

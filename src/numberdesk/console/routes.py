@@ -11,7 +11,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
 from numberdesk.base import compress
-from numberdesk.base.web import Failure
+from numberdesk.base.web import ACCESS, UNCOUNTED, Failure
 
 VENDOR = Path(__file__).parent / "static" / "vendor"
 SWAGGER = "swagger-ui-5.35.0"
@@ -20,6 +20,7 @@ POLICY = (
     "connect-src 'self'; font-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
 """Styles may be inline because Swagger UI sets them on its elements; scripts may not."""
+PAGE = {ACCESS: UNCOUNTED}
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".png": "image/png"}
 _PACKED = ".gz"
 """The framework adds the character set to those that are text."""
@@ -53,19 +54,19 @@ _REFUSAL = {
 }
 
 
-@get("/docs", include_in_schema=False)
+@get("/docs", include_in_schema=False, opt=PAGE)
 async def docs() -> Response[str]:
     """Show the page."""
     return Response(_PAGE, media_type="text/html", headers={"content-security-policy": POLICY})
 
 
-@get("/docs/start.js", include_in_schema=False)
+@get("/docs/start.js", include_in_schema=False, opt=PAGE)
 async def start() -> Response[str]:
     """Start Swagger UI; a file of its own, since the policy allows no inline script."""
     return Response(_START, media_type=_TYPES[".js"])
 
 
-@get("/docs/{folder:str}/{name:str}", include_in_schema=False, opt={compress.AS_IT_IS: True})
+@get("/docs/{folder:str}/{name:str}", include_in_schema=False, opt={compress.AS_IT_IS: True, **PAGE})
 async def asset(request: Request[Any, Any, Any], folder: FromPath[str], name: FromPath[str]) -> Response[bytes]:
     """Serve one vendored file; only names that were found when the program started.
 
@@ -93,7 +94,7 @@ def _body(path: Path, encoding: str | None) -> bytes:
     return plain if encoding is None else compress.pack(plain, encoding)
 
 
-@get("/openapi.json", include_in_schema=False)
+@get("/openapi.json", include_in_schema=False, opt=PAGE)
 async def schema(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Describe the API for programs."""
     return Response(_description(request.app), media_type="application/json")

@@ -9,11 +9,9 @@ from msgspec import Struct
 
 from numberdesk.base.db import Database
 from numberdesk.base.errors import AppError
-from numberdesk.base.web import Ok
+from numberdesk.base.web import ACCESS, NO_KEY, UNCOUNTED, Ok
 from numberdesk.monitoring import service
 
-PUBLIC: list[dict[str, list[str]]] = [{}]
-"""Needs no key: OpenAPI's empty requirement."""
 OVERDUE_MAX = 120
 """Seconds of overdue background work above which no worker can be running."""
 
@@ -48,13 +46,13 @@ class NotReady(AppError):
     retry_after = 2
 
 
-@get("/healthz", summary="Is the process alive", security=PUBLIC)
+@get("/healthz", summary="Is the process alive", security=NO_KEY, opt={ACCESS: UNCOUNTED})
 async def healthz() -> Ok[Alive]:
     """Answer without asking anybody."""
     return Ok(data=Alive())
 
 
-@get("/readyz", summary="Can the process work", security=PUBLIC)
+@get("/readyz", summary="Can the process work", security=NO_KEY, opt={ACCESS: UNCOUNTED})
 async def readyz(db: NamedDependency[Database]) -> Ok[Ready]:
     """Ask the database, the schema and the age of due work; 503 when requests would fail."""
     found = await service.readiness(db)

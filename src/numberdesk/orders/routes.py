@@ -5,34 +5,26 @@ from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from litestar import Router, get, post
+from litestar import Router, get
 from litestar.di import NamedDependency
-from litestar.exceptions import NotFoundException
-from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 from msgspec import Meta, Struct
 
 from numberdesk.accounts.model import Caller
-from numberdesk.accounts.service import refuse_frozen, require
+from numberdesk.accounts.service import refuse_spending
 from numberdesk.base import clock
-from numberdesk.base.calls import Call
+from numberdesk.base.calls import ID_MAX, Asked, Call, document
 from numberdesk.base.errors import InvalidFields, NotFound
 from numberdesk.base.money import NotAnAmount, Paise, format_rupees, parse_rupees
-from numberdesk.base.web import Items, Ok, encode, rfc3339
+from numberdesk.base.web import ACCESS, Items, Ok, encode, rfc3339
 from numberdesk.orders import service
 from numberdesk.orders.model import Card, Exchange, Order, OrderId, OrderState
 from numberdesk.orders.service import Desk
 
 ENCODED_MAX = 50_000
-ID_MAX = 2**63 - 1
 Minutes = Annotated[int, Meta(ge=1, le=1440)]
 PositiveId = Annotated[int, Meta(ge=1, le=ID_MAX)]
 Name = Annotated[str, Meta(min_length=1, max_length=40)]
-RepeatKey = Annotated[
-    str | None,
-    HeaderParameter(
-        name="Idempotency-Key", max_length=255, description="A repeat with the same key gives the first answer again."
-    ),
-]
 
 
 class GetNumber(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
@@ -180,23 +172,50 @@ class _Encoded:
         return body
 
 
-def calls(desk: Desk) -> list[Call[Any]]:
-    """Return the POST calls of this slice."""
-    encoded = _Encoded(desk)
+def calls(desk: Any) -> list[Call[Any]]:
+    """Return the calls of this slice; without a desk they can only be described."""
     return [
-        Call("/auth/get-number", GetNumber, "order", partial(_get_number, desk)),
-        Call("/auth/check-otp", CheckOtp, "read", partial(_check_otp, desk, encoded.body), is_repeatable=False),
-        Call("/auth/cancel-number", OneOrder, "order", partial(_on_one, desk, service.cancel)),
-        Call("/auth/next-otp", OneOrder, "order", partial(_on_one, desk, service.next_code)),
-        Call("/auth/finish-number", OneOrder, "order", partial(_on_one, desk, service.finish)),
-        Call("/auth/extend-number", ExtendNumber, "order", partial(_extend_number, desk)),
-    ]
+        Call(
+            path="/auth/get-number", body=GetNumber, access="order", is_repeatable=True,
+            run=partial(_get_number, desk), answer=OrderView | OrdersView, summary="Rent a number",
+            description="Rent a number and hold its price; safe to repeat with an Idempotency-Key.",
+        ),
+        Call(
+            path="/auth/check-otp", body=CheckOtp, access="read",
+            run=partial(_check_otp, desk, _Encoded(desk).body), answer=OrderView,
+            summary="Read the code, or wait for it",
+            description="Read an order; with `wait`, answered when its code or its end comes.",
+        ),
+        Call(
+            path="/auth/cancel-number", body=OneOrder, access="order", is_repeatable=True,
+            run=partial(_on_one, desk, service.cancel), answer=OrderView, summary="Cancel an order",
+            description="Cancel an order and give its money back, unless a code came first.",
+        ),
+        Call(
+            path="/auth/next-otp", body=OneOrder, access="order", is_repeatable=True,
+            run=partial(_on_one, desk, service.next_code), answer=OrderView, summary="Ask for one more code",
+            description="Wait for one more code on the same number, free of charge.",
+        ),
+        Call(
+            path="/auth/finish-number", body=OneOrder, access="order", is_repeatable=True,
+            run=partial(_on_one, desk, service.finish), answer=OrderView, summary="Finish an order",
+            description="Finish an order that has its code.",
+        ),
+        Call(
+            path="/auth/extend-number", body=ExtendNumber, access="order", is_repeatable=True,
+            run=partial(_extend_number, desk), answer=OrderView, summary="Lengthen an order",
+            description="Lengthen an order at the price its server states.",
+        ),
+    ]  # fmt: skip
 
 
-async def _get_number(desk: Desk, caller: Caller, data: GetNumber, key: str | None) -> bytes:
-    refuse_frozen(caller)
+async def _get_number(desk: Desk, asked: Asked, data: GetNumber) -> bytes:
+    caller: Caller = asked.caller
+    refuse_spending(caller)
     wish = service.Wish(data.service, data.country, data.server, data.operator, _ceiling(data.max_price))
-    cards = await service.buy(desk, account_id=caller.account_id, wish=wish, quantity=data.quantity, request_key=key)
+    cards = await service.buy(
+        desk, account_id=caller.account_id, wish=wish, quantity=data.quantity, request_key=asked.once
+    )
     if data.quantity == 1:
         return encode(view(desk, cards[0]))
     return encode(OrdersView(data.quantity, [view(desk, card) for card in cards]))
@@ -211,35 +230,34 @@ def _ceiling(value: str | float | None) -> Paise | None:
         raise InvalidFields({"maxPrice": str(problem)}) from None
 
 
-async def _check_otp(
-    desk: Desk, encoded: Callable[[Card], bytes], caller: Caller, data: CheckOtp, _key: str | None
-) -> bytes:
-    order_id = OrderId(data.order_id)
+async def _check_otp(desk: Desk, encoded: Callable[[Card], bytes], asked: Asked, data: CheckOtp) -> bytes:
+    order_id, account_id = OrderId(data.order_id), asked.caller.account_id
     if data.wait == 0:
         card = desk.board.find(order_id)
-        if card is not None and card.order.account_id == caller.account_id:
+        if card is not None and card.order.account_id == account_id:
             return encoded(card)
-    return encoded(await service.check(desk, account_id=caller.account_id, order_id=order_id, wait=data.wait))
+    return encoded(await service.check(desk, account_id=account_id, order_id=order_id, wait=data.wait))
 
 
-async def _on_one(desk: Desk, verb: Any, caller: Caller, data: OneOrder, _key: str | None) -> bytes:
-    return encode(view(desk, await verb(desk, account_id=caller.account_id, order_id=OrderId(data.order_id))))
+async def _on_one(desk: Desk, verb: Any, asked: Asked, data: OneOrder) -> bytes:
+    return encode(view(desk, await verb(desk, account_id=asked.caller.account_id, order_id=OrderId(data.order_id))))
 
 
-async def _extend_number(desk: Desk, caller: Caller, data: ExtendNumber, key: str | None) -> bytes:
-    refuse_frozen(caller)
+async def _extend_number(desk: Desk, asked: Asked, data: ExtendNumber) -> bytes:
+    caller: Caller = asked.caller
+    refuse_spending(caller)
     card = await service.extend(
-        desk, account_id=caller.account_id, order_id=OrderId(data.order_id), minutes=data.minutes, request_key=key
-    )
+        desk, account_id=caller.account_id, order_id=OrderId(data.order_id), minutes=data.minutes,
+        request_key=asked.once,
+    )  # fmt: skip
     return encode(view(desk, card))
 
 
-@get("/auth/number-status/{order_id:str}", summary="Read an order")
+@get("/auth/number-status/{order_id:str}", summary="Read an order", opt={ACCESS: "read"})
 async def number_status(
     order_id: FromPath[str], caller: NamedDependency[Caller], desk: NamedDependency[Desk]
 ) -> Ok[OrderView]:
     """Read an order as it is now."""
-    require(caller, "read")
     return Ok(data=view(desk, await service.get(desk, account_id=caller.account_id, order_id=_order_id(order_id))))
 
 
@@ -250,7 +268,7 @@ _STATES: dict[Status, tuple[OrderState, ...]] = {
 }  # fmt: skip
 
 
-@get("/orders", summary="List orders, newest first")
+@get("/orders", summary="List orders, newest first", opt={ACCESS: "read"})
 async def list_orders(
     caller: NamedDependency[Caller],
     desk: NamedDependency[Desk],
@@ -259,19 +277,17 @@ async def list_orders(
     limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
 ) -> Ok[Items[OrderView]]:
     """List the caller's orders, newest first; `cursor` is `nextCursor` of the page before."""
-    require(caller, "read")
     states = None if status is None else _STATES[status]
     cards = await service.list_orders(desk, account_id=caller.account_id, states=states, cursor=cursor, limit=limit)
     following = str(cards[-1].order.id) if len(cards) == limit else None
     return Ok(data=Items([view(desk, card) for card in cards], following))
 
 
-@get("/orders/{order_id:str}", summary="Read an order with its time line")
+@get("/orders/{order_id:str}", summary="Read an order with its time line", opt={ACCESS: "read"})
 async def order_detail(
     order_id: FromPath[str], caller: NamedDependency[Caller], desk: NamedDependency[Desk]
 ) -> Ok[OrderDetail]:
     """Read an order and what happened to it, step by step."""
-    require(caller, "read")
     card = await service.get(desk, account_id=caller.account_id, order_id=_order_id(order_id))
     return Ok(data=OrderDetail(view(desk, card), _timeline(card, await service.exchanges(desk, card))))
 
@@ -299,43 +315,6 @@ def _order_id(text: str) -> OrderId:
     return OrderId(int(text))
 
 
-@post("/auth/get-number", status_code=200, summary="Rent a number", tags=["orders"])
-async def get_number(data: JSONBody[GetNumber], key: RepeatKey = None) -> Ok[OrderView] | Ok[OrdersView]:
-    """Rent a number and hold its price; safe to repeat with an Idempotency-Key."""
-    raise NotFoundException
-
-
-@post("/auth/check-otp", status_code=200, summary="Read the code, or wait for it", tags=["orders"])
-async def check_otp(data: JSONBody[CheckOtp]) -> Ok[OrderView]:
-    """Read an order; with `wait`, answered when its code or its end comes."""
-    raise NotFoundException
-
-
-@post("/auth/cancel-number", status_code=200, summary="Cancel an order", tags=["orders"])
-async def cancel_number(data: JSONBody[OneOrder], key: RepeatKey = None) -> Ok[OrderView]:
-    """Cancel an order and give its money back, unless a code came first."""
-    raise NotFoundException
-
-
-@post("/auth/next-otp", status_code=200, summary="Ask for one more code", tags=["orders"])
-async def next_otp(data: JSONBody[OneOrder], key: RepeatKey = None) -> Ok[OrderView]:
-    """Wait for one more code on the same number, free of charge."""
-    raise NotFoundException
-
-
-@post("/auth/finish-number", status_code=200, summary="Finish an order", tags=["orders"])
-async def finish_number(data: JSONBody[OneOrder], key: RepeatKey = None) -> Ok[OrderView]:
-    """Finish an order that has its code."""
-    raise NotFoundException
-
-
-@post("/auth/extend-number", status_code=200, summary="Lengthen an order", tags=["orders"])
-async def extend_number(data: JSONBody[ExtendNumber], key: RepeatKey = None) -> Ok[OrderView]:
-    """Lengthen an order at the price its server states."""
-    raise NotFoundException
-
-
-DOCUMENTED = (get_number, check_otp, cancel_number, next_otp, finish_number, extend_number)
-"""What the framework documents of `calls`, which answers these before it."""
-
-router = Router(path="/", route_handlers=[number_status, list_orders, order_detail, *DOCUMENTED], tags=["orders"])
+router = Router(
+    path="/", route_handlers=[number_status, list_orders, order_detail, *document(calls(None))], tags=["orders"]
+)

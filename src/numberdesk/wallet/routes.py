@@ -16,7 +16,7 @@ from msgspec import Struct
 from numberdesk.base.db import Database
 from numberdesk.base.errors import InvalidFields
 from numberdesk.base.money import format_rupees
-from numberdesk.base.web import Items, Ok, rfc3339
+from numberdesk.base.web import ACCESS, Items, Ok, rfc3339
 from numberdesk.wallet import service
 from numberdesk.wallet.model import AccountId, Transaction, TransactionState, TransactionType
 
@@ -56,7 +56,7 @@ def _view(item: Transaction) -> TransactionView:
     )
 
 
-@get("/user/balance", summary="Read the balance")
+@get("/user/balance", summary="Read the balance", opt={ACCESS: "read"})
 async def balance(reader: NamedDependency[AccountId], db: NamedDependency[Database]) -> Ok[BalanceView]:
     """Read what can be spent and what is held for open orders."""
     wallet = await service.balance(db, reader)
@@ -66,6 +66,7 @@ async def balance(reader: NamedDependency[AccountId], db: NamedDependency[Databa
 @get(
     "/user/transactions",
     summary="List transactions, newest first",
+    opt={ACCESS: "read"},
     responses={200: ResponseSpec(Ok[Items[TransactionView]], generate_examples=False, description="One page")},
 )
 async def transactions(

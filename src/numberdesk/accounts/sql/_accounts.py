@@ -1,0 +1,333 @@
+"""Statements on accounts, where they were used from, and what they agreed to."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from numberdesk.accounts.model import Person, Terms
+from numberdesk.base.db import Tx, many, maybe, rows, run, value
+from numberdesk.wallet.model import AccountId
+
+
+async def insert_accounts(
+    tx: Tx, *, emails: Sequence[str], keys: Sequence[str], names: Sequence[str]
+) -> list[AccountId]:
+    """Write accounts that the operator makes, in the order given; a known address breaks `accounts_email_key`."""
+    return [
+        AccountId(row[0])
+        for row in await rows(
+            tx,
+            """
+            INSERT INTO accounts (email, email_key, name, verified_at)
+            SELECT *, clock_timestamp() FROM unnest($1::text[], $2::text[], $3::text[]) RETURNING id
+            """,
+            emails,
+            keys,
+            names,
+        )
+    ]
+
+
+async def register(
+    tx: Tx, *, email: str, email_key: str, name: str, password_hash: str, terms_version: int
+) -> tuple[AccountId, bool] | None:
+    """Write a new account, or the new sign-up of one that never proved its address; tells whether it is new.
+
+    None when the address belongs to somebody who has proven it, or to the staff: nothing is changed then.
+    """
+    found = await rows(
+        tx,
+        """
+        INSERT INTO accounts AS account (email, email_key, name, password_hash, password_changed_at, terms_version)
+        VALUES ($1, $2, $3, $4, clock_timestamp(), $5)
+        ON CONFLICT (email_key) DO UPDATE
+            SET email = excluded.email, name = excluded.name, password_hash = excluded.password_hash,
+                password_changed_at = clock_timestamp(), terms_version = excluded.terms_version,
+                changed_at = clock_timestamp()
+            WHERE account.verified_at IS NULL AND account.role = 'customer' AND account.state <> 'banned'
+        RETURNING id, xmax = 0
+        """,
+        email,
+        email_key,
+        name,
+        password_hash,
+        terms_version,
+    )
+    return (AccountId(found[0][0]), bool(found[0][1])) if found else None
+
+
+async def find_person(tx: Tx, account_id: AccountId) -> Person | None:
+    """Return an account."""
+    return await maybe(tx, Person, _PERSON + " WHERE account.id = $1", account_id)
+
+
+async def find_person_by_key(tx: Tx, email_key: str) -> Person | None:
+    """Return the account of a mailbox."""
+    return await maybe(tx, Person, _PERSON + " WHERE account.email_key = $1", email_key)
+
+
+async def lock_person(tx: Tx, account_id: AccountId) -> Person | None:
+    """Return an account, and keep others from changing how it signs in until the transaction ends."""
+    return await maybe(tx, Person, _PERSON + " WHERE account.id = $1 FOR NO KEY UPDATE OF account", account_id)
+
+
+_PERSON = """
+SELECT account.id, email, email_key, name, state, role, password_hash, verified_at, terms_version, phone, timezone,
+       language, telegram_chat_id, notify_by_email, notify_by_telegram, account.created_at,
+       factor.confirmed_at IS NOT NULL AS has_second_factor
+FROM accounts AS account LEFT JOIN second_factors AS factor ON factor.account_id = account.id
+"""
+
+
+async def list_people(tx: Tx, *, words: str, before: int | None, limit: int) -> list[Person]:
+    """Return the newest accounts whose address or name contains some words."""
+    return await many(
+        tx,
+        Person,
+        _PERSON
+        + """
+        WHERE ($1 = '' OR strpos(lower(email), lower($1)) > 0 OR strpos(lower(name), lower($1)) > 0)
+          AND ($2::bigint IS NULL OR account.id < $2)
+        ORDER BY account.id DESC LIMIT $3
+        """,
+        words,
+        before,
+        limit,
+    )
+
+
+async def set_account_state(tx: Tx, account_id: AccountId, state: str) -> bool:
+    """Any state -> `state`; False when there is no such account."""
+    return bool(
+        await run(tx, "UPDATE accounts SET state = $2, changed_at = clock_timestamp() WHERE id = $1", account_id, state)
+    )
+
+
+async def set_role(tx: Tx, account_id: AccountId, role: str) -> bool:
+    """Any role -> `role`; False when there is no such account."""
+    return bool(
+        await run(tx, "UPDATE accounts SET role = $2, changed_at = clock_timestamp() WHERE id = $1", account_id, role)
+    )
+
+
+async def set_api_limit(tx: Tx, account_ids: Sequence[AccountId], per_minute: int | None) -> None:
+    """Give accounts a request limit of their own."""
+    await run(
+        tx,
+        "UPDATE accounts SET api_per_minute = $2, changed_at = clock_timestamp() WHERE id = ANY($1::bigint[])",
+        account_ids,
+        per_minute,
+    )
+
+
+async def set_password(tx: Tx, account_id: AccountId, password_hash: str) -> None:
+    """Replace the password."""
+    await run(
+        tx,
+        """
+        UPDATE accounts
+        SET password_hash = $2, password_changed_at = clock_timestamp(), changed_at = clock_timestamp() WHERE id = $1
+        """,
+        account_id,
+        password_hash,
+    )
+
+
+async def set_rehashed(tx: Tx, account_id: AccountId, *, old: str, new: str) -> None:
+    """Store the same password under newer parameters, unless it was changed meanwhile."""
+    await run(
+        tx, "UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_hash = $2", account_id, old, new
+    )
+
+
+async def set_verified(tx: Tx, account_id: AccountId) -> bool:
+    """unverified -> verified; False when it was before."""
+    return bool(
+        await run(
+            tx,
+            """
+            UPDATE accounts SET verified_at = clock_timestamp(), changed_at = clock_timestamp()
+            WHERE id = $1 AND verified_at IS NULL
+            """,
+            account_id,
+        )
+    )
+
+
+async def set_profile(tx: Tx, person: Person) -> None:
+    """Write what a person may change."""
+    await run(
+        tx,
+        """
+        UPDATE accounts
+        SET name = $2, phone = $3, timezone = $4, language = $5, telegram_chat_id = $6, notify_by_email = $7,
+            notify_by_telegram = $8
+        WHERE id = $1
+        """,
+        person.id,
+        person.name,
+        person.phone,
+        person.timezone,
+        person.language,
+        person.telegram_chat_id,
+        person.notify_by_email,
+        person.notify_by_telegram,
+    )
+
+
+async def list_sealed_phones(tx: Tx, *, after: int, limit: int) -> list[tuple[AccountId, bytes]]:
+    """Return sealed phone numbers in the order of accounts, and lock their rows."""
+    return [
+        (AccountId(row[0]), row[1])
+        for row in await rows(
+            tx,
+            """
+            SELECT id, phone FROM accounts WHERE phone IS NOT NULL AND id > $1 ORDER BY id LIMIT $2
+            FOR NO KEY UPDATE
+            """,
+            after,
+            limit,
+        )
+    ]
+
+
+async def set_phone(tx: Tx, account_id: AccountId, phone: bytes) -> None:
+    """Write the same phone number sealed anew."""
+    await run(tx, "UPDATE accounts SET phone = $2 WHERE id = $1", account_id, phone)
+
+
+async def upsert_ips(
+    tx: Tx, *, account_ids: Sequence[AccountId], ips: Sequence[str], networks: Sequence[str], is_login: bool
+) -> None:
+    """Remember where accounts were used from; no pair of account and address twice."""
+    await run(
+        tx,
+        """
+        INSERT INTO account_ips AS known (account_id, ip, network, last_login_at)
+        SELECT account_id, ip::inet, network::inet, CASE WHEN $4 THEN clock_timestamp() END
+        FROM unnest($1::bigint[], $2::text[], $3::text[]) AS used (account_id, ip, network)
+        ORDER BY account_id, ip
+        ON CONFLICT (account_id, ip) DO UPDATE
+            SET last_seen_at = clock_timestamp(), last_login_at = COALESCE(excluded.last_login_at, known.last_login_at)
+        """,
+        account_ids,
+        ips,
+        networks,
+        is_login,
+    )
+
+
+async def knows_network(tx: Tx, account_id: AccountId, network: str) -> bool:
+    """Tell whether an account signed in from this network before."""
+    return bool(
+        await value(
+            tx,
+            """
+            SELECT EXISTS (SELECT FROM account_ips
+                           WHERE account_id = $1 AND network = $2::text::inet AND last_login_at IS NOT NULL)
+            """,
+            account_id,
+            network,
+        )
+    )
+
+
+async def list_ips(tx: Tx, account_id: AccountId, *, limit: int) -> list[tuple[str, datetime, datetime]]:
+    """Return the addresses that an account was used from, the latest first: address, first and last time."""
+    return [
+        (row[0], row[1], row[2])
+        for row in await rows(
+            tx,
+            """
+            SELECT host(ip), first_seen_at, last_seen_at FROM account_ips
+            WHERE account_id = $1 ORDER BY last_seen_at DESC LIMIT $2
+            """,
+            account_id,
+            limit,
+        )
+    ]
+
+
+async def find_terms(tx: Tx) -> Terms | None:
+    """Return the newest terms."""
+    return await maybe(tx, Terms, "SELECT version, text, published_at FROM terms ORDER BY version DESC LIMIT 1")
+
+
+async def insert_terms(tx: Tx, *, text: str, text_hash: bytes) -> int | None:
+    """Publish terms under the next version; None when they are word for word the newest ones."""
+    found: int | None = await value(
+        tx,
+        """
+        INSERT INTO terms (version, text, text_hash)
+        SELECT COALESCE(max(version), 0) + 1, $1, $2 FROM terms
+        HAVING NOT EXISTS (SELECT FROM terms AS newest WHERE newest.text_hash = $2
+                           AND newest.version = (SELECT max(version) FROM terms))
+        RETURNING version
+        """,
+        text,
+        text_hash,
+    )
+    return found
+
+
+async def insert_acceptance(tx: Tx, account_id: AccountId, *, version: int, ip: str, user_agent: str) -> None:
+    """Record that an account accepted terms; the first time counts."""
+    await run(
+        tx,
+        """
+        INSERT INTO terms_acceptances (account_id, version, ip, user_agent) VALUES ($1, $2, $3::text::inet, $4)
+        ON CONFLICT DO NOTHING
+        """,
+        account_id,
+        version,
+        ip,
+        user_agent,
+    )
+
+
+async def set_terms_version(tx: Tx, account_id: AccountId, version: int) -> None:
+    """Note the newest terms that an account accepted."""
+    await run(
+        tx,
+        """
+        UPDATE accounts SET terms_version = $2, changed_at = clock_timestamp()
+        WHERE id = $1 AND COALESCE(terms_version, 0) < $2
+        """,
+        account_id,
+        version,
+    )
+
+
+async def list_verdicts(tx: Tx, domains: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the operator's word on some domains, as (domain, verdict)."""
+    return [
+        (row[0], row[1])
+        for row in await rows(
+            tx, "SELECT domain, verdict FROM email_domains WHERE domain = ANY($1::text[])", domains
+        )
+    ]
+
+
+async def list_email_domains(tx: Tx, *, limit: int) -> list[tuple[str, str]]:
+    """Return all words of the operator on mail domains."""
+    return [
+        (row[0], row[1])
+        for row in await rows(tx, "SELECT domain, verdict FROM email_domains ORDER BY domain LIMIT $1", limit)
+    ]
+
+
+async def upsert_email_domain(tx: Tx, domain: str, verdict: str) -> None:
+    """Allow or deny a mail domain."""
+    await run(
+        tx,
+        """
+        INSERT INTO email_domains (domain, verdict) VALUES ($1, $2)
+        ON CONFLICT (domain) DO UPDATE SET verdict = excluded.verdict
+        """,
+        domain,
+        verdict,
+    )
+
+
+async def delete_email_domain(tx: Tx, domain: str) -> bool:
+    """Take back a word on a mail domain; False when there was none."""
+    return bool(await run(tx, "DELETE FROM email_domains WHERE domain = $1", domain))

@@ -1,0 +1,51 @@
+"""One notice of each template, as its golden files show it; `python -m tests.notifications.letters` renews them."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from numberdesk.notifications.model import Notice, Template, Value
+from numberdesk.notifications.service import render
+
+GOLDEN = Path(__file__).parent / "golden"
+
+LINK = "https://numbers.example.com/verify#token=vT4q0xP7nS1m9aLw3cKz8yRb5eGd2hJf6uXoQiNtWpE"
+AT, IP = "14 March 2026, 09:26 IST", "203.0.113.7"
+SAMPLES: Mapping[Template, Mapping[str, Value]] = {
+    "verify_email": {"name": "Asha", "link": LINK, "code": "482133", "hours": 24, "minutes": 10},
+    "already_registered": {"name": "", "link": "https://numbers.example.com/reset"},
+    "reset_password": {"name": "Asha", "link": LINK, "minutes": 30, "ip": IP},
+    "password_changed": {"name": "Asha", "at": AT, "ip": IP},
+    "new_sign_in": {"name": "Asha", "at": AT, "ip": IP, "device": "Firefox on Android"},
+    "second_factor_on": {"name": "Asha", "at": AT, "ip": IP},
+    "second_factor_off": {"name": "Asha", "at": AT, "ip": None},
+    "recovery_code_used": {"name": "Asha", "at": AT, "ip": IP, "left": 1},
+    "api_key_made": {"name": "Asha", "key_name": "shop", "prefix": "nd_live_4fQ2", "at": AT, "ip": IP},
+    "sessions_ended": {"name": "Asha", "at": AT},
+    "mail_test": {"name": "", "at": AT},
+}
+
+
+def notice(
+    template: Template = "verify_email", *, key: str = "verify:1", to: str = "asha@example.com", **data: Value
+) -> Notice:
+    """Return the sample of a template, with some of its data replaced."""
+    return Notice(template, to=to, data={**SAMPLES[template], **data}, dedupe_key=key, account_id=None)
+
+
+def written(template: Template) -> dict[str, str]:
+    """Return what the golden files of a template should hold, by file name."""
+    subject, text, html = render(template, SAMPLES[template])
+    return {f"{template}.txt": f"Subject: {subject}\n\n{text}", f"{template}.html": html}
+
+
+def main() -> None:
+    """Write all golden files."""
+    for template in SAMPLES:
+        for name, text in written(template).items():
+            (GOLDEN / name).write_text(text, encoding="utf-8")
+            sys.stdout.write(f"{name}\n")
+
+
+if __name__ == "__main__":
+    main()
