@@ -72,7 +72,8 @@ class Mailbox:
         if self.data_answer is not None:
             return self.data_answer
         assert isinstance(envelope.content, bytes)
-        message = email.message_from_bytes(envelope.content, policy=email.policy.default)
+        content = envelope.content.replace(b"\r\n", b"\n")
+        message = email.message_from_bytes(content, policy=email.policy.default)
         assert isinstance(message, EmailMessage)
         async with self._came:
             self.messages.append(message)
@@ -82,12 +83,17 @@ class Mailbox:
 
 @asynccontextmanager
 async def mailbox(
-    *, port: int = 0, tls: ssl.SSLContext | None = None, login: tuple[str, str] | None = None
+    *,
+    port: int = 0,
+    tls: ssl.SSLContext | None = None,
+    tls_at_once: ssl.SSLContext | None = None,
+    login: tuple[str, str] | None = None,
 ) -> AsyncIterator[Mailbox]:
     """Run a mail server for as long as the block lasts, on a free port or on the one of a server that went.
 
     Args:
         tls: insist on STARTTLS, with this context.
+        tls_at_once: speak TLS from the first byte on, with this context.
         login: insist on this name and password; only with `tls`.
     """
     loop = asyncio.get_running_loop()
@@ -113,7 +119,7 @@ async def mailbox(
         )
         return sessions[-1]
 
-    server = await loop.create_server(start, "127.0.0.1", port)
+    server = await loop.create_server(start, "127.0.0.1", port, ssl=tls_at_once)
     box.port = server.sockets[0].getsockname()[1]
     try:
         yield box

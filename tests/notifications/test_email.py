@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from email.headerregistry import Address
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -162,7 +163,9 @@ async def test_without_tls_or_the_right_login_a_mail_waits(
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
-async def test_a_server_that_cannot_prove_itself_gets_no_password(tmp_path: Path, security: str) -> None:
+async def test_a_server_that_cannot_prove_itself_gets_no_password(
+    tmp_path: Path, security: Literal["starttls", "tls"]
+) -> None:
     server, _ = tls_contexts(tmp_path)
     async with mailbox(tls=server, login=("nd", "hunter2")) as box:
         settings = replace(login(SETTINGS), port=box.port, security=security)
@@ -173,6 +176,15 @@ async def test_with_starttls_and_login_a_mail_arrives(tmp_path: Path) -> None:
     server, client = tls_contexts(tmp_path)
     async with mailbox(tls=server, login=("nd", "hunter2")) as box:
         assert await SmtpMailer(login(replace(SETTINGS, port=box.port)), tls=client).send(MAIL) == Sent()
+        await box.next(to="asha@example.com")
+
+
+async def test_with_tls_from_the_first_byte_a_mail_arrives(tmp_path: Path) -> None:
+    server, client = tls_contexts(tmp_path)
+    async with mailbox(tls_at_once=server) as box:
+        settings = replace(SETTINGS, port=box.port, security="tls")
+        assert await SmtpMailer(settings).send(MAIL) == Failed(False, "no secure connection to the server")
+        assert await SmtpMailer(settings, tls=client).send(MAIL) == Sent()
         await box.next(to="asha@example.com")
 
 

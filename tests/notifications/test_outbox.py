@@ -17,10 +17,13 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_notice_goes_when_its_transaction_does(db: Database, vault: Vault) -> None:
-    with pytest.raises(ZeroDivisionError):
+    async def fail() -> None:
         async with db.transaction() as tx:
             await notifications.enqueue(tx, vault, [notice()])
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
     assert await count(db) == 0
 
 

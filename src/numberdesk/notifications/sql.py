@@ -52,7 +52,7 @@ async def lease_due(tx: Tx, *, lease: timedelta, limit: int) -> list[Letter]:
         Letter,
         """
         WITH leased AS (
-            UPDATE outbox SET due_at = clock_timestamp() + $1, attempts = attempts + 1
+            UPDATE outbox SET due_at = clock_timestamp() + $1::interval, attempts = attempts + 1
             WHERE id IN (
                 SELECT id FROM outbox WHERE state = 'waiting' AND due_at <= clock_timestamp()
                 ORDER BY due_at, id LIMIT $2 FOR UPDATE SKIP LOCKED)
@@ -85,7 +85,7 @@ async def set_retry(tx: Tx, letter: Letter, *, after: timedelta, problem: str) -
         await run(
             tx,
             """
-            UPDATE outbox SET due_at = clock_timestamp() + $3, last_problem = $4
+            UPDATE outbox SET due_at = clock_timestamp() + $3::interval, last_problem = $4
             WHERE id = $1 AND state = 'waiting' AND attempts = $2
             """,
             letter.id,
@@ -164,7 +164,7 @@ async def delete_ended(tx: Tx, *, keep: timedelta, limit: int) -> int:
         tx,
         """
         DELETE FROM outbox WHERE id IN (
-            SELECT id FROM outbox WHERE state <> 'waiting' AND ended_at < clock_timestamp() - $1
+            SELECT id FROM outbox WHERE state <> 'waiting' AND ended_at < clock_timestamp() - $1::interval
             ORDER BY ended_at LIMIT $2)
         """,
         keep,

@@ -1,11 +1,21 @@
 """Statements on accounts, where they were used from, and what they agreed to."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from numberdesk.accounts.model import Person, Terms
 from numberdesk.base.db import Tx, many, maybe, rows, run, value
 from numberdesk.wallet.model import AccountId
+
+
+@dataclass(frozen=True, slots=True)
+class UsedFrom:
+    """An address that an account was used from."""
+
+    ip: str
+    first_seen_at: datetime
+    last_seen_at: datetime
 
 
 async def insert_accounts(
@@ -231,20 +241,18 @@ async def knows_network(tx: Tx, account_id: AccountId, network: str) -> bool:
     )
 
 
-async def list_ips(tx: Tx, account_id: AccountId, *, limit: int) -> list[tuple[str, datetime, datetime]]:
-    """Return the addresses that an account was used from, the latest first: address, first and last time."""
-    return [
-        (row[0], row[1], row[2])
-        for row in await rows(
-            tx,
-            """
-            SELECT host(ip), first_seen_at, last_seen_at FROM account_ips
-            WHERE account_id = $1 ORDER BY last_seen_at DESC LIMIT $2
-            """,
-            account_id,
-            limit,
-        )
-    ]
+async def list_ips(tx: Tx, account_id: AccountId, *, limit: int) -> list[UsedFrom]:
+    """Return the addresses that an account was used from, the latest first."""
+    return await many(
+        tx,
+        UsedFrom,
+        """
+        SELECT host(ip) AS ip, first_seen_at, last_seen_at FROM account_ips
+        WHERE account_id = $1 ORDER BY last_seen_at DESC LIMIT $2
+        """,
+        account_id,
+        limit,
+    )
 
 
 async def find_terms(tx: Tx) -> Terms | None:

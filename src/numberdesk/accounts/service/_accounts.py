@@ -1,0 +1,149 @@
+"""Verbs on accounts as the operator and the staff see them."""
+
+import hashlib
+from collections.abc import Sequence
+
+from numberdesk.accounts import addresses, sql
+from numberdesk.accounts.model import AccountState, Caller, Person, Role, Terms, Verdict
+from numberdesk.accounts.service._people import done_by
+from numberdesk.audit import service as audit
+from numberdesk.audit.model import Event
+from numberdesk.base.db import Database, Tx
+from numberdesk.base.errors import InvalidFields, NotFound
+from numberdesk.base.visit import Visit
+from numberdesk.wallet import service as wallet
+from numberdesk.wallet.model import AccountId
+
+DOMAINS_MAX = 10_000
+
+
+async def create(tx: Tx, *, emails: Sequence[str], names: Sequence[str]) -> list[AccountId]:
+    """Open accounts that the operator makes, with empty wallets, in the order given; their addresses count as proven."""
+    keys = [addresses.key_of(email) or email.casefold() for email in emails]
+    account_ids = await sql.insert_accounts(tx, emails=emails, keys=keys, names=names)
+    await wallet.open_wallets(tx, account_ids)
+    return account_ids
+
+
+async def lift_limit(tx: Tx, account_ids: Sequence[AccountId]) -> None:
+    """Let accounts send any number of requests."""
+    await sql.set_api_limit(tx, account_ids, 0)
+
+
+async def find_by_email(db: Database, email: str) -> AccountId | None:
+    """Return the account with this address, or None."""
+    key = addresses.key_of(email)
+    if key is None:
+        return None
+    async with db.statement() as tx:
+        person = await sql.find_person_by_key(tx, key)
+    return None if person is None else person.id
+
+
+async def get_person(db: Database, account_id: AccountId) -> Person:
+    """Return an account.
+
+    Raises:
+        NotFound: no such account.
+    """
+    async with db.statement() as tx:
+        person = await sql.find_person(tx, account_id)
+    if person is None:
+        raise NotFound(what="account")
+    return person
+
+
+async def list_people(db: Database, *, words: str, cursor: int | None, limit: int) -> list[Person]:
+    """Return the newest accounts whose address or name contains some words, before the id `cursor`."""
+    async with db.statement() as tx:
+        return await sql.list_people(tx, words=words, before=cursor, limit=limit)
+
+
+async def set_state(
+    db: Database, account_id: AccountId, state: AccountState, *, by: Caller | None = None, visit: Visit | None = None,
+    reason: str = "",
+) -> None:  # fmt: skip
+    """Freeze, ban or reopen an account; every process follows within a second. A ban ends its sessions.
+
+    Raises:
+        NotFound: no such account.
+    """
+    async with db.transaction() as tx:
+        if not await sql.set_account_state(tx, account_id, state):
+            raise NotFound(what="account")
+        if state == "banned":
+            await sql.set_sessions_ended(tx, account_id, "staff")
+        await audit.record(tx, _decided("account_state", account_id, by, visit, state=state, reason=reason))
+
+
+async def set_role(
+    db: Database, account_id: AccountId, role: Role, *, by: Caller | None = None, visit: Visit | None = None
+) -> None:
+    """Change what an account may do as staff; its sessions end, and every process follows within a second.
+
+    Raises:
+        NotFound: no such account.
+    """
+    async with db.transaction() as tx:
+        if not await sql.set_role(tx, account_id, role):
+            raise NotFound(what="account")
+        await sql.set_sessions_ended(tx, account_id, "staff")
+        await audit.record(tx, _decided("account_role", account_id, by, visit, role=role))
+
+
+def _decided(
+    action: str, account_id: AccountId, by: Caller | None, visit: Visit | None, **details: str
+) -> Event:
+    if by is None or visit is None:
+        return Event(action, account_id, "shell", details=details)
+    return done_by(by, visit, action, to=account_id, **details)
+
+
+async def terms(db: Database) -> Terms:
+    """Return the terms in force.
+
+    Raises:
+        NotFound: none were published.
+    """
+    async with db.statement() as tx:
+        found = await sql.find_terms(tx)
+    if found is None:
+        raise NotFound(what="text")
+    return found
+
+
+async def publish_terms(db: Database, text: str) -> int | None:
+    """Publish new terms; every customer must accept them before the next purchase. None when nothing changed."""
+    async with db.transaction() as tx:
+        version = await sql.insert_terms(tx, text=text, text_hash=hashlib.sha256(text.encode()).digest())
+        if version is not None:
+            await audit.record(tx, Event("terms_published", None, "shell", details={"version": version}))
+    return version
+
+
+async def judge_domain(db: Database, domain: str, verdict: Verdict | None) -> bool:
+    """Allow or deny registrations from a mail domain and all below it, or take that word back; False when none stood.
+
+    Raises:
+        InvalidFields: it is no domain.
+    """
+    key = addresses.key_of(f"someone@{domain}")
+    if key is None:
+        raise InvalidFields({"domain": "is not a mail domain"})
+    name = key.partition("@")[2]
+    async with db.transaction() as tx:
+        if verdict is None:
+            is_done = await sql.delete_email_domain(tx, name)
+        else:
+            await sql.upsert_email_domain(tx, name, verdict)
+            is_done = True
+        await audit.record(
+            tx, Event("email_domain", None, "shell", details={"domain": name, "verdict": verdict or "none"})
+        )
+    return is_done
+
+
+async def list_domains(db: Database) -> list[tuple[str, str]]:
+    """Return the operator's words on mail domains."""
+    async with db.statement() as tx:
+        return await sql.list_email_domains(tx, limit=DOMAINS_MAX)
