@@ -5,22 +5,30 @@ import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from litestar import Litestar, Request
-from litestar.di import NamedDependency, Provide
+from litestar.connection import ASGIConnection
+from litestar.di import Provide
+from litestar.handlers import BaseRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme, Server
+from litestar.routes import HTTPRoute
+from pydantic import SecretStr
 
 from numberdesk import __version__
+from numberdesk.accounts import routes as accounts_routes
 from numberdesk.accounts import service as accounts
 from numberdesk.accounts.model import Answer, Caller
-from numberdesk.accounts.service import KeyRing
 from numberdesk.base import compress, passes, web
-from numberdesk.base.calls import PREFIX, Edge
+from numberdesk.base.calls import PREFIX, Call, Edge, pass_gate
+from numberdesk.base.client_ip import TrustedProxies, network_of
 from numberdesk.base.crypto import Vault
 from numberdesk.base.db import Database, open_database
+from numberdesk.base.limits import ApiLimiter, Limiter
 from numberdesk.base.migrate import folder, refuse_unready
+from numberdesk.base.visit import Visit
 from numberdesk.base.wake import listen
 from numberdesk.catalogue import routes as catalogue_routes
 from numberdesk.catalogue import service as catalogue
@@ -51,25 +59,70 @@ class Site:
     vault: Vault
     lines: providers.Lines
     shelf: Shelf
-    ring: KeyRing
+    people: accounts.People
     desk: Desk
+    api_limit: ApiLimiter
 
 
-def secrets_of(settings: Settings) -> tuple[str, Vault]:
-    """Return the pepper of API keys and the vault.
+@dataclass(frozen=True)
+class Secrets:
+    """What is not in the database: each kind newest first."""
+
+    peppers: tuple[str, ...]
+    vault: Vault
+    tokens: accounts.TokenKeys
+
+
+def secrets_of(settings: Settings) -> Secrets:
+    """Return the secrets of an installation.
 
     Raises:
-        BadSettings: one of them is not set; a start without them could read nothing that was stored.
+        BadSettings: one of them is not set or weak; a start without them could read nothing that was stored.
     """
-    if settings.api_key_salt is None or len(settings.api_key_salt.get_secret_value()) < 16:
+    peppers = _several(settings.api_key_salt)
+    if not peppers or min(map(len, peppers)) < 16:
         raise BadSettings("API_KEY_SALT: must be set, to at least 16 characters that stay the same.")
-    if settings.encryption_keys is None:
-        raise BadSettings("ENCRYPTION_KEYS: must be set, to one or more keys (newest first, with commas between).")
+    signing = _several(settings.jwt_secret)
+    if not signing:
+        raise BadSettings("JWT_SECRET: must be set, to at least 32 bytes from a generator.")
+    for secret in signing:
+        if settings.app_env != "demo" and (reason := accounts.weak_secret(secret)) is not None:
+            raise BadSettings(f"JWT_SECRET: {reason}. Take 32 bytes from a generator.")
     try:
-        vault = Vault([key.strip() for key in settings.encryption_keys.get_secret_value().split(",")])
+        vault = Vault(_several(settings.encryption_keys))
+    except IndexError:
+        raise BadSettings(
+            "ENCRYPTION_KEYS: must be set, to one or more keys (newest first, with commas between)."
+        ) from None
     except ValueError:
         raise BadSettings("ENCRYPTION_KEYS: each must be 32 bytes in URL-safe base64.") from None
-    return settings.api_key_salt.get_secret_value(), vault
+    if set(signing) & {*peppers, *_several(settings.encryption_keys)}:
+        raise BadSettings("JWT_SECRET: must be another secret than API_KEY_SALT and ENCRYPTION_KEYS.")
+    return Secrets(tuple(peppers), vault, accounts.TokenKeys(signing))
+
+
+def _several(secret: SecretStr | None) -> list[str]:
+    return [] if secret is None else [part.strip() for part in secret.get_secret_value().split(",") if part.strip()]
+
+
+def open_people(db: Database, settings: Settings, secrets: Secrets) -> accounts.People:
+    """Return what the verbs of people work with."""
+    return accounts.People(
+        db=db,
+        vault=secrets.vault,
+        hasher=accounts.Hasher(memory_kib=settings.password_memory, time_cost=settings.password_rounds),
+        tokens=secrets.tokens,
+        limiter=Limiter(db, numbers=settings.limits),
+        ring=accounts.Ring(db, peppers=secrets.peppers, tokens=secrets.tokens),
+        rules=accounts.PeopleRules(
+            passwords=accounts.PasswordRules(settings.password_min_length, settings.password_complexity),
+            access_lifetime=timedelta(milliseconds=settings.access_token_timeout),
+            session_idle=timedelta(milliseconds=settings.session_idle_timeout),
+            session_lifetime=timedelta(milliseconds=settings.session_timeout),
+            public_url=settings.base_url,
+            allows_test_addresses=settings.app_env == "demo",
+        ),
+    )
 
 
 @asynccontextmanager
@@ -77,20 +130,22 @@ async def open_site(settings: Settings) -> AsyncIterator[Site]:
     """Open what the web process and the worker need, keep it fresh, and close it in the end."""
     if settings.database_url is None:
         raise BadSettings("DATABASE_URL: must be set; `numberdesk demo` and `serve --home` bring their own database.")
-    pepper, vault = secrets_of(settings)
+    secrets = secrets_of(settings)
     async with AsyncExitStack() as stack:
         db = await open_database(settings.database_url.get_secret_value(), size=settings.database_pool)
         stack.push_async_callback(db.close)
         await refuse_unready(db, folder=folder())
-        lines = await providers.open_lines(db, vault)
+        lines = await providers.open_lines(db, secrets.vault)
         stack.push_async_callback(providers.close, lines)
         shelf = await catalogue.open_shelf(db)
-        ring = KeyRing(db, pepper=pepper)
-        await ring.refresh()
+        people = open_people(db, settings, secrets)
+        await people.ring.refresh()
+        api_limit = _api_limiter(settings)
+        stack.push_async_callback(api_limit.close)
         desk = orders.open_desk(
             db, lines=lines, shelf=shelf, rules=OrderRules(settings.cancel_after, settings.order_lifetime)
         )
-        site = Site(settings, db, vault, lines, shelf, ring, desk)
+        site = Site(settings, db, secrets.vault, lines, shelf, people, desk, api_limit)
         await stack.enter_async_context(_kept_fresh(site))
         _calm_collector()
         yield site
@@ -119,7 +174,8 @@ async def _kept_fresh(site: Site) -> AsyncIterator[None]:
         listen(site.db, orders.CHANNEL, sender=desk.sender, on_ids=desk.board.read_soon, on_connect=reload)
     )
     steps = (
-        passes.Pass("keys", 0.4, site.ring.refresh),
+        passes.Pass("callers", 0.4, site.people.ring.refresh),
+        passes.Pass("uses", 10.0, site.people.ring.write_uses),
         passes.Pass("shelf", 1.0, lambda: catalogue.refresh(site.db, site.shelf)),
         passes.Pass("lines", 1.0, lambda: providers.refresh(site.lines)),
         passes.Pass("board", 3.0, desk.board.sweep),
@@ -133,29 +189,50 @@ async def _kept_fresh(site: Site) -> AsyncIterator[None]:
         await asyncio.gather(listener, return_exceptions=True)
 
 
+def _api_limiter(settings: Settings) -> ApiLimiter:
+    redis_url = None if settings.redis_url is None else settings.redis_url.get_secret_value()
+    try:
+        return ApiLimiter(settings.rate_limit_api, processes=settings.web_processes, redis_url=redis_url)
+    except ValueError as problem:
+        raise BadSettings(f"REDIS_URL: {problem}.") from None
+
+
 class _Gate:
     """What the calls need of the accounts slice."""
 
     def __init__(self, site: Site) -> None:
-        self._site = site
-        self.known = site.ring.known
-        self.authenticate = site.ring.authenticate
+        self._db = site.db
+        self._limit = site.api_limit
+        self.known = site.people.ring.known
+        self.authenticate = site.people.ring.authenticate
         self.require: Callable[..., None] = accounts.require
 
-    async def claim(self, caller: Caller, key: str, operation: str, body: bytes) -> tuple[int, bytes] | None:
-        answer = await accounts.claim(
-            self._site.db, account_id=caller.account_id, key=key, operation=operation, body=body
+    async def admit(self, visit: Visit, caller: Caller | None) -> web.Headers:
+        if caller is None:
+            standing = await self._limit.admit(network_of(visit.ip))
+        else:
+            standing = await self._limit.admit(caller.account_id, per_minute=caller.api_per_minute)
+        if standing is None:
+            return ()
+        return (
+            (b"ratelimit-limit", str(standing.limit).encode()),
+            (b"ratelimit-remaining", str(standing.remaining).encode()),
+            (b"ratelimit-reset", str(standing.reset_seconds).encode()),
         )
+
+    async def claim(self, caller: Caller, key: str, operation: str, body: bytes) -> tuple[int, bytes] | None:
+        answer = await accounts.claim(self._db, account_id=caller.account_id, key=key, operation=operation, body=body)
         return None if answer is None else (answer.status, answer.body)
 
     async def keep(self, caller: Caller, key: str, status: int, body: bytes) -> None:
-        await accounts.keep_answer(self._site.db, account_id=caller.account_id, key=key, answer=Answer(status, body))
+        await accounts.keep_answer(self._db, account_id=caller.account_id, key=key, answer=Answer(status, body))
 
     async def release(self, caller: Caller, key: str) -> None:
-        await accounts.release(self._site.db, account_id=caller.account_id, key=key)
+        await accounts.release(self._db, account_id=caller.account_id, key=key)
 
 
 ROUTERS = (
+    accounts_routes.router,
     orders_routes.router,
     wallet_routes.router,
     catalogue_routes.router,
@@ -164,24 +241,33 @@ ROUTERS = (
 )
 
 
+def calls(site: Site) -> list[Call[Any]]:
+    """Return every call that is answered without the framework."""
+    return [*accounts_routes.calls(site.people), *orders_routes.calls(site.desk)]
+
+
 def build(site: Site) -> Edge:
-    """Wire the slices to the framework."""
+    """Wire the slices to the framework.
 
-    async def caller(request: Request[Any, Any, Any]) -> Caller:
-        return await site.ring.authenticate(request.headers.get("x-api-key"))
+    Raises:
+        AssertionError: a route does not declare who may use it.
+    """
+    gate = _Gate(site)
 
-    async def reader(caller: NamedDependency[Caller]) -> AccountId:
-        accounts.require(caller, "read")
-        return caller.account_id
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        state = connection.scope["state"]
+        state["caller"] = await pass_gate(gate, state["visit"], handler.opt[web.ACCESS], state["told"])
 
     framework = Litestar(
         route_handlers=list(ROUTERS),
+        guards=[guard],
         dependencies={
-            "caller": Provide(caller),
-            "reader": Provide(reader),
+            "caller": Provide(_caller, sync_to_thread=False),
+            "reader": Provide(_reader, sync_to_thread=False),
             "db": Provide(lambda: site.db, sync_to_thread=False),
             "shelf": Provide(lambda: site.shelf, sync_to_thread=False),
             "desk": Provide(lambda: site.desk, sync_to_thread=False),
+            "people": Provide(lambda: site.people, sync_to_thread=False),
         },
         exception_handlers={Exception: web.translate},
         compression_config=compress.config(),
@@ -189,7 +275,29 @@ def build(site: Site) -> Edge:
         request_max_body_size=web.BODY_MAX,
         debug=False,
     )
-    return Edge(framework, calls=orders_routes.calls(site.desk), gate=_Gate(site))
+    undeclared = [path for path, access in declared(framework) if access is None]
+    assert not undeclared, f"routes without an access: {undeclared}"
+    return Edge(framework, calls=calls(site), gate=gate, proxies=TrustedProxies(site.settings.trusted_proxies))
+
+
+def declared(framework: Litestar) -> list[tuple[str, web.Access | None]]:
+    """Return every route of the framework with who may use it."""
+    return [
+        (f"{method} {route.path_format}", handler.opt.get(web.ACCESS))
+        for route in framework.routes
+        if isinstance(route, HTTPRoute)
+        for method, (handler, _) in route.route_handler_map.items()
+        if method != "OPTIONS"
+    ]
+
+
+def _caller(request: Request[Any, Any, Any]) -> Caller:
+    found: Caller = request.scope["state"]["caller"]
+    return found
+
+
+def _reader(request: Request[Any, Any, Any]) -> AccountId:
+    return _caller(request).account_id
 
 
 def openapi() -> OpenAPIConfig:
@@ -200,9 +308,12 @@ def openapi() -> OpenAPIConfig:
         description="Rent a number, receive its code, pay only if it came.",
         servers=[Server(url=PREFIX), Server(url="/", description="the same calls without a prefix")],
         components=Components(
-            security_schemes={"apiKey": SecurityScheme(type="apiKey", name="X-API-Key", security_scheme_in="header")}
+            security_schemes={
+                "apiKey": SecurityScheme(type="apiKey", name="X-API-Key", security_scheme_in="header"),
+                "session": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT"),
+            }
         ),
-        security=[{"apiKey": []}],
+        security=[{"apiKey": []}, {"session": []}],
         render_plugins=[],
         use_handler_docstrings=True,
     )

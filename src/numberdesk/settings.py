@@ -8,7 +8,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-SECRETS = ("API_KEY_SALT", "ENCRYPTION_KEYS", "DATABASE_URL", "DATABASE_OWNER_URL")
+from numberdesk.base.client_ip import TrustedProxies
+from numberdesk.base.limits import NUMBERS, LimitName, parse
+
+SECRETS = (
+    "JWT_SECRET", "API_KEY_SALT", "ENCRYPTION_KEYS", "DATABASE_URL", "DATABASE_OWNER_URL", "SMTP_PASSWORD", "REDIS_URL",
+)  # fmt: skip
 """Settings that may also come as NAME_FILE, the path of a file that holds the value."""
 
 Milliseconds = Annotated[int, Field(ge=0, le=86_400_000)]
@@ -40,9 +45,55 @@ class Settings(BaseSettings):
     pg_bin: Path | None = None
     """The folder of PostgreSQL's programs, instead of the packaged ones."""
     api_key_salt: SecretStr | None = None
-    """The pepper that API keys are hashed with, at least 16 characters; another one makes every key invalid."""
+    """What API keys are hashed with, at least 16 characters. While it is changed: the new one and the old one,
+    separated by a comma; keys that are used meanwhile go over to the new one."""
+    jwt_secret: SecretStr | None = None
+    """What tokens of sessions are signed with, at least 32 bytes; several are allowed, newest first, separated by
+    commas: the newest signs, all verify."""
     encryption_keys: SecretStr | None = None
-    """Fernet keys that seal providers' keys, newest first, separated by commas."""
+    """Fernet keys that seal columns of the database, newest first, separated by commas."""
+    trusted_proxies: str = ""
+    """Proxies whose X-Forwarded-For is believed: addresses and networks, separated by commas."""
+    public_base_url: str = ""
+    """Where links in mails lead; none is the address that the web process listens on."""
+    redis_url: SecretStr | None = None
+    """A Redis that shares the API limit between processes; none counts in each process."""
+    rate_limit_login: str = NUMBERS["login"]
+    """Logins of one account from one network."""
+    rate_limit_register: str = NUMBERS["register"]
+    """Registrations from one network."""
+    rate_limit_otp: str = NUMBERS["otp"]
+    """Codes tried: of a second factor for one account, of a mail for one address and network."""
+    rate_limit_recharge: str = NUMBERS["recharge"]
+    """Recharges begun by one account."""
+    rate_limit_api: str = NUMBERS["api"]
+    """Requests of one account, or of one network without one; `off` is allowed."""
+    password_min_length: Annotated[int, Field(ge=8, le=128)] = 10
+    """The shortest password. Unit: characters."""
+    password_complexity: bool = False
+    """Whether a password must have small and capital letters, digits and symbols."""
+    password_memory: Annotated[int, Field(ge=8, le=1_048_576)] = 19_456
+    """Memory that hashing one password takes. Unit: KiB."""
+    password_rounds: Annotated[int, Field(ge=1, le=100)] = 2
+    """How often that memory is gone through."""
+    access_token_timeout: Annotated[int, Field(ge=60_000, le=3_600_000)] = 900_000
+    """How long an access token is good for. Unit: milliseconds."""
+    session_idle_timeout: Annotated[int, Field(ge=60_000, le=31_536_000_000)] = 1_209_600_000
+    """How long a session lives without being used. Unit: milliseconds."""
+    session_timeout: Annotated[int, Field(ge=60_000, le=31_536_000_000)] = 5_184_000_000
+    """How long a session lives at the most. Unit: milliseconds."""
+    smtp_host: str | None = None
+    """The server that takes our mails; none lets them wait, and the demo shows them."""
+    smtp_port: Annotated[int, Field(ge=1, le=65535)] = 587
+    """Its port."""
+    smtp_username: str | None = None
+    """Who we are there."""
+    smtp_password: SecretStr | None = None
+    """The password for that."""
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    """How the connection is encrypted; `none` is for a server on this machine."""
+    mail_from: str = "Numberdesk <no-reply@localhost>"
+    """The sender of our mails."""
     cancel_timeout: Milliseconds = 120_000
     """The age before which a number cannot be cancelled. Unit: milliseconds."""
     order_timeout: Annotated[int, Field(ge=1000, le=86_400_000)] = 1_200_000
@@ -58,6 +109,45 @@ class Settings(BaseSettings):
         if address is not None and not address.get_secret_value().startswith(("postgresql://", "postgres://")):
             raise ValueError("must be an address such as postgresql://user:password@host:5432/name")
         return address
+
+    @field_validator("rate_limit_login", "rate_limit_register", "rate_limit_otp", "rate_limit_recharge")
+    @classmethod
+    def _refuse_no_limit(cls, text: str) -> str:
+        if parse(text) is None:
+            raise ValueError("cannot be off")
+        return text
+
+    @field_validator("rate_limit_api")
+    @classmethod
+    def _refuse_nonsense(cls, text: str) -> str:
+        parse(text)
+        return text
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _refuse_strange_proxies(cls, text: str) -> str:
+        TrustedProxies(text)
+        return text
+
+    @field_validator("public_base_url")
+    @classmethod
+    def _refuse_strange_base(cls, text: str) -> str:
+        if text and not text.startswith(("https://", "http://")):
+            raise ValueError("must be an address such as https://numbers.example.com")
+        return text.rstrip("/")
+
+    @property
+    def limits(self) -> dict[LimitName, str]:
+        """The numbers of the limits that can be set."""
+        return {
+            "login": self.rate_limit_login, "register": self.rate_limit_register, "otp": self.rate_limit_otp,
+            "recharge": self.rate_limit_recharge, "api": self.rate_limit_api,
+        }  # fmt: skip
+
+    @property
+    def base_url(self) -> str:
+        """Where links in mails lead."""
+        return self.public_base_url or f"http://{self.host}:{self.port}"
 
     @property
     def cancel_after(self) -> timedelta:

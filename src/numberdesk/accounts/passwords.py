@@ -210,5 +210,16 @@ class Hasher:
         except VerifyMismatchError:
             return
 
-    async def _run[**P, T](self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        raise NotImplementedError
+    async def _run(self, work: Callable[[str | None, bytes], T] | Callable[[bytes], T], *args: Any) -> T:
+        """Run work in a thread once there is a place, and keep the place until its end, even when nobody waits."""
+        try:
+            await asyncio.wait_for(self._places.acquire(), self._wait_seconds)
+        except TimeoutError:
+            raise Busy from None
+        try:
+            running = asyncio.get_running_loop().run_in_executor(self._threads, partial(work, *args))
+        except BaseException:
+            self._places.release()
+            raise
+        running.add_done_callback(lambda _: self._places.release())
+        return await asyncio.shield(running)
