@@ -118,6 +118,13 @@ CREATE TABLE terms (
     text_hash     bytea NOT NULL,
     published_at  timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+INSERT INTO terms (version, text, text_hash)
+SELECT 1, text, sha256(convert_to(text, 'UTF8')) FROM (VALUES (
+'You pay for a one-time code only when it came; money that was held for a number without a code goes back to your '
+'wallet. Your wallet pays for numbers here and for nothing else: it is not paid out and not passed on to others. '
+'You use numbers for accounts of your own and for what the law allows. You do not use them for banks, payment '
+'services, government services, or to deceive anybody. You are at least 18 years old. We may freeze an account that '
+'breaks these terms, and we keep records as the law asks.')) AS first (text);
 CREATE TABLE terms_acceptances (
     account_id   bigint NOT NULL REFERENCES accounts,
     version      int NOT NULL REFERENCES terms,

@@ -58,6 +58,8 @@ class Settings(BaseSettings):
     """Where links in mails lead; none is the address that the web process listens on."""
     redis_url: SecretStr | None = None
     """A Redis that shares the API limit between processes; none counts in each process."""
+    web_processes: Annotated[int, Field(ge=1, le=1024)] = 1
+    """How many web processes share the API limit without a Redis; `serve --workers` sets it for its own."""
     rate_limit_login: str = NUMBERS["login"]
     """Logins of one account from one network."""
     rate_limit_register: str = NUMBERS["register"]

@@ -13,8 +13,12 @@ from numberdesk.accounts import jobs as accounts_jobs
 from numberdesk.base import clock, passes
 from numberdesk.base.db import Database
 from numberdesk.base.errors import Unavailable
+from numberdesk.base.limits import forget_old_counters
 from numberdesk.base.migrate import ensure_partitions
 from numberdesk.base.passes import Pass
+from numberdesk.main import Site
+from numberdesk.notifications import jobs as notifications_jobs
+from numberdesk.notifications.service import Mailer
 from numberdesk.orders import jobs as orders_jobs
 from numberdesk.orders.service import Desk
 from numberdesk.providers import service as providers
@@ -28,10 +32,15 @@ IDLE_EVERY = 30.0
 LEASE_SECONDS = 10.0
 
 
-def steps(desk: Desk) -> list[Pass]:
+def steps(site: Site, mailer: Mailer | None) -> list[Pass]:
     """Return every pass with its interval in seconds and the size of a full hand."""
-    db = desk.db
+    db, desk = site.db, site.desk
     return [
+        Pass("answer_requests", 0.5, partial(accounts_jobs.answer_requests, site.people), full=100),
+        Pass("deliver", 0.5, partial(notifications_jobs.deliver, db, site.vault, mailer), full=50),
+        Pass("forget_mails", 600.0, partial(notifications_jobs.forget_ended, db), full=1000),
+        Pass("forget_visits", 600.0, partial(accounts_jobs.forget_old_visits, db), full=1000),
+        Pass("forget_counters", 60.0, partial(forget_old_counters, db), full=1000),
         Pass("end_due", 1.0, partial(orders_jobs.end_due, desk), full=200),
         Pass("settle_ending", 0.5, partial(orders_jobs.settle_ending, desk), full=100),
         Pass("doubt_stale", 3.0, partial(orders_jobs.doubt_stale, desk), full=200),
@@ -45,10 +54,10 @@ def steps(desk: Desk) -> list[Pass]:
 
 
 @asynccontextmanager
-async def running(desk: Desk) -> AsyncIterator[None]:
-    """Run all passes and watches for as long as the block lasts."""
-    watches = _Watches(desk)
-    async with passes.running([*steps(desk), Pass("watches", 1.0, watches.follow)]):
+async def running(site: Site, mailer: Mailer | None = None) -> AsyncIterator[None]:
+    """Run all passes and watches for as long as the block lasts; without a mailer, mails wait."""
+    watches = _Watches(site.desk)
+    async with passes.running([*steps(site, mailer), Pass("watches", 1.0, watches.follow)]):
         try:
             yield
         finally:

@@ -38,6 +38,7 @@ from tests.base.proxy import Proxy, proxied
 HOST = "127.0.0.1"
 NOBODY = AccountId(0)
 PEPPER = "pepper-of-the-tests-of-the-wire"
+JWT_SECRET = "signs the tokens of the tests of the wire: 0123456789"
 TELEGRAM = {"service": "tg", "country": "IN"}
 PRICE = "21.30"
 """What a Telegram number of India costs: 17.75 at the simulator, and a fifth more."""
@@ -244,23 +245,28 @@ class Stand:
 
 
 @contextmanager
-def opened(portal: BlockingPortal, cluster: Cluster, *, proxy_folder: Path | None = None) -> Iterator[Stand]:
+def opened(
+    portal: BlockingPortal, cluster: Cluster, *, proxy_folder: Path | None = None, **changes: Any
+) -> Iterator[Stand]:
     """Run a site with a database and a provider of its own.
 
     Args:
         proxy_folder: the site reaches its database through a proxy that listens here, so that it can be cut off.
+        changes: settings that are to be others.
     """
     told = structlog.get_config()["wrapper_class"]
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     try:
-        with portal.wrap_async_context_manager(_opened(portal, cluster, proxy_folder)) as stand:
+        with portal.wrap_async_context_manager(_opened(portal, cluster, proxy_folder, changes)) as stand:
             yield stand
     finally:
         structlog.configure(wrapper_class=told)
 
 
 @asynccontextmanager
-async def _opened(portal: BlockingPortal, cluster: Cluster, proxy_folder: Path | None) -> AsyncIterator[Stand]:
+async def _opened(
+    portal: BlockingPortal, cluster: Cluster, proxy_folder: Path | None, changes: dict[str, Any]
+) -> AsyncIterator[Stand]:
     name = f"numberdesk_{os.getpid()}_wire_{next(_numbers)}"
     await postgres.make_database(cluster, name, template=postgres.TEMPLATE)
     async with AsyncExitStack() as stack:
@@ -269,7 +275,8 @@ async def _opened(portal: BlockingPortal, cluster: Cluster, proxy_folder: Path |
         if proxy_folder is not None:
             proxy = await stack.enter_async_context(proxied(url, proxy_folder))
         settings = load(
-            database_url=url if proxy is None else proxy.url, api_key_salt=PEPPER, encryption_keys=crypto.new_key()
+            database_url=url if proxy is None else proxy.url, api_key_salt=PEPPER, encryption_keys=crypto.new_key(),
+            jwt_secret=JWT_SECRET, rate_limit_api="off", password_memory=64, password_rounds=1, **changes,
         )
         provider = await simulator.start(
             api_key="simulator-key", record_path=None, profile="never", min_cancel_age=timedelta()
@@ -280,7 +287,7 @@ async def _opened(portal: BlockingPortal, cluster: Cluster, proxy_folder: Path |
         await _sync(site)
         port = free_port(HOST, 0)
         await stack.enter_async_context(serving(site, HOST, port))
-        await stack.enter_async_context(worker.running(site.desk))
+        await stack.enter_async_context(worker.running(site))
         yield Stand(portal, site, provider, port, postgres.in_database(cluster.admin_url, name), proxy)
 
 
@@ -290,7 +297,7 @@ async def _add_provider(settings: Settings, provider: Simulator) -> None:
     try:
         await reference.load(db)
         await providers.add(
-            db, secrets_of(settings)[1], name="alpha", kind="sms-activate", url=provider.url, api_key="simulator-key",
+            db, secrets_of(settings).vault, name="alpha", kind="sms-activate", url=provider.url, api_key="simulator-key",
             poll_ms=100, calls_per_second=10_000, cancel_after_ms=0, lifetime_ms=3_600_000,
             extend_paise_per_minute=20,
         )  # fmt: skip

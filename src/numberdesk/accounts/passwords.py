@@ -10,7 +10,9 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
+from typing import Any, TypeVar
 
 import structlog
 from argon2 import PasswordHasher
@@ -19,6 +21,7 @@ from argon2.exceptions import VerificationError, VerifyMismatchError
 from numberdesk.base.errors import AppError, InvalidFields
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 MAX_BYTES = 1024
 """Longer ones are refused before any work: nobody types them, and work grows with length."""
@@ -210,7 +213,7 @@ class Hasher:
         except VerifyMismatchError:
             return
 
-    async def _run(self, work: Callable[[str | None, bytes], T] | Callable[[bytes], T], *args: Any) -> T:
+    async def _run(self, work: Callable[..., T], *args: Any) -> T:
         """Run work in a thread once there is a place, and keep the place until its end, even when nobody waits."""
         try:
             await asyncio.wait_for(self._places.acquire(), self._wait_seconds)

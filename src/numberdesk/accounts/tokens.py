@@ -30,7 +30,17 @@ CLAIMS = ("exp", "iat", "nbf", "sub", "aud", "iss", "jti", "sid")
 _ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 _PART = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _REFRESH = re.compile(r"nd_rt_([1-9][0-9]{0,18})_([1-9][0-9]{0,9})_([A-Za-z0-9_-]{43})", re.ASCII)
-_DEFAULTS = ("your-secret", "yoursecret", "your-salt", "secret", "changeme", "change-me", "password", "jwt_secret", "jwt-secret")
+_DEFAULTS = (
+    "your-secret",
+    "yoursecret",
+    "your-salt",
+    "secret",
+    "changeme",
+    "change-me",
+    "password",
+    "jwt_secret",
+    "jwt-secret",
+)
 
 
 @dataclass(eq=False)
@@ -103,9 +113,7 @@ def weak_secret(secret: str) -> str | None:
     return None
 
 
-def issue_access(
-    keys: TokenKeys, *, account_id: int, session_id: int, now: datetime, lifetime: timedelta
-) -> str:
+def issue_access(keys: TokenKeys, *, account_id: int, session_id: int, now: datetime, lifetime: timedelta) -> str:
     """Return a signed access token."""
     at = int(now.timestamp())
     claims = {

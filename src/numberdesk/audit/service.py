@@ -13,7 +13,12 @@ async def record(tx: Tx, *events: Event) -> None:
 
 
 async def list_events(
-    db: Database, *, account_id: int | None = None, action: str | None = None, cursor: int | None = None, limit: int = 50
+    db: Database,
+    *,
+    account_id: int | None = None,
+    action: str | None = None,
+    cursor: int | None = None,
+    limit: int = 50,
 ) -> list[Recorded]:
     """Return the newest events, before the id `cursor`; with an account, those it caused or that concern it."""
     async with db.statement() as tx:

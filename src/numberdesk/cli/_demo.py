@@ -6,7 +6,7 @@ import random
 import shlex
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -14,8 +14,10 @@ from typing import Any
 
 import structlog
 import typer
+from rich.markup import escape
 from rich.panel import Panel
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from numberdesk import worker as background
 from numberdesk.accounts import service as accounts
@@ -26,11 +28,12 @@ from numberdesk.base.migrate import folder, migrate
 from numberdesk.base.money import Paise, format_rupees
 from numberdesk.catalogue import reference
 from numberdesk.catalogue import service as catalogue
-from numberdesk.cli._place import HOME, Place, console, opened, run, secret, write_private
+from numberdesk.cli._place import HOME, Place, console, opened, run, write_private
 from numberdesk.cli._providers import sync_provider
-from numberdesk.cli._serve import free_port, serving, stopped
-from numberdesk.main import Site, open_site, secrets_of
+from numberdesk.cli._serve import free_port, mailer_of, serving, stopped
+from numberdesk.main import Site, open_people, open_site, secrets_of
 from numberdesk.monitoring import service as monitoring
+from numberdesk.notifications.service import ConsoleMailer
 from numberdesk.orders import service as orders
 from numberdesk.orders.model import Card
 from numberdesk.providers import service as providers
@@ -41,7 +44,7 @@ from numberdesk.wallet.model import AccountId, Credit
 
 log = structlog.get_logger()
 
-CUSTOMER = "customer@demo.test"
+CUSTOMER, ADMIN = "customer@demo.test", "admin@demo.test"
 STARTING_PAISE = Paise(1_000_00)
 TRAFFIC_CUSTOMERS = 5
 TRAFFIC_PAISE = Paise(5_000_00)
@@ -73,6 +76,9 @@ class Credentials:
     api_key: str
     simulator_key: str
     traffic: list[int]
+    password: str = ""
+    admin_password: str = ""
+    totp_secret: str = ""
 
 
 def register(app: typer.Typer) -> None:
@@ -99,12 +105,15 @@ async def _demo(home: Path | None, *, port: int | None, credentials: Path | None
         console.print(f"Home [bold]{place.home}[/]: PostgreSQL runs.")
         await migrate(place.owner_url, folder=folder())
         known = await _prepare(place)
+        known = await _make_people(place, known)
         simulators = await _start_simulators(stack, place, known)
         site = await stack.enter_async_context(open_site(place.settings))
         await _sync(site)
         await stack.enter_async_context(serving(site, place.settings.host, number))
         console.print(f"The first request was answered {clock.seconds() - started:.1f} s after the start.")
-        await stack.enter_async_context(background.running(site.desk))
+        await stack.enter_async_context(
+            background.running(site, mailer_of(place.settings) or ConsoleMailer(_show_mail))
+        )
         _write_credentials(place.home / "credentials.json", address, known, simulators[0])
         if credentials is not None:
             _write_credentials(credentials, address, known, simulators[0])
@@ -141,17 +150,47 @@ async def _prepare(place: Place) -> Credentials:
     path = place.home / "demo.json"
     if path.exists():
         return Credentials(**json.loads(path.read_text()))
-    pepper = secret(place.settings.api_key_salt, "API_KEY_SALT")
+    pepper = secrets_of(place.settings).peppers[0]
     db = await open_database(place.app_url, size=2)
     try:
         await reference.load(db)
         known = await _make_customers(db, pepper)
     finally:
         await db.close()
-    write_private(
-        path, json.dumps({"api_key": known.api_key, "simulator_key": known.simulator_key, "traffic": known.traffic})
-    )
+    write_private(path, json.dumps(asdict(known)))
     return known
+
+
+async def _make_people(place: Place, known: Credentials) -> Credentials:
+    """Give the customer a password, and make a member of the staff with a second factor; once for each home."""
+    if known.password:
+        return known
+    db = await open_database(place.app_url, size=2)
+    try:
+        people = open_people(db, place.settings, secrets_of(place.settings))
+        made = replace(
+            known, password=ids.base62(16), admin_password=ids.base62(16), totp_secret=accounts.new_totp_secret()
+        )
+        await accounts.set_password_from_shell(people, AccountId(known.traffic[0]), made.password)
+        admin = await accounts.find_by_email(db, ADMIN)
+        if admin is None:
+            admin = await accounts.create_staff(
+                people, email=ADMIN, name="Demo admin", role="owner", password=made.admin_password
+            )
+        else:
+            await accounts.set_password_from_shell(people, admin, made.admin_password)
+        await accounts.enrol(people, admin, made.totp_secret)
+    finally:
+        await db.close()
+    write_private(place.home / "demo.json", json.dumps(asdict(made)))
+    return made
+
+
+def _show_mail(to: str, subject: str, text: str) -> None:
+    """Show a mail, since the demo has no mail server."""
+    body = Text(text.rstrip())
+    title = f"Mail to {escape(to)}: {escape(subject)}  (no mail server is set: SMTP_HOST)"
+    console.print(Panel(body, title=title, border_style="cyan", expand=False))
 
 
 async def _make_customers(db: Database, pepper: str) -> Credentials:
@@ -162,6 +201,7 @@ async def _make_customers(db: Database, pepper: str) -> Credentials:
         emails = [email.replace("@", f"-{run_id}@") for email in emails]
     async with db.transaction() as tx:
         account_ids = await accounts.create(tx, emails=emails, names=["Demo customer"] * len(emails))
+        await accounts.lift_limit(tx, account_ids[1:])
         money = [STARTING_PAISE] + [TRAFFIC_PAISE] * TRAFFIC_CUSTOMERS
         await wallet.credit(
             tx,
@@ -177,7 +217,7 @@ async def _make_customers(db: Database, pepper: str) -> Credentials:
 async def _start_simulators(stack: AsyncExitStack, place: Place, known: Credentials) -> list[Simulator]:
     """Start the demo's providers and write their addresses down; each goes on from its record."""
     settings = place.settings
-    _, vault = secrets_of(settings)
+    vault = secrets_of(settings).vault
     lifetime = settings.order_lifetime * 2
     running = []
     db = await open_database(place.app_url, size=2)
@@ -220,8 +260,8 @@ async def _sync(site: Site) -> None:
 def _write_credentials(path: Path, address: str, known: Credentials, simulator: Simulator) -> None:
     found = {
         "url": address,
-        "customer": {"email": CUSTOMER, "password": None, "api_key": known.api_key},
-        "admin": None,
+        "customer": {"email": CUSTOMER, "password": known.password, "api_key": known.api_key},
+        "admin": {"email": ADMIN, "password": known.admin_password, "totp_secret": known.totp_secret},
         "simulator": {"url": simulator.url, "api_key": known.simulator_key},
     }
     write_private(path, json.dumps(found, indent=2) + "\n")
@@ -288,6 +328,8 @@ def _panel(address: str, known: Credentials) -> None:
         f"API      {address}",
         f"Page     {address}/docs",
         f"API key  {known.api_key}",
+        f"Customer {CUSTOMER}  {known.password}",
+        f"Staff    {ADMIN}  {known.admin_password}  (second factor: {known.totp_secret})",
     ]
     console.print(Panel("\n".join(lines), title="Numberdesk demo", border_style="green", expand=False))
     console.print("Three lines to copy: balance, rent a number, wait for its code (put its orderId in).\n")

@@ -4,9 +4,10 @@ import asyncio
 import json
 import os
 import secrets
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +27,13 @@ HOME = typer.Option(
     None, "--home", help="Folder of the embedded database and its secrets. Default: NUMBERDESK_HOME, or .numberdesk"
 )
 DEFAULT_HOME = Path(".numberdesk")
+
+STORED: dict[str, Callable[[], str]] = {
+    "api_key_salt": partial(secrets.token_urlsafe, 32),
+    "encryption_keys": crypto.new_key,
+    "jwt_secret": partial(secrets.token_urlsafe, 48),
+}
+"""The secrets that a home keeps in `secrets.json`, and how each is made."""
 
 console = Console(highlight=False)
 
@@ -101,15 +109,10 @@ async def opened_database(home: Path | None) -> AsyncIterator[tuple[Place, Datab
 
 def _complete(settings: Settings, home: Path, owner: SecretStr, app: SecretStr) -> Settings:
     found = settings.model_copy(update={"database_owner_url": owner, "database_url": app})
-    if settings.api_key_salt is not None and settings.encryption_keys is not None:
+    if all(getattr(settings, name) is not None for name in STORED):
         return found
     stored = _stored_secrets(home, may_make=settings.database_url is None)
-    return found.model_copy(
-        update={
-            "api_key_salt": settings.api_key_salt or stored.get("api_key_salt"),
-            "encryption_keys": settings.encryption_keys or stored.get("encryption_keys"),
-        }
-    )
+    return found.model_copy(update={name: getattr(settings, name) or stored.get(name) for name in STORED})
 
 
 def _stored_secrets(home: Path, *, may_make: bool) -> dict[str, SecretStr]:
@@ -118,16 +121,20 @@ def _stored_secrets(home: Path, *, may_make: bool) -> dict[str, SecretStr]:
     A lost secret makes stored keys unreadable, so one that should be there is never made again silently.
     """
     path = home / "secrets.json"
+    known: dict[str, str] = {}
     if path.exists():
         try:
-            return {name: SecretStr(value) for name, value in json.loads(path.read_text()).items()}
+            known = {str(name): str(value) for name, value in json.loads(path.read_text()).items()}
         except (ValueError, AttributeError):
             raise CommandFailed(f"{path} is damaged: put its backup back, as stored keys need its secrets.") from None
-    if not may_make:
-        return {}
-    made = {"api_key_salt": secrets.token_urlsafe(32), "encryption_keys": crypto.new_key()}
-    write_private(path, json.dumps(made))
-    return {name: SecretStr(value) for name, value in made.items()}
+    if may_make:
+        # A home of an earlier version lacks the secret that tokens are signed with; nothing was signed there yet.
+        lacking = STORED if not known else ("jwt_secret",)
+        made = {name: make() for name, make in STORED.items() if name in lacking and name not in known}
+        if made:
+            known |= made
+            write_private(path, json.dumps(known))
+    return {name: SecretStr(value) for name, value in known.items()}
 
 
 def write_private(path: Path, text: str) -> None:

@@ -149,7 +149,7 @@ def set_price(
 
 
 def _vault(place: Place) -> Vault:
-    return secrets_of(place.settings)[1]
+    return secrets_of(place.settings).vault
 
 
 async def _add(home: Path | None, *, name: str, kind: str, url: str, api_key: str, paise_per_unit: int) -> None:

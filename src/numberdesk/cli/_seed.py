@@ -10,7 +10,8 @@ from rich.progress import Progress
 from numberdesk.accounts import service as accounts
 from numberdesk.base.db import Database
 from numberdesk.base.money import NotAnAmount, Paise, parse_rupees
-from numberdesk.cli._place import HOME, CommandFailed, console, opened_database, run, secret, write_private
+from numberdesk.cli._place import HOME, CommandFailed, console, opened_database, run, write_private
+from numberdesk.main import secrets_of
 from numberdesk.wallet import service as wallet
 from numberdesk.wallet.model import Credit
 
@@ -40,7 +41,7 @@ def seed(
 async def _seed(home: Path | None, *, users: int, paise: Paise, keys_file: Path) -> None:
     keys: list[str] = []
     async with opened_database(home) as (place, db):
-        pepper = secret(place.settings.api_key_salt, "API_KEY_SALT")
+        pepper = secrets_of(place.settings).peppers[0]
         # Keys that could not be written would be lost with their customers' money, so the file is tried first.
         write_private(keys_file, "")
         with Progress(console=console) as progress:
@@ -62,5 +63,6 @@ async def make_customers(db: Database, *, count: int, paise: Paise, pepper: str)
         await wallet.credit(
             tx, [Credit(account_id, paise, "admin_credit", f"seed-{run_id}-{account_id}") for account_id in account_ids]
         )
+        await accounts.lift_limit(tx, account_ids)
         issued = await accounts.issue_keys(tx, account_ids=account_ids, name="seed", pepper=pepper)
     return [key.secret for key in issued]

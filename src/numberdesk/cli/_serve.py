@@ -19,9 +19,12 @@ from granian.server.embed import Server
 
 from numberdesk import worker as background
 from numberdesk.base import clock
-from numberdesk.cli._place import HOME, CommandFailed, Place, console, opened, run
+from numberdesk.cli._place import HOME, STORED, CommandFailed, Place, console, opened, run, secret
 from numberdesk.main import Site, build, open_site
-from numberdesk.settings import child_environment
+from numberdesk.notifications import service as notifications
+from numberdesk.notifications.model import BadSender, MailSettings
+from numberdesk.notifications.service import Mailer
+from numberdesk.settings import BadSettings, Settings, child_environment
 
 log = structlog.get_logger()
 
@@ -63,7 +66,8 @@ async def _serve(home: Path | None, *, port: int | None, host: str | None, worke
     first = child_environment().get("NUMBERDESK_JOINS")
     if first is not None:
         _die_with_parent(int(first))
-    async with opened(home, is_service=True, port=port, host=host) as place:
+    shared = {"web_processes": workers} if workers > 1 else {}
+    async with opened(home, is_service=True, port=port, host=host, **shared) as place:
         address, number = place.settings.host, place.settings.port
         if first is None:
             number = free_port(address, number)
@@ -74,8 +78,10 @@ async def _serve(home: Path | None, *, port: int | None, host: str | None, worke
                 _more_web_processes(children, place, number, workers - 1),
             ):
                 console.print(f"Numberdesk answers at [bold]http://{address}:{number}[/] (API page: /docs)")
+                if first is None:
+                    warn(place.settings, workers)
                 if with_worker and first is None:
-                    async with background.running(site.desk):
+                    async with background.running(site, mailer_of(place.settings)):
                         await stopped()
                 else:
                     await stopped()
@@ -83,7 +89,11 @@ async def _serve(home: Path | None, *, port: int | None, host: str | None, worke
 
 
 async def _work(home: Path | None) -> None:
-    async with opened(home, is_service=True) as place, open_site(place.settings) as site, background.running(site.desk):
+    async with (
+        opened(home, is_service=True) as place,
+        open_site(place.settings) as site,
+        background.running(site, mailer_of(place.settings)),
+    ):
         console.print("The worker runs.")
         await stopped()
         console.print("Stopping.")
@@ -130,6 +140,39 @@ async def _answers(host: str, port: int, task: "asyncio.Task[Any]") -> None:
         except OSError:
             await asyncio.sleep(0.01)
     raise CommandFailed(f"Port {port} of {host} cannot be served.")
+
+
+def warn(settings: Settings, workers: int) -> None:
+    """Say what works differently from what the operator may expect."""
+    if workers > 1 and settings.redis_url is None and settings.rate_limit_api != "off":
+        console.print(
+            f"Without REDIS_URL each of {workers} web processes lets a {workers}th of RATE_LIMIT_API through.",
+            style="yellow",
+        )
+    if settings.smtp_host is None:
+        console.print("SMTP_HOST is not set: mails wait until it is.", style="yellow")
+
+
+def mailer_of(settings: Settings) -> Mailer | None:
+    """Return the way to the mail server, or None.
+
+    Raises:
+        BadSettings: the sender is no address.
+    """
+    password = settings.smtp_password
+    try:
+        return notifications.open_mailer(
+            MailSettings(
+                host=settings.smtp_host,
+                port=settings.smtp_port,
+                username=settings.smtp_username,
+                password=None if password is None else password.get_secret_value(),
+                security=settings.smtp_security,
+                sender=settings.mail_from,
+            )  # fmt: skip
+        )
+    except BadSender as problem:
+        raise BadSettings(f"MAIL_FROM: {problem}.") from None
 
 
 async def stopped() -> None:
@@ -182,13 +225,12 @@ async def _more_web_processes(
 ) -> AsyncIterator[None]:
     """Keep so many more web processes running for as long as the block lasts, then ask them to stop."""
     settings = place.settings
-    assert settings.api_key_salt is not None and settings.encryption_keys is not None
     environment = child_environment(
         NUMBERDESK_JOINS=str(os.getpid()),
         DATABASE_URL=place.app_url,
         DATABASE_OWNER_URL=place.owner_url,
-        API_KEY_SALT=settings.api_key_salt.get_secret_value(),
-        ENCRYPTION_KEYS=settings.encryption_keys.get_secret_value(),
+        WEB_PROCESSES=str(settings.web_processes),
+        **{name.upper(): secret(getattr(settings, name), name.upper()) for name in STORED},
     )
     command = [sys.executable, "-m", "numberdesk", "serve", "--no-worker"]
     command += ["--host", settings.host, "--port", str(port)]

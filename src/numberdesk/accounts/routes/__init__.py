@@ -168,9 +168,7 @@ async def _verify_email(people: People, asked: Asked, data: VerifyEmail) -> byte
 
 
 async def _login(people: People, asked: Asked, data: Login) -> bytes:
-    tokens, person = await service.login(
-        people, asked.visit, email=data.email, password=data.password, totp=data.totp
-    )
+    tokens, person = await service.login(people, asked.visit, email=data.email, password=data.password, totp=data.totp)
     user = UserView(
         person.id, person.email, person.name, person.verified_at is not None, person.role, person.has_second_factor,
         person.is_staff and not person.has_second_factor,
@@ -229,9 +227,7 @@ async def _create_key(people: People, asked: Asked, data: CreateKey) -> bytes:
 
 async def _rotate_key(people: People, asked: Asked, data: RotateKey) -> bytes:
     return _new_key(
-        await service.rotate_key(
-            people, asked.caller, asked.visit, KeyId(asked.id), overlap_hours=data.overlap_hours
-        )
+        await service.rotate_key(people, asked.caller, asked.visit, KeyId(asked.id), overlap_hours=data.overlap_hours)
     )
 
 

@@ -84,6 +84,7 @@ from numberdesk.accounts.service._second_factor import (
     set_up,
 )
 from numberdesk.accounts.tokens import BadToken, TokenExpired, TokenKeys, weak_secret
+from numberdesk.accounts.totp import new_secret as new_totp_secret
 
 __all__ = [
     "OVERLAP_HOURS_MAX",
@@ -140,6 +141,7 @@ __all__ = [
     "keep_answer",
     "lift_limit",
     "list_domains",
+    "new_totp_secret",
     "list_ips",
     "list_keys",
     "list_people",

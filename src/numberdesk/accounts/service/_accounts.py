@@ -91,9 +91,7 @@ async def set_role(
         await audit.record(tx, _decided("account_role", account_id, by, visit, role=role))
 
 
-def _decided(
-    action: str, account_id: AccountId, by: Caller | None, visit: Visit | None, **details: str
-) -> Event:
+def _decided(action: str, account_id: AccountId, by: Caller | None, visit: Visit | None, **details: str) -> Event:
     if by is None or visit is None:
         return Event(action, account_id, "shell", details=details)
     return done_by(by, visit, action, to=account_id, **details)

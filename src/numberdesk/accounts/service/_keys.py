@@ -147,4 +147,6 @@ def _networks(texts: Sequence[str]) -> list[str]:
     try:
         return [str(ip_network(text.strip(), strict=False)) for text in texts]
     except ValueError:
-        raise InvalidFields({"allowedIps": 'must be addresses or networks such as "203.0.113.7" or "10.0.0.0/8"'}) from None
+        raise InvalidFields(
+            {"allowedIps": 'must be addresses or networks such as "203.0.113.7" or "10.0.0.0/8"'}
+        ) from None

@@ -28,9 +28,7 @@ RENEWAL_GRACE = timedelta(seconds=10)
 """How long the token before the newest still gives the newest: its answer may have been lost."""
 
 
-async def login(
-    people: People, visit: Visit, *, email: str, password: str, totp: str | None
-) -> tuple[Tokens, Person]:
+async def login(people: People, visit: Visit, *, email: str, password: str, totp: str | None) -> tuple[Tokens, Person]:
     """Open a session for whoever knows address, password and, where there is one, the second factor.
 
     Tries are counted before anything is compared, and an address that nobody has costs the same time as one with a
@@ -91,9 +89,7 @@ async def _open_session(people: People, visit: Visit, person: Person, *, is_know
 
 async def note_login(tx: Tx, visit: Visit, person: Person) -> None:
     """Remember that a person proved itself from this address: its network is known from now on."""
-    await sql.upsert_ips(
-        tx, account_ids=[person.id], ips=[visit.ip], networks=[network_of(visit.ip)], is_login=True
-    )
+    await sql.upsert_ips(tx, account_ids=[person.id], ips=[visit.ip], networks=[network_of(visit.ip)], is_login=True)
 
 
 def _tokens(people: People, account_id: int, session_id: SessionId, generation: int, seed: bytes) -> Tokens:

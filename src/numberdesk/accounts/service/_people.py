@@ -49,9 +49,7 @@ def told(template: Template, *, to: str, account_id: AccountId, **data: str | in
     return Notice(template, to, data, f"{template}:{ids.base62(16)}", account_id)
 
 
-def done_by(
-    caller: Caller, visit: Visit, action: str, *, to: AccountId | None = None, **details: Detail
-) -> Event:
+def done_by(caller: Caller, visit: Visit, action: str, *, to: AccountId | None = None, **details: Detail) -> Event:
     """Return the record of what a caller did, to its own account or to another one."""
     kind, actor = ("person", int(caller.account_id)) if caller.key_id is None else ("key", int(caller.key_id))
     return Event(action, to or caller.account_id, kind, actor, visit.ip, visit.id, details)  # type: ignore[arg-type]

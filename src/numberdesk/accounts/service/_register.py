@@ -31,9 +31,7 @@ LINK_KEY = "links in mails"
 """Links have 256 bits: the key only keeps their hashes apart from others."""
 
 
-async def register(
-    people: People, visit: Visit, *, email: str, password: str, name: str, accept_terms: bool
-) -> None:
+async def register(people: People, visit: Visit, *, email: str, password: str, name: str, accept_terms: bool) -> None:
     """Sign up. What comes next is a mail, to the new customer or to the one who has this address already.
 
     An address that was never proven may be registered again: the new password counts, and sessions of the old end.
@@ -160,9 +158,7 @@ async def _answer(people: People, tx: Tx, person: Person, request: sql.MailReque
     )  # fmt: skip
 
 
-async def _new_link(
-    people: People, tx: Tx, person: Person, email_key: str, *, purpose: str, code: str | None
-) -> str:
+async def _new_link(people: People, tx: Tx, person: Person, email_key: str, *, purpose: str, code: str | None) -> str:
     token, is_verify = new_link_token(), purpose == "verify"
     await sql.set_tokens_ended(tx, person.id, "verify" if is_verify else "reset")
     await sql.insert_mail_token(

@@ -277,5 +277,3 @@ def is_well_formed(secret: str) -> bool:
         and secret.isascii()
         and hmac.compare_digest(ids.checksum(body), check)
     )
-
-

@@ -144,9 +144,7 @@ async def set_password(tx: Tx, account_id: AccountId, password_hash: str) -> Non
 
 async def set_rehashed(tx: Tx, account_id: AccountId, *, old: str, new: str) -> None:
     """Store the same password under newer parameters, unless it was changed meanwhile."""
-    await run(
-        tx, "UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_hash = $2", account_id, old, new
-    )
+    await run(tx, "UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_hash = $2", account_id, old, new)
 
 
 async def set_verified(tx: Tx, account_id: AccountId) -> bool:
@@ -309,9 +307,7 @@ async def list_verdicts(tx: Tx, domains: Sequence[str]) -> list[tuple[str, str]]
     """Return the operator's word on some domains, as (domain, verdict)."""
     return [
         (row[0], row[1])
-        for row in await rows(
-            tx, "SELECT domain, verdict FROM email_domains WHERE domain = ANY($1::text[])", domains
-        )
+        for row in await rows(tx, "SELECT domain, verdict FROM email_domains WHERE domain = ANY($1::text[])", domains)
     ]
 
 

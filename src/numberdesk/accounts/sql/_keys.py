@@ -142,9 +142,7 @@ async def set_key_hash(tx: Tx, key_id: KeyId, secret_hash: bytes) -> None:
     await run(tx, "UPDATE api_keys SET secret_hash = $2 WHERE id = $1", key_id, secret_hash)
 
 
-async def set_keys_used(
-    tx: Tx, *, key_ids: Sequence[KeyId], times: Sequence[datetime], ips: Sequence[str]
-) -> None:
+async def set_keys_used(tx: Tx, *, key_ids: Sequence[KeyId], times: Sequence[datetime], ips: Sequence[str]) -> None:
     """Note when and from where keys were last used."""
     await run(
         tx,

@@ -111,9 +111,7 @@ async def set_session_ended(tx: Tx, account_id: AccountId, session_id: SessionId
     )
 
 
-async def set_sessions_ended(
-    tx: Tx, account_id: AccountId, why: EndedWhy, *, but: SessionId | None = None
-) -> int:
+async def set_sessions_ended(tx: Tx, account_id: AccountId, why: EndedWhy, *, but: SessionId | None = None) -> int:
     """live -> ended, for every session of an account but one; returns how many."""
     return await run(
         tx,
