@@ -11,6 +11,7 @@ from typing import Any
 from litestar import Litestar, Request
 from litestar.connection import ASGIConnection
 from litestar.di import Provide
+from litestar.exceptions import NotFoundException
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme, Server
@@ -255,6 +256,8 @@ def build(site: Site) -> Edge:
     gate = _Gate(site)
 
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        if web.ACCESS not in handler.opt:
+            raise NotFoundException  # the framework's own pages
         state = connection.scope["state"]
         state["caller"] = await pass_gate(gate, state["visit"], handler.opt[web.ACCESS], state["told"])
 
@@ -281,11 +284,11 @@ def build(site: Site) -> Edge:
 
 
 def declared(framework: Litestar) -> list[tuple[str, web.Access | None]]:
-    """Return every route of the framework with who may use it."""
+    """Return every route of ours with who may use it; the framework's pages below /schema answer nobody."""
     return [
         (f"{method} {route.path_format}", handler.opt.get(web.ACCESS))
         for route in framework.routes
-        if isinstance(route, HTTPRoute)
+        if isinstance(route, HTTPRoute) and not route.path_format.startswith("/schema")
         for method, (handler, _) in route.route_handler_map.items()
         if method != "OPTIONS"
     ]

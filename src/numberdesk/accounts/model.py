@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, NewType
 
 from numberdesk.wallet.model import AccountId
@@ -26,7 +25,7 @@ Scope = Literal[
 CUSTOMER_SCOPES: tuple[Scope, ...] = ("read", "order", "recharge", "webhook")
 """What an API key of anybody may have."""
 SESSION_SCOPES: tuple[Scope, ...] = ("account", "enrol")
-"""What only a person who signed in may do: no key has these. `enrol` is what staff may do before their second factor."""
+"""What only a person who signed in may do, never a key. `enrol` is what staff may do before their second factor."""
 STAFF_SCOPES: dict[Role, tuple[Scope, ...]] = {
     "customer": (),
     "support": ("admin:support",),
@@ -54,7 +53,7 @@ class Caller:
     """Newer terms were published than the account accepted."""
     api_per_minute: int | None
     """Requests a minute instead of the setting's; 0 is no limit."""
-    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    networks: tuple[str, ...] = ()
     """Where a key may be used from; empty is everywhere."""
 
 

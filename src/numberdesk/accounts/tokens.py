@@ -216,7 +216,7 @@ def read_refresh(text: str) -> RefreshClaim | None:
 def is_genuine(keys: TokenKeys, claim: RefreshClaim, seed: bytes) -> bool:
     """Tell whether we made this refresh token, with any of the keys."""
     known = [_mac(key, claim.session_id, claim.generation, seed) for key in keys.refreshing]
-    return any([hmac.compare_digest(mac, claim.mac) for mac in known])
+    return any(hmac.compare_digest(mac, claim.mac) for mac in known)
 
 
 def _mac(key: bytes, session_id: int, generation: int, seed: bytes) -> bytes:

@@ -151,7 +151,7 @@ class Edge:
 
     def __init__(self, app: Any, *, calls: Sequence[Call[Any]], gate: Gate, proxies: TrustedProxies) -> None:
         self._app = app
-        self._calls = {(call.method, call.path): call for call in calls}
+        self._calls: dict[tuple[str, str], Call[Any]] = {(call.method, call.path): call for call in calls}
         self._gate = gate
         self._proxies = proxies
 
@@ -316,12 +316,15 @@ def _documented(call: Call[Any]) -> HTTPRouteHandler:
         raise NotFoundException
 
     has_id = "{id}" in call.path
-    stub = {
-        (False, False): plain, (True, False): repeatable, (False, True): plain_with_id, (True, True): repeatable_with_id,
+    stub: Any = {
+        (False, False): plain, (True, False): repeatable,
+        (False, True): plain_with_id, (True, True): repeatable_with_id,
     }[call.is_repeatable, has_id]  # fmt: skip
     stub.__name__ = "".join(character if character.isalnum() else "_" for character in call.path.strip("/"))
     stub.__doc__ = call.description
-    stub.__annotations__ = {"data": JSONBody[call.body], "return": web.Ok[call.answer]}  # type: ignore[name-defined]
+    body: Any = call.body
+    envelope: Any = web.Ok
+    stub.__annotations__ = {"data": JSONBody[body], "return": envelope[call.answer]}
     if call.is_repeatable:
         stub.__annotations__["once"] = RepeatKey
     if has_id:

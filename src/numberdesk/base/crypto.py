@@ -5,7 +5,6 @@ import hmac
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-
 _ENDS = "\0"
 """Between the place and the text of a sealed column; no text of ours contains it."""
 

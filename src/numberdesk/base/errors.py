@@ -25,7 +25,7 @@ class AppError(Exception):
     def __str__(self) -> str:
         return self.sentence()
 
-    def wait_seconds(self) -> int | None:
+    def retry_seconds(self) -> int | None:
         """Return how long to wait before another try, or None when waiting does not help."""
         return self.retry_after
 

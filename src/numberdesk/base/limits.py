@@ -102,7 +102,7 @@ class TooMany(AppError):
     def sentence(self) -> str:
         return super().sentence() if self.retry_after_seconds > 1 else "Too many tries. Wait one second."
 
-    def wait_seconds(self) -> int:
+    def retry_seconds(self) -> int:
         return self.retry_after_seconds
 
 

@@ -112,7 +112,7 @@ def render(problem: AppError, request_id: str) -> bytes:
 
 def headers_of(problem: AppError) -> dict[str, str]:
     """Return the headers that a refusal carries besides those of every answer."""
-    wait = problem.wait_seconds()
+    wait = problem.retry_seconds()
     return ({} if wait is None else {"retry-after": str(wait)}) | problem.headers()
 
 

@@ -17,7 +17,6 @@ import typer
 from rich.markup import escape
 from rich.panel import Panel
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.text import Text
 
 from numberdesk import worker as background
 from numberdesk.accounts import service as accounts
@@ -188,9 +187,9 @@ async def _make_people(place: Place, known: Credentials) -> Credentials:
 
 def _show_mail(to: str, subject: str, text: str) -> None:
     """Show a mail, since the demo has no mail server."""
-    body = Text(text.rstrip())
-    title = f"Mail to {escape(to)}: {escape(subject)}  (no mail server is set: SMTP_HOST)"
-    console.print(Panel(body, title=title, border_style="cyan", expand=False))
+    console.rule(f"Mail to {escape(to)}: {escape(subject)}", style="cyan")
+    console.print(text.rstrip(), soft_wrap=True, markup=False)
+    console.rule("shown here, since no mail server is set (SMTP_HOST)", style="cyan")
 
 
 async def _make_customers(db: Database, pepper: str) -> Credentials:

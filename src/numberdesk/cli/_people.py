@@ -76,19 +76,13 @@ def create_admin(
     """Make an account of the staff. Its second factor is set up at its first login."""
     if role not in ROLES:
         raise CommandFailed(f"--role must be one of: {', '.join(ROLES)}.")
-    run(_create_admin(home, email=email, name=name, role=role, password=_password(password_stdin)))
+    run(_create_admin(home, email=email, name=name, role=role, password=_password(password_stdin)))  # type: ignore[arg-type]
 
 
-async def _create_admin(home: Path | None, *, email: str, name: str, role: str, password: tuple[str, bool]) -> None:
+async def _create_admin(home: Path | None, *, email: str, name: str, role: Role, password: tuple[str, bool]) -> None:
     async with _people(home) as people:
         try:
-            await accounts.create_staff(
-                people,
-                email=email,
-                name=name,
-                role=role,
-                password=password[0],  # type: ignore[arg-type]
-            )
+            await accounts.create_staff(people, email=email, name=name, role=role, password=password[0])
         except Duplicate:
             raise CommandFailed(f"{email} has an account: `numberdesk account role` changes what it may do.") from None
     console.print(f"[green]Made[/] {escape(email)} ({role}). The second factor is set up at the first login.")

@@ -169,7 +169,7 @@ def mailer_of(settings: Settings) -> Mailer | None:
                 password=None if password is None else password.get_secret_value(),
                 security=settings.smtp_security,
                 sender=settings.mail_from,
-            )  # fmt: skip
+            )
         )
     except BadSender as problem:
         raise BadSettings(f"MAIL_FROM: {problem}.") from None

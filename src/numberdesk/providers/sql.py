@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 
-from numberdesk.base.db import Tx, many, maybe, one, run
+from numberdesk.base.db import Tx, many, maybe, one, rows, run
 from numberdesk.providers.model import Provider, ProviderId
 
 
@@ -100,3 +100,9 @@ async def lease_watch(tx: Tx, *, provider_id: ProviderId, owner: str, seconds: f
         WHERE id = $1 AND (watched_by = $2 OR watched_until IS NULL OR watched_until <= clock_timestamp())
         """
     return await run(tx, statement, provider_id, owner, seconds) == 1
+
+
+async def list_sealed_keys(tx: Tx) -> list[tuple[ProviderId, bytes]]:
+    """Return every provider's sealed key, and lock the rows."""
+    found = await rows(tx, "SELECT id, api_key_sealed FROM providers ORDER BY id FOR NO KEY UPDATE")
+    return [(ProviderId(row[0]), row[1]) for row in found]

@@ -12,8 +12,8 @@ from msgspec import UNSET
 from numberdesk.accounts import service
 from numberdesk.accounts.model import Caller, Key, KeyId, NewKey, Person, Session, SessionId, Tokens
 from numberdesk.accounts.routes._bodies import (
-    AcceptTerms,
     Accepted,
+    AcceptTerms,
     ChangePassword,
     ChangeProfile,
     CreateKey,
@@ -62,7 +62,7 @@ def _entry_calls(people: Any) -> list[Call[Any]]:
         Call(
             path="/auth/register", body=Register, access=PUBLIC, run=partial(_register, people), answer=Registered,
             summary="Register",
-            description="Sign up. The answer is the same whether or not the address is known; a mail says what is next.",
+            description="Sign up. The answer is the same whether or not the address is known; a mail follows.",
         ),
         Call(
             path="/auth/send-verification-email", body=OneEmail, access=PUBLIC,

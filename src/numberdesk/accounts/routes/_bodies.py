@@ -77,10 +77,10 @@ class ChangeProfile(Struct, rename="camel", forbid_unknown_fields=True, frozen=T
     """What is to change; what is left out stays."""
 
     name: Name | UnsetType = UNSET
-    phone: Annotated[str, Meta(max_length=40)] | None | UnsetType = UNSET
+    phone: Annotated[str, Meta(max_length=40)] | UnsetType | None = UNSET
     timezone: Text | UnsetType = UNSET
     language: Text | UnsetType = UNSET
-    telegram_chat_id: Annotated[str, Meta(pattern=r"^-?[0-9]{1,20}$")] | None | UnsetType = UNSET
+    telegram_chat_id: Annotated[str, Meta(pattern=r"^-?[0-9]{1,20}$")] | UnsetType | None = UNSET
     notify_by_email: bool | UnsetType = UNSET
     notify_by_telegram: bool | UnsetType = UNSET
 

@@ -18,7 +18,7 @@ DOMAINS_MAX = 10_000
 
 
 async def create(tx: Tx, *, emails: Sequence[str], names: Sequence[str]) -> list[AccountId]:
-    """Open accounts that the operator makes, with empty wallets, in the order given; their addresses count as proven."""
+    """Open accounts that the operator makes, with empty wallets, in the order given; addresses count as proven."""
     keys = [addresses.key_of(email) or email.casefold() for email in emails]
     account_ids = await sql.insert_accounts(tx, emails=emails, keys=keys, names=names)
     await wallet.open_wallets(tx, account_ids)

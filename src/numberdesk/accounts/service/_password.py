@@ -109,7 +109,7 @@ async def create_staff(people: People, *, email: str, name: str, role: Role, pas
 
 
 async def reset_second_factor(people: People, account_id: AccountId) -> bool:
-    """Remove a second factor as the operator, for somebody who lost it; every session ends. False when there was none."""
+    """Remove a second factor whose owner lost it, as the operator; every session ends. False when there was none."""
     async with people.db.transaction() as tx:
         had_one = await sql.delete_factor(tx, account_id)
         await sql.set_sessions_ended(tx, account_id, "second_factor")

@@ -105,7 +105,7 @@ async def _sign_up(
 
 
 async def ask_for_mail(people: People, visit: Visit, *, email: str, purpose: RequestPurpose) -> None:
-    """Ask for a mail with a link, to prove an address or to choose a new password. A pass sends it, if anybody is there.
+    """Ask for a mail with a link, to prove an address or to choose a new password; a pass sends it.
 
     Raises:
         InvalidFields: it is no address at all.

@@ -4,7 +4,8 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address, ip_network
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from numberdesk.accounts import sql
 from numberdesk.accounts.model import (
@@ -219,13 +220,18 @@ def _caller(row: sql.CallerRow) -> Caller:
         row.account_id, row.key_id, row.session_id, scopes, row.state, row.role, row.expires_at, row.is_verified,
         row.owes_terms, row.api_per_minute,
     )  # fmt: skip
-    return replace(found, networks=tuple(ip_network(text) for text in row.allowed_ips))
+    return replace(found, networks=tuple(row.allowed_ips))
 
 
 def is_allowed(caller: Caller, ip: str) -> bool:
     """Tell whether a key may be used from an address."""
     address = ip_address(ip)
-    return any(address in network for network in caller.networks)
+    return any(address in _network(text) for text in caller.networks)
+
+
+@lru_cache(maxsize=10_000)
+def _network(text: str) -> IPv4Network | IPv6Network:
+    return ip_network(text)
 
 
 def require(caller: Caller, scope: Scope) -> None:

@@ -108,6 +108,17 @@ async def set_api_key(db: Database, vault: Vault, provider_id: ProviderId, *, ap
             raise NotFound("provider")
 
 
+async def reseal(db: Database, vault: Vault) -> int:
+    """Seal every key with the newest encryption key; returns how many were changed."""
+    changed = 0
+    async with db.transaction() as tx:
+        for provider_id, sealed in await sql.list_sealed_keys(tx):
+            if not vault.is_newest(sealed):
+                await sql.set_api_key(tx, provider_id=provider_id, api_key_sealed=vault.seal(vault.open(sealed)))
+                changed += 1
+    return changed
+
+
 async def set_synced(tx: Tx, *, provider_id: ProviderId) -> None:
     """Write down that the provider's offers were taken over in this transaction."""
     await sql.set_synced(tx, provider_id=provider_id)
