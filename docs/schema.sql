@@ -8,10 +8,12 @@ CREATE FUNCTION public.create_month_partitions(parent regclass, months_ahead int
 DECLARE
     first_day date;
     partition text;
+    guard text;
     made int := 0;
 BEGIN
     -- One maker at a time: a second one would find no table and fail when it makes the same. Rows still go in.
     EXECUTE format('LOCK TABLE ONLY %s IN SHARE UPDATE EXCLUSIVE MODE', parent);
+    SELECT tgname INTO guard FROM pg_trigger WHERE tgrelid = parent AND tgname LIKE '%\_no\_truncate';
     FOR step IN 0..months_ahead LOOP
         first_day := (date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => step))::date;
         partition := parent::text || to_char(first_day, '_YYYY_MM');
@@ -20,10 +22,9 @@ BEGIN
                 EXECUTE format('CREATE TABLE %I PARTITION OF %s FOR VALUES FROM (%L) TO (%L)', partition, parent,
                                first_day::timestamp AT TIME ZONE 'UTC',
                                (first_day + interval '1 month') AT TIME ZONE 'UTC');
-                IF parent = 'entries'::regclass THEN
-                    -- Triggers on statements are not handed down to partitions.
-                    EXECUTE format('CREATE TRIGGER entries_no_truncate BEFORE TRUNCATE ON %I'
-                                   ' EXECUTE FUNCTION refuse_change()', partition);
+                IF guard IS NOT NULL THEN
+                    EXECUTE format('CREATE TRIGGER %I BEFORE TRUNCATE ON %I EXECUTE FUNCTION refuse_change()',
+                                   guard, partition);
                 END IF;
                 made := made + 1;
             EXCEPTION WHEN check_violation THEN
@@ -36,6 +37,15 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.fill_email_key() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    NEW.email_key := COALESCE(NEW.email_key, lower(NEW.email));
+    RETURN NEW;
+END
+$$;
+
 CREATE FUNCTION public.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -44,6 +54,15 @@ BEGIN
 END
 $$;
 
+CREATE TABLE public.account_ips (
+    account_id bigint NOT NULL,
+    ip inet NOT NULL,
+    network inet NOT NULL,
+    first_seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    last_seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    last_login_at timestamp with time zone
+);
+
 CREATE TABLE public.accounts (
     id bigint NOT NULL,
     email text NOT NULL,
@@ -51,6 +70,21 @@ CREATE TABLE public.accounts (
     state text DEFAULT 'active'::text NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     changed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    email_key text NOT NULL,
+    password_hash text,
+    password_changed_at timestamp with time zone,
+    verified_at timestamp with time zone,
+    role text DEFAULT 'customer'::text NOT NULL,
+    terms_version integer,
+    api_per_minute integer,
+    phone bytea,
+    timezone text DEFAULT 'Asia/Kolkata'::text NOT NULL,
+    language text DEFAULT 'en'::text NOT NULL,
+    telegram_chat_id text,
+    notify_by_email boolean DEFAULT true NOT NULL,
+    notify_by_telegram boolean DEFAULT false NOT NULL,
+    CONSTRAINT accounts_api_per_minute_check CHECK ((api_per_minute >= 0)),
+    CONSTRAINT accounts_role CHECK ((role = ANY (ARRAY['customer'::text, 'support'::text, 'finance'::text, 'ops'::text, 'owner'::text]))),
     CONSTRAINT accounts_state CHECK ((state = ANY (ARRAY['active'::text, 'limited'::text, 'frozen'::text, 'banned'::text])))
 );
 
@@ -72,10 +106,43 @@ CREATE TABLE public.api_keys (
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     changed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     expires_at timestamp with time zone,
-    revoked_at timestamp with time zone
+    revoked_at timestamp with time zone,
+    allowed_ips text[] DEFAULT '{}'::text[] NOT NULL,
+    last_used_at timestamp with time zone,
+    last_used_ip inet,
+    replaced_by bigint
 );
 
 ALTER TABLE public.api_keys ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE public.audit_log (
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    action text NOT NULL,
+    actor_kind text NOT NULL,
+    actor_id bigint,
+    account_id bigint,
+    ip inet,
+    request_id text,
+    details jsonb DEFAULT '{}'::jsonb NOT NULL,
+    CONSTRAINT audit_log_actor_kind CHECK ((actor_kind = ANY (ARRAY['person'::text, 'key'::text, 'shell'::text, 'system'::text])))
+)
+PARTITION BY RANGE (at);
+
+CREATE TABLE public.audit_log_default (
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    action text NOT NULL,
+    actor_kind text NOT NULL,
+    actor_id bigint,
+    account_id bigint,
+    ip inet,
+    request_id text,
+    details jsonb DEFAULT '{}'::jsonb NOT NULL,
+    CONSTRAINT audit_log_actor_kind CHECK ((actor_kind = ANY (ARRAY['person'::text, 'key'::text, 'shell'::text, 'system'::text])))
+);
+
+ALTER TABLE public.audit_log ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
 
 CREATE TABLE public.blocked_categories (
     category text NOT NULL,
@@ -96,6 +163,13 @@ CREATE TABLE public.countries (
     calling_code text NOT NULL,
     iso_default boolean NOT NULL,
     is_on boolean DEFAULT true NOT NULL
+);
+
+CREATE TABLE public.email_domains (
+    domain text NOT NULL,
+    verdict text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT email_domains_verdict CHECK ((verdict = ANY (ARRAY['allow'::text, 'deny'::text])))
 );
 
 CREATE TABLE public.entries (
@@ -183,6 +257,41 @@ CREATE TABLE public.idempotency_keys (
     CONSTRAINT idempotency_keys_key_check CHECK (((length(key) >= 1) AND (length(key) <= 255))),
     CONSTRAINT idempotency_keys_state CHECK ((state = ANY (ARRAY['in_flight'::text, 'answered'::text])))
 );
+
+CREATE TABLE public.limit_counters (
+    key text NOT NULL,
+    hits bigint NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.mail_requests (
+    id bigint NOT NULL,
+    purpose text NOT NULL,
+    email_key text NOT NULL,
+    ip inet NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT mail_requests_purpose CHECK ((purpose = ANY (ARRAY['register'::text, 'verify'::text, 'reset'::text])))
+);
+
+ALTER TABLE public.mail_requests ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE public.mail_tokens (
+    id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    purpose text NOT NULL,
+    email_key text NOT NULL,
+    link_hash bytea NOT NULL,
+    code_hash bytea,
+    code_tries integer DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    code_until timestamp with time zone,
+    used_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    CONSTRAINT mail_tokens_purpose CHECK ((purpose = ANY (ARRAY['verify'::text, 'reset'::text])))
+);
+
+ALTER TABLE public.mail_tokens ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
 
 CREATE TABLE public.messages (
     order_id bigint NOT NULL,
@@ -273,6 +382,59 @@ CREATE TABLE public.orphans (
     CONSTRAINT orphans_state CHECK ((state = ANY (ARRAY['seen'::text, 'linked'::text, 'cancelling'::text, 'cancelled'::text, 'lost'::text])))
 );
 
+CREATE TABLE public.outbox (
+    id bigint NOT NULL,
+    channel text NOT NULL,
+    template text NOT NULL,
+    dedupe_key text NOT NULL,
+    account_id bigint,
+    payload bytea,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    due_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    last_problem text,
+    ended_at timestamp with time zone,
+    CONSTRAINT outbox_channel CHECK ((channel = 'email'::text)),
+    CONSTRAINT outbox_check CHECK (((state = 'waiting'::text) = (ended_at IS NULL))),
+    CONSTRAINT outbox_check1 CHECK (((state <> 'waiting'::text) OR (payload IS NOT NULL))),
+    CONSTRAINT outbox_state CHECK ((state = ANY (ARRAY['waiting'::text, 'sent'::text, 'failed'::text])))
+);
+
+ALTER TABLE public.outbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE public.second_factors (
+    account_id bigint NOT NULL,
+    secret bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    confirmed_at timestamp with time zone,
+    last_step bigint DEFAULT 0 NOT NULL
+);
+
+CREATE VIEW public.people AS
+ SELECT account.id,
+    account.email,
+    account.name,
+    account.state,
+    account.created_at,
+    account.changed_at,
+    account.email_key,
+    account.password_hash,
+    account.password_changed_at,
+    account.verified_at,
+    account.role,
+    account.terms_version,
+    account.api_per_minute,
+    account.phone,
+    account.timezone,
+    account.language,
+    account.telegram_chat_id,
+    account.notify_by_email,
+    account.notify_by_telegram,
+    (factor.confirmed_at IS NOT NULL) AS has_second_factor
+   FROM (public.accounts account
+     LEFT JOIN public.second_factors factor ON ((factor.account_id = account.id)));
+
 CREATE TABLE public.postings (
     id bigint NOT NULL,
     kind text NOT NULL,
@@ -333,6 +495,12 @@ CREATE TABLE public.providers (
 
 ALTER TABLE public.providers ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
 
+CREATE TABLE public.recovery_codes (
+    account_id bigint NOT NULL,
+    code_hash bytea NOT NULL,
+    used_at timestamp with time zone
+);
+
 CREATE TABLE public.schema_migrations (
     number integer NOT NULL,
     name text NOT NULL,
@@ -348,6 +516,29 @@ CREATE TABLE public.services (
     is_on boolean DEFAULT true NOT NULL
 );
 
+CREATE TABLE public.sessions (
+    id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    seed bytea NOT NULL,
+    generation integer DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    changed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    proven_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    second_factor_at timestamp with time zone,
+    rotated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    idle_until timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    ended_why text,
+    ip inet NOT NULL,
+    user_agent text NOT NULL,
+    last_used_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT sessions_check CHECK (((ended_at IS NULL) = (ended_why IS NULL))),
+    CONSTRAINT sessions_ended_why CHECK ((ended_why = ANY (ARRAY['logout'::text, 'all_devices'::text, 'revoked'::text, 'password'::text, 'reuse'::text, 'registered_again'::text, 'second_factor'::text, 'staff'::text])))
+);
+
+ALTER TABLE public.sessions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
 CREATE TABLE public.system_balances (
     bucket text NOT NULL,
     balance_paise bigint NOT NULL,
@@ -357,6 +548,22 @@ CREATE TABLE public.system_balances (
 CREATE TABLE public.system_changes (
     bucket text NOT NULL,
     amount_paise bigint NOT NULL
+);
+
+CREATE TABLE public.terms (
+    version integer NOT NULL,
+    text text NOT NULL,
+    text_hash bytea NOT NULL,
+    published_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT terms_version_check CHECK ((version > 0))
+);
+
+CREATE TABLE public.terms_acceptances (
+    account_id bigint NOT NULL,
+    version integer NOT NULL,
+    accepted_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    ip inet NOT NULL,
+    user_agent text NOT NULL
 );
 
 CREATE TABLE public.unmapped_services (
@@ -374,11 +581,16 @@ CREATE TABLE public.wallets (
     CONSTRAINT wallets_held CHECK ((held_paise >= 0))
 );
 
+ALTER TABLE ONLY public.audit_log ATTACH PARTITION public.audit_log_default DEFAULT;
+
 ALTER TABLE ONLY public.entries ATTACH PARTITION public.entries_default DEFAULT;
 
 ALTER TABLE ONLY public.exchanges ATTACH PARTITION public.exchanges_default DEFAULT;
 
 ALTER TABLE ONLY public.messages ATTACH PARTITION public.messages_default DEFAULT;
+
+ALTER TABLE ONLY public.account_ips
+    ADD CONSTRAINT account_ips_pkey PRIMARY KEY (account_id, ip);
 
 ALTER TABLE ONLY public.accounts
     ADD CONSTRAINT accounts_pkey PRIMARY KEY (id);
@@ -393,6 +605,9 @@ ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_replaced_by UNIQUE (replaced_by);
+
+ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_secret_hash UNIQUE (secret_hash);
 
 ALTER TABLE ONLY public.blocked_categories
@@ -404,11 +619,26 @@ ALTER TABLE ONLY public.catalogue_version
 ALTER TABLE ONLY public.countries
     ADD CONSTRAINT countries_pkey PRIMARY KEY (code);
 
+ALTER TABLE ONLY public.email_domains
+    ADD CONSTRAINT email_domains_pkey PRIMARY KEY (domain);
+
 ALTER TABLE ONLY public.holds
     ADD CONSTRAINT holds_pkey PRIMARY KEY (order_id, purpose);
 
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (account_id, key);
+
+ALTER TABLE ONLY public.limit_counters
+    ADD CONSTRAINT limit_counters_pkey PRIMARY KEY (key);
+
+ALTER TABLE ONLY public.mail_requests
+    ADD CONSTRAINT mail_requests_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.mail_tokens
+    ADD CONSTRAINT mail_tokens_link_hash UNIQUE (link_hash);
+
+ALTER TABLE ONLY public.mail_tokens
+    ADD CONSTRAINT mail_tokens_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.offers
     ADD CONSTRAINT offers_one UNIQUE (service, country, provider_id, operator);
@@ -424,6 +654,12 @@ ALTER TABLE ONLY public.orders
 
 ALTER TABLE ONLY public.orphans
     ADD CONSTRAINT orphans_pkey PRIMARY KEY (provider_id, upstream_id);
+
+ALTER TABLE ONLY public.outbox
+    ADD CONSTRAINT outbox_dedupe_key UNIQUE (dedupe_key);
+
+ALTER TABLE ONLY public.outbox
+    ADD CONSTRAINT outbox_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.postings
     ADD CONSTRAINT postings_cause UNIQUE (kind, cause_type, cause_id);
@@ -443,14 +679,29 @@ ALTER TABLE ONLY public.providers
 ALTER TABLE ONLY public.providers
     ADD CONSTRAINT providers_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.recovery_codes
+    ADD CONSTRAINT recovery_codes_pkey PRIMARY KEY (account_id, code_hash);
+
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (number);
+
+ALTER TABLE ONLY public.second_factors
+    ADD CONSTRAINT second_factors_pkey PRIMARY KEY (account_id);
 
 ALTER TABLE ONLY public.services
     ADD CONSTRAINT services_pkey PRIMARY KEY (code);
 
+ALTER TABLE ONLY public.sessions
+    ADD CONSTRAINT sessions_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.system_balances
     ADD CONSTRAINT system_balances_pkey PRIMARY KEY (bucket);
+
+ALTER TABLE ONLY public.terms_acceptances
+    ADD CONSTRAINT terms_acceptances_pkey PRIMARY KEY (account_id, version);
+
+ALTER TABLE ONLY public.terms
+    ADD CONSTRAINT terms_pkey PRIMARY KEY (version);
 
 ALTER TABLE ONLY public.unmapped_services
     ADD CONSTRAINT unmapped_services_pkey PRIMARY KEY (provider_id, upstream_code);
@@ -458,13 +709,29 @@ ALTER TABLE ONLY public.unmapped_services
 ALTER TABLE ONLY public.wallets
     ADD CONSTRAINT wallets_pkey PRIMARY KEY (account_id);
 
+CREATE INDEX account_ips_network ON public.account_ips USING btree (account_id, network);
+
 CREATE INDEX accounts_changed_at ON public.accounts USING btree (changed_at);
 
 CREATE UNIQUE INDEX accounts_email ON public.accounts USING btree (lower(email));
 
+CREATE UNIQUE INDEX accounts_email_key ON public.accounts USING btree (email_key);
+
 CREATE INDEX api_keys_account ON public.api_keys USING btree (account_id);
 
 CREATE INDEX api_keys_changed_at ON public.api_keys USING btree (changed_at);
+
+CREATE INDEX audit_log_account ON ONLY public.audit_log USING btree (account_id, id DESC);
+
+CREATE INDEX audit_log_actor ON ONLY public.audit_log USING btree (actor_id, id DESC);
+
+CREATE INDEX audit_log_default_account_id_id_idx ON public.audit_log_default USING btree (account_id, id DESC);
+
+CREATE INDEX audit_log_default_actor_id_id_idx ON public.audit_log_default USING btree (actor_id, id DESC);
+
+CREATE INDEX audit_log_id ON ONLY public.audit_log USING btree (id DESC);
+
+CREATE INDEX audit_log_default_id_idx ON public.audit_log_default USING btree (id DESC);
 
 CREATE INDEX entries_wallet ON ONLY public.entries USING btree (account_id, version) WHERE (account_id IS NOT NULL);
 
@@ -483,6 +750,12 @@ CREATE INDEX holds_account ON public.holds USING btree (account_id, created_at D
 CREATE INDEX holds_live ON public.holds USING btree (account_id) WHERE (state = 'held'::text);
 
 CREATE INDEX idempotency_keys_created_at ON public.idempotency_keys USING btree (created_at);
+
+CREATE INDEX limit_counters_expires_at ON public.limit_counters USING btree (expires_at);
+
+CREATE INDEX mail_tokens_created_at ON public.mail_tokens USING btree (created_at);
+
+CREATE INDEX mail_tokens_live ON public.mail_tokens USING btree (account_id, purpose) WHERE ((used_at IS NULL) AND (ended_at IS NULL));
 
 CREATE INDEX messages_order ON ONLY public.messages USING btree (order_id);
 
@@ -506,6 +779,24 @@ CREATE INDEX orders_release ON public.orders USING btree (provider_id, id) WHERE
 
 CREATE INDEX orphans_due ON public.orphans USING btree (next_try_at) WHERE (next_try_at IS NOT NULL);
 
+CREATE INDEX outbox_account ON public.outbox USING btree (account_id, id DESC);
+
+CREATE INDEX outbox_due ON public.outbox USING btree (due_at) WHERE (state = 'waiting'::text);
+
+CREATE INDEX outbox_ended_at ON public.outbox USING btree (ended_at) WHERE (state <> 'waiting'::text);
+
+CREATE INDEX sessions_account ON public.sessions USING btree (account_id, id DESC);
+
+CREATE INDEX sessions_changed_at ON public.sessions USING btree (changed_at);
+
+CREATE INDEX sessions_expires_at ON public.sessions USING btree (expires_at);
+
+ALTER INDEX public.audit_log_account ATTACH PARTITION public.audit_log_default_account_id_id_idx;
+
+ALTER INDEX public.audit_log_actor ATTACH PARTITION public.audit_log_default_actor_id_id_idx;
+
+ALTER INDEX public.audit_log_id ATTACH PARTITION public.audit_log_default_id_idx;
+
 ALTER INDEX public.entries_wallet ATTACH PARTITION public.entries_default_account_id_version_idx;
 
 ALTER INDEX public.entries_posting ATTACH PARTITION public.entries_default_posting_id_idx;
@@ -513,6 +804,14 @@ ALTER INDEX public.entries_posting ATTACH PARTITION public.entries_default_posti
 ALTER INDEX public.exchanges_order ATTACH PARTITION public.exchanges_default_order_id_idx;
 
 ALTER INDEX public.messages_order ATTACH PARTITION public.messages_default_order_id_idx;
+
+CREATE TRIGGER accounts_email_key BEFORE INSERT ON public.accounts FOR EACH ROW EXECUTE FUNCTION public.fill_email_key();
+
+CREATE TRIGGER audit_log_append_only BEFORE DELETE OR UPDATE ON public.audit_log FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER audit_log_no_truncate BEFORE TRUNCATE ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER audit_log_no_truncate BEFORE TRUNCATE ON public.audit_log_default FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER entries_append_only BEFORE DELETE OR UPDATE ON public.entries FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
@@ -524,6 +823,9 @@ CREATE TRIGGER postings_append_only BEFORE DELETE OR UPDATE ON public.postings F
 
 CREATE TRIGGER postings_no_truncate BEFORE TRUNCATE ON public.postings FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
+ALTER TABLE ONLY public.account_ips
+    ADD CONSTRAINT account_ips_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
 ALTER TABLE ONLY public.activations
     ADD CONSTRAINT activations_order_id_fkey FOREIGN KEY (order_id) REFERENCES public.orders(id);
 
@@ -533,11 +835,17 @@ ALTER TABLE ONLY public.activations
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_replaced_by_fkey FOREIGN KEY (replaced_by) REFERENCES public.api_keys(id);
+
 ALTER TABLE ONLY public.holds
     ADD CONSTRAINT holds_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.wallets(account_id);
 
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.mail_tokens
+    ADD CONSTRAINT mail_tokens_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
 ALTER TABLE ONLY public.offers
     ADD CONSTRAINT offers_country_fkey FOREIGN KEY (country) REFERENCES public.countries(code);
@@ -563,6 +871,9 @@ ALTER TABLE ONLY public.orders
 ALTER TABLE ONLY public.orphans
     ADD CONSTRAINT orphans_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id);
 
+ALTER TABLE ONLY public.outbox
+    ADD CONSTRAINT outbox_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
 ALTER TABLE ONLY public.price_rules
     ADD CONSTRAINT price_rules_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
@@ -575,6 +886,21 @@ ALTER TABLE ONLY public.price_rules
 ALTER TABLE ONLY public.price_rules
     ADD CONSTRAINT price_rules_service_fkey FOREIGN KEY (service) REFERENCES public.services(code);
 
+ALTER TABLE ONLY public.recovery_codes
+    ADD CONSTRAINT recovery_codes_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.second_factors
+    ADD CONSTRAINT second_factors_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.sessions
+    ADD CONSTRAINT sessions_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.terms_acceptances
+    ADD CONSTRAINT terms_acceptances_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.terms_acceptances
+    ADD CONSTRAINT terms_acceptances_version_fkey FOREIGN KEY (version) REFERENCES public.terms(version);
+
 ALTER TABLE ONLY public.unmapped_services
     ADD CONSTRAINT unmapped_services_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id);
 
@@ -586,17 +912,23 @@ GRANT USAGE ON SCHEMA public TO numberdesk_app;
 REVOKE ALL ON FUNCTION public.create_month_partitions(parent regclass, months_ahead integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.create_month_partitions(parent regclass, months_ahead integer) TO numberdesk_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.account_ips TO numberdesk_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.accounts TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.activations TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.api_keys TO numberdesk_app;
 
+GRANT SELECT,INSERT ON TABLE public.audit_log TO numberdesk_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.blocked_categories TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.catalogue_version TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.countries TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.email_domains TO numberdesk_app;
 
 GRANT SELECT,INSERT ON TABLE public.entries TO numberdesk_app;
 
@@ -605,6 +937,12 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.exchanges TO numberdesk_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.holds TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_keys TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.limit_counters TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.mail_requests TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.mail_tokens TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.messages TO numberdesk_app;
 
@@ -616,19 +954,33 @@ GRANT USAGE ON SEQUENCE public.orders_id_seq TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.orphans TO numberdesk_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.outbox TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.second_factors TO numberdesk_app;
+
+GRANT SELECT ON TABLE public.people TO numberdesk_app;
+
 GRANT SELECT,INSERT ON TABLE public.postings TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.price_rules TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.providers TO numberdesk_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.recovery_codes TO numberdesk_app;
+
 GRANT SELECT ON TABLE public.schema_migrations TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.services TO numberdesk_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sessions TO numberdesk_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.system_balances TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.system_changes TO numberdesk_app;
+
+GRANT SELECT,INSERT ON TABLE public.terms TO numberdesk_app;
+
+GRANT SELECT,INSERT ON TABLE public.terms_acceptances TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.unmapped_services TO numberdesk_app;
 

@@ -22,7 +22,14 @@ ALTER TABLE accounts
 UPDATE accounts SET email_key = lower(email), verified_at = created_at;
 ALTER TABLE accounts ALTER COLUMN email_key SET NOT NULL;
 CREATE UNIQUE INDEX accounts_email_key ON accounts (email_key);
-DROP INDEX accounts_email;
+-- The version before this one does not know the column, and goes on until its processes are replaced.
+CREATE FUNCTION fill_email_key() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.email_key := COALESCE(NEW.email_key, lower(NEW.email));
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER accounts_email_key BEFORE INSERT ON accounts FOR EACH ROW EXECUTE FUNCTION fill_email_key();
 
 -- One row per device that is signed in. A refresh token is computed from `seed`, `generation` and a key that is not in
 -- the database, so neither alone gives one; using a token moves `generation` on, once.
@@ -93,6 +100,10 @@ CREATE TABLE second_factors (
     -- The newest 30-second step whose code was accepted: no code is accepted twice.
     last_step     bigint NOT NULL DEFAULT 0
 );
+-- An account as its verbs see it.
+CREATE VIEW people AS
+    SELECT account.*, factor.confirmed_at IS NOT NULL AS has_second_factor
+    FROM accounts AS account LEFT JOIN second_factors AS factor ON factor.account_id = account.id;
 CREATE TABLE recovery_codes (
     account_id  bigint NOT NULL REFERENCES accounts,
     code_hash   bytea NOT NULL,
@@ -195,6 +206,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON
     sessions, mail_tokens, mail_requests, second_factors, recovery_codes, account_ips, email_domains,
     limit_counters, outbox
     TO numberdesk_app;
+GRANT SELECT ON people TO numberdesk_app;
 GRANT SELECT, INSERT ON terms, terms_acceptances, audit_log TO numberdesk_app;
 
 -- Partitions inherit no triggers on statements: those that forbid TRUNCATE are made for each, for every such table.

@@ -5,23 +5,33 @@ from typing import Any, get_args
 
 import pytest
 
-from numberdesk.accounts.model import AccountState
+from numberdesk.accounts.model import AccountState, EndedWhy, RequestPurpose, Role, TokenPurpose, Verdict
+from numberdesk.audit.model import ActorKind
+from numberdesk.notifications.model import Channel, OutboxState
 from numberdesk.orders.model import Action, Failure, OrderState, OrphanState
 from numberdesk.providers.model import Kind
 from numberdesk.wallet.model import Bucket, CauseType, HoldState, PostingKind
 from tests.architecture.sources import ROOT, listed
 
 LITERALS: dict[str, Any] = {
+    "accounts_role": Role,
     "accounts_state": AccountState,
+    "audit_log_actor_kind": ActorKind,
+    "email_domains_verdict": Verdict,
     "entries_bucket": Bucket,
     "exchanges_action": Action,
     "holds_state": HoldState,
+    "mail_requests_purpose": RequestPurpose,
+    "mail_tokens_purpose": TokenPurpose,
     "orders_failure": Failure,
     "orders_state": OrderState,
     "orphans_state": OrphanState,
+    "outbox_channel": Channel,
+    "outbox_state": OutboxState,
     "postings_cause_type": CauseType,
     "postings_kind": PostingKind,
     "providers_kind": Kind,
+    "sessions_ended_why": EndedWhy,
 }
 """The `Literal` of each constraint."""
 

@@ -21,6 +21,7 @@ from tests import postgres
 from tests.cli.shell import Forge, Shell, forged
 
 SALT = "salt-of-the-tests-of-commands"
+JWT_SECRET = "signs the tokens of the tests of commands: 0123456789"
 PROVIDER_KEY = "key-at-the-simulator"
 _numbers = itertools.count(1)
 
@@ -39,7 +40,7 @@ class Installation:
     def secrets(self) -> set[str]:
         """What no command may write unless asked for it."""
         passwords = {url.partition("@")[0].rpartition(":")[2] for url in (self.app_url, self.owner_url)}
-        return {SALT, PROVIDER_KEY, self.encryption_key, *passwords}
+        return {SALT, JWT_SECRET, PROVIDER_KEY, self.encryption_key, *passwords}
 
 
 Install = Callable[..., Installation]
@@ -82,7 +83,7 @@ def install(portal: BlockingPortal, cluster: Cluster, run_folder: Path, forge: F
         place.mkdir()
         key = crypto.new_key()
         environment = {
-            "DATABASE_URL": app, "DATABASE_OWNER_URL": owner, "API_KEY_SALT": SALT, "ENCRYPTION_KEYS": key,
+            "DATABASE_URL": app, "DATABASE_OWNER_URL": owner, "API_KEY_SALT": SALT, "JWT_SECRET": JWT_SECRET, "ENCRYPTION_KEYS": key,
         }  # fmt: skip
         return Installation(Shell(forge, place, environment), app, owner, admin, key)
 

@@ -12,12 +12,13 @@ from typer.main import get_group
 from typer.testing import CliRunner
 
 from numberdesk import __version__
-from numberdesk.accounts.service import KeyRing
+from numberdesk.accounts.service import Ring, TokenKeys
 from numberdesk.base.db import open_database
 from numberdesk.base.migrate import folder
+from numberdesk.base.visit import Visit
 from numberdesk.cli import app
 from numberdesk.providers.simulator import Simulator
-from tests.cli.conftest import PROVIDER_KEY, SALT, Install, Installation, asked
+from tests.cli.conftest import JWT_SECRET, PROVIDER_KEY, SALT, Install, Installation, asked
 from tests.cli.shell import mode_of
 
 MIGRATIONS = sorted(path.name for path in folder().glob("*.sql"))
@@ -115,8 +116,11 @@ def test_seeded_customers_have_keys_that_work_and_money(
     async def balances() -> set[int]:
         db = await open_database(installation.app_url, size=2)
         try:
-            ring = KeyRing(db, pepper=SALT)
-            callers = [await ring.authenticate(key) for key in (keys[0], keys[600], keys[-1])]
+            ring = Ring(db, peppers=[SALT], tokens=TokenKeys([JWT_SECRET]))
+            callers = [
+                await ring.authenticate(Visit("seed-test", "127.0.0.1", key=key))
+                for key in (keys[0], keys[600], keys[-1])
+            ]
             assert len({caller.account_id for caller in callers}) == 3
         finally:
             await db.close()

@@ -275,8 +275,14 @@ async def _opened(
         if proxy_folder is not None:
             proxy = await stack.enter_async_context(proxied(url, proxy_folder))
         settings = load(
-            database_url=url if proxy is None else proxy.url, api_key_salt=PEPPER, encryption_keys=crypto.new_key(),
-            jwt_secret=JWT_SECRET, rate_limit_api="off", password_memory=64, password_rounds=1, **changes,
+            database_url=url if proxy is None else proxy.url,
+            api_key_salt=PEPPER,
+            encryption_keys=crypto.new_key(),
+            jwt_secret=JWT_SECRET,
+            rate_limit_api="off",
+            password_memory=64,
+            password_rounds=1,
+            **changes,
         )
         provider = await simulator.start(
             api_key="simulator-key", record_path=None, profile="never", min_cancel_age=timedelta()

@@ -140,17 +140,21 @@ async def test_passes_at_once_send_each_mail_once(db: Database, vault: Vault, bo
 async def test_what_was_sent_but_not_settled_comes_again_as_the_same_mail(
     db: Database, vault: Vault, box: Mailbox, mailer: SmtpMailer
 ) -> None:
+    is_sent = asyncio.Event()
+
     class Slow:
         """Sends, and takes for ever to say so."""
 
         async def send(self, mail: Mail) -> Outcome:
             await mailer.send(mail)
+            is_sent.set()
             await asyncio.Event().wait()
             return Sent()
 
     await write(db, vault, notice())
     killed = asyncio.create_task(jobs.deliver(db, vault, Slow()))
     first = await box.next()
+    await is_sent.wait()
     killed.cancel()
     with pytest.raises(asyncio.CancelledError):
         await killed

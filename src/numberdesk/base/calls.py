@@ -324,7 +324,8 @@ def _documented(call: Call[Any]) -> HTTPRouteHandler:
     stub.__doc__ = call.description
     body: Any = call.body
     envelope: Any = web.Ok
-    stub.__annotations__ = {"data": JSONBody[body], "return": envelope[call.answer]}
+    json: Any = JSONBody
+    stub.__annotations__ = {"data": json[body], "return": envelope[call.answer]}
     if call.is_repeatable:
         stub.__annotations__["once"] = RepeatKey
     if has_id:

@@ -73,8 +73,8 @@ from numberdesk.accounts.service._register import (
     verify_by_code,
     verify_by_link,
 )
-from numberdesk.accounts.service._repeats import KeyInFlight, KeyReused, claim, keep_answer, release
-from numberdesk.accounts.service._ring import Ring, refuse_spending, require
+from numberdesk.accounts.service._repeats import IN_FLIGHT_SECONDS, KeyInFlight, KeyReused, claim, keep_answer, release
+from numberdesk.accounts.service._ring import STALE_AFTER, Ring, refuse_spending, require
 from numberdesk.accounts.service._second_factor import (
     confirm,
     disable,
@@ -87,7 +87,9 @@ from numberdesk.accounts.tokens import BadToken, TokenExpired, TokenKeys, weak_s
 from numberdesk.accounts.totp import new_secret as new_totp_secret
 
 __all__ = [
+    "IN_FLIGHT_SECONDS",
     "OVERLAP_HOURS_MAX",
+    "STALE_AFTER",
     "AccountBanned",
     "AccountFrozen",
     "AddressNotAllowed",

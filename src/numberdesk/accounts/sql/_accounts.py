@@ -67,25 +67,18 @@ async def register(
 
 async def find_person(tx: Tx, account_id: AccountId) -> Person | None:
     """Return an account."""
-    return await maybe(tx, Person, _PERSON + " WHERE account.id = $1", account_id)
+    return await maybe(tx, Person, "SELECT * FROM people WHERE id = $1", account_id)
 
 
 async def find_person_by_key(tx: Tx, email_key: str) -> Person | None:
     """Return the account of a mailbox."""
-    return await maybe(tx, Person, _PERSON + " WHERE account.email_key = $1", email_key)
+    return await maybe(tx, Person, "SELECT * FROM people WHERE email_key = $1", email_key)
 
 
 async def lock_person(tx: Tx, account_id: AccountId) -> Person | None:
     """Return an account, and keep others from changing how it signs in until the transaction ends."""
-    return await maybe(tx, Person, _PERSON + " WHERE account.id = $1 FOR NO KEY UPDATE OF account", account_id)
-
-
-_PERSON = """
-SELECT account.id, email, email_key, name, state, role, password_hash, verified_at, terms_version, phone, timezone,
-       language, telegram_chat_id, notify_by_email, notify_by_telegram, account.created_at,
-       factor.confirmed_at IS NOT NULL AS has_second_factor
-FROM accounts AS account LEFT JOIN second_factors AS factor ON factor.account_id = account.id
-"""
+    await run(tx, "SELECT FROM accounts WHERE id = $1 FOR NO KEY UPDATE", account_id)
+    return await find_person(tx, account_id)
 
 
 async def list_people(tx: Tx, *, words: str, before: int | None, limit: int) -> list[Person]:
@@ -93,11 +86,11 @@ async def list_people(tx: Tx, *, words: str, before: int | None, limit: int) -> 
     return await many(
         tx,
         Person,
-        _PERSON
-        + """
+        """
+        SELECT * FROM people
         WHERE ($1 = '' OR strpos(lower(email), lower($1)) > 0 OR strpos(lower(name), lower($1)) > 0)
-          AND ($2::bigint IS NULL OR account.id < $2)
-        ORDER BY account.id DESC LIMIT $3
+          AND ($2::bigint IS NULL OR id < $2)
+        ORDER BY id DESC LIMIT $3
         """,
         words,
         before,

@@ -80,7 +80,17 @@ async def count_live_keys(tx: Tx, account_id: AccountId) -> int:
 
 async def list_keys(tx: Tx, account_id: AccountId, *, limit: int) -> list[Key]:
     """Return an account's keys that were not revoked, the newest first."""
-    return await many(tx, Key, _KEY + " AND revoked_at IS NULL ORDER BY id DESC LIMIT $2", account_id, limit)
+    return await many(
+        tx,
+        Key,
+        """
+        SELECT id, name, prefix, scopes, created_at, expires_at, allowed_ips, last_used_at,
+               host(last_used_ip) AS last_used_ip, replaced_by
+        FROM api_keys WHERE account_id = $1 AND revoked_at IS NULL ORDER BY id DESC LIMIT $2
+        """,
+        account_id,
+        limit,
+    )
 
 
 async def lock_key(tx: Tx, account_id: AccountId, key_id: KeyId) -> Key | None:
@@ -88,20 +98,15 @@ async def lock_key(tx: Tx, account_id: AccountId, key_id: KeyId) -> Key | None:
     return await maybe(
         tx,
         Key,
-        _KEY
-        + """
-        AND id = $2 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp()) FOR UPDATE
+        """
+        SELECT id, name, prefix, scopes, created_at, expires_at, allowed_ips, last_used_at,
+               host(last_used_ip) AS last_used_ip, replaced_by
+        FROM api_keys WHERE account_id = $1 AND id = $2 AND revoked_at IS NULL
+          AND (expires_at IS NULL OR expires_at > clock_timestamp()) FOR UPDATE
         """,
         account_id,
         key_id,
     )
-
-
-_KEY = """
-SELECT id, name, prefix, scopes, created_at, expires_at, allowed_ips, last_used_at, host(last_used_ip) AS last_used_ip,
-       replaced_by
-FROM api_keys WHERE account_id = $1
-"""
 
 
 async def set_key_replaced(tx: Tx, key_id: KeyId, *, by: KeyId, hours: int) -> bool:
