@@ -28,7 +28,8 @@ ENCRYPTION_KEY = crypto.new_key()
 PROVIDER_KEY = "key-at-the-simulator"
 JWT_SECRET = "signs the tokens of these tests: 0123456789abcdef"
 ENVIRONMENT = {
-    "API_KEY_SALT": SALT, "ENCRYPTION_KEYS": ENCRYPTION_KEY, "JWT_SECRET": JWT_SECRET, "CANCEL_TIMEOUT": "0", "RATE_LIMIT_API": "off",
+    "API_KEY_SALT": SALT, "ENCRYPTION_KEYS": ENCRYPTION_KEY, "JWT_SECRET": JWT_SECRET,
+    "CANCEL_TIMEOUT": "0", "RATE_LIMIT_API": "off",
 }  # fmt: skip
 RUPEES = 10_000
 

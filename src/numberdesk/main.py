@@ -256,7 +256,7 @@ def build(site: Site) -> Edge:
     gate = _Gate(site)
 
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-        if connection.scope["method"] == "OPTIONS":
+        if connection.scope.get("method") == "OPTIONS":
             return  # says which methods there are, and nothing else
         if web.ACCESS not in handler.opt:
             raise NotFoundException  # the framework's own pages

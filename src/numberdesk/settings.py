@@ -135,7 +135,7 @@ class Settings(BaseSettings):
     @classmethod
     def _refuse_strange_base(cls, text: str) -> str:
         if text and not text.startswith(("https://", "http://")):
-            raise ValueError("must be an address such as https://numbers.example.com")
+            raise ValueError("must begin with https:// (or http:// on one machine)")
         return text.rstrip("/")
 
     @property

@@ -83,7 +83,8 @@ def install(portal: BlockingPortal, cluster: Cluster, run_folder: Path, forge: F
         place.mkdir()
         key = crypto.new_key()
         environment = {
-            "DATABASE_URL": app, "DATABASE_OWNER_URL": owner, "API_KEY_SALT": SALT, "JWT_SECRET": JWT_SECRET, "ENCRYPTION_KEYS": key,
+            "DATABASE_URL": app, "DATABASE_OWNER_URL": owner, "API_KEY_SALT": SALT, "JWT_SECRET": JWT_SECRET,
+            "ENCRYPTION_KEYS": key,
         }  # fmt: skip
         return Installation(Shell(forge, place, environment), app, owner, admin, key)
 

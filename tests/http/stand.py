@@ -17,14 +17,16 @@ from anyio.from_thread import BlockingPortal
 
 from numberdesk import worker
 from numberdesk.accounts import service as accounts
+from numberdesk.accounts.model import Role
 from numberdesk.base import crypto
 from numberdesk.base.db import Database, open_database, run, value
 from numberdesk.base.money import Paise, parse_rupees
 from numberdesk.base.postgres import Cluster
+from numberdesk.base.visit import Visit
 from numberdesk.catalogue import reference
 from numberdesk.catalogue import service as catalogue
 from numberdesk.cli._providers import sync_provider
-from numberdesk.cli._serve import free_port, serving
+from numberdesk.cli._serve import free_port, mailer_of, serving
 from numberdesk.main import Site, open_site, secrets_of
 from numberdesk.providers import service as providers
 from numberdesk.providers import simulator
@@ -38,6 +40,7 @@ from tests.base.proxy import Proxy, proxied
 HOST = "127.0.0.1"
 NOBODY = AccountId(0)
 PEPPER = "pepper-of-the-tests-of-the-wire"
+PASSWORD = "monsoon-mango-lassi"
 JWT_SECRET = "signs the tokens of the tests of the wire: 0123456789"
 TELEGRAM = {"service": "tg", "country": "IN"}
 PRICE = "21.30"
@@ -103,6 +106,8 @@ class Client:
     key: str | None = None
     account_id: AccountId = NOBODY
     prefix: str = ""
+    token: str | None = None
+    """An access token, for whoever has signed in instead."""
 
     def send(
         self,
@@ -117,6 +122,8 @@ class Client:
             connection.putrequest(method, self.prefix + path, skip_accept_encoding=True)
             if self.key is not None:
                 connection.putheader("X-API-Key", self.key)
+            if self.token is not None:
+                connection.putheader("Authorization", f"Bearer {self.token}")
             for name, text in (headers or {}).items():
                 connection.putheader(name, text)
             if isinstance(body, bytes):
@@ -149,6 +156,15 @@ class Client:
 
 
 @dataclass(frozen=True)
+class SignedIn:
+    """A person with a session."""
+
+    client: Client
+    refresh: str
+    account_id: AccountId
+
+
+@dataclass(frozen=True)
 class Stand:
     """A site that answers, its provider, and the loop in which both live."""
 
@@ -176,6 +192,21 @@ class Stand:
                 await wallet.credit(tx, [Credit(account_ids[0], paise, "admin_credit", f"test-{number}")])
             keys = await accounts.issue_keys(tx, account_ids=account_ids, name="test", pepper=PEPPER)
         return Client(self.port, keys[0].secret, account_ids[0])
+
+    def signed_in(self, email: str, *, role: Role = "customer", password: str = PASSWORD) -> "SignedIn":
+        """Make a person whose address is proven, with a password, and log in."""
+        return self.portal.call(self._sign_in, email, role, password)
+
+    async def _sign_in(self, email: str, role: Role, password: str) -> "SignedIn":
+        people = self.site.people
+        async with self.site.db.transaction() as tx:
+            (account_id,) = await accounts.create(tx, emails=[email], names=["Asha"])
+        await accounts.set_password_from_shell(people, account_id, password)
+        if role != "customer":
+            await accounts.set_role(self.site.db, account_id, role)
+        visit = Visit("a-login-of-the-tests", "127.0.0.1", "tests")
+        tokens, _ = await accounts.login(people, visit, email=email, password=password, totp=None)
+        return SignedIn(Client(self.port, token=tokens.access, account_id=account_id), tokens.refresh, account_id)
 
     def credit(self, client: Client, *paise: int) -> None:
         """Put money into a wallet, one line of the statement for each amount."""
@@ -293,7 +324,7 @@ async def _opened(
         await _sync(site)
         port = free_port(HOST, 0)
         await stack.enter_async_context(serving(site, HOST, port))
-        await stack.enter_async_context(worker.running(site))
+        await stack.enter_async_context(worker.running(site, mailer_of(settings)))
         yield Stand(portal, site, provider, port, postgres.in_database(cluster.admin_url, name), proxy)
 
 
@@ -303,8 +334,8 @@ async def _add_provider(settings: Settings, provider: Simulator) -> None:
     try:
         await reference.load(db)
         await providers.add(
-            db, secrets_of(settings).vault, name="alpha", kind="sms-activate", url=provider.url, api_key="simulator-key",
-            poll_ms=100, calls_per_second=10_000, cancel_after_ms=0, lifetime_ms=3_600_000,
+            db, secrets_of(settings).vault, name="alpha", kind="sms-activate", url=provider.url,
+            api_key="simulator-key", poll_ms=100, calls_per_second=10_000, cancel_after_ms=0, lifetime_ms=3_600_000,
             extend_paise_per_minute=20,
         )  # fmt: skip
     finally:

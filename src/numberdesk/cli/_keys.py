@@ -31,8 +31,8 @@ def _maker(name: str) -> Callable[[], str]:
     return maker
 
 
-def new(name: str = typer.Argument("ENCRYPTION_KEYS", help="Which secret it is for.")) -> None:
-    """Print a new value, to be put in front of the ones in use, with a comma between."""
+def new(name: str = typer.Argument("ENCRYPTION_KEYS", help="Which secret it is for."), home: Path = HOME) -> None:
+    """Print a new value, to be put in front of the ones in use, with a comma between. No home is touched."""
     print(_maker(name)())  # noqa: T201 - for other programs, without decoration
 
 
