@@ -713,8 +713,6 @@ CREATE INDEX account_ips_network ON public.account_ips USING btree (account_id, 
 
 CREATE INDEX accounts_changed_at ON public.accounts USING btree (changed_at);
 
-CREATE UNIQUE INDEX accounts_email ON public.accounts USING btree (lower(email));
-
 CREATE UNIQUE INDEX accounts_email_key ON public.accounts USING btree (email_key);
 
 CREATE INDEX api_keys_account ON public.api_keys USING btree (account_id);

@@ -22,6 +22,7 @@ ALTER TABLE accounts
 UPDATE accounts SET email_key = lower(email), verified_at = created_at;
 ALTER TABLE accounts ALTER COLUMN email_key SET NOT NULL;
 CREATE UNIQUE INDEX accounts_email_key ON accounts (email_key);
+DROP INDEX accounts_email;
 -- The version before this one does not know the column, and goes on until its processes are replaced.
 CREATE FUNCTION fill_email_key() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

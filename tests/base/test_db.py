@@ -181,7 +181,7 @@ async def test_a_unique_constraint_is_told_by_its_name(narrow: Database) -> None
     async with narrow.transaction() as tx:
         await run(tx, ADD, "a@example.com")
     for opened in (narrow.transaction, narrow.statement):
-        with pytest.raises(Duplicate, match="accounts_email"):
+        with pytest.raises(Duplicate, match="accounts_email_key"):
             async with opened() as tx:
                 await run(tx, ADD, "A@example.com")
     assert await count(narrow) == 1

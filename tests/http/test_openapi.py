@@ -16,8 +16,11 @@ KEYS = {
                   "deprecated", "security"},
     "parameter": {"name", "in", "schema", "required", "deprecated", "description", "allowEmptyValue", "allowReserved"},
 }  # fmt: skip
-HIDDEN = {"/docs", "/docs/start.js", "/docs/{folder}/{name}", "/openapi.json"}
-"""What serves the description itself."""
+HIDDEN = {
+    "/docs", "/docs/start.js", "/docs/{folder}/{name}", "/openapi.json",
+    "/verify-email", "/reset-password", "/mail/page.css", "/mail/mail.js",
+}  # fmt: skip
+"""What serves the description itself, and the pages that links in mails lead to."""
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from litestar.params import FromPath
 
 from numberdesk.base import compress
 from numberdesk.base.web import ACCESS, UNCOUNTED, Failure
+from numberdesk.console._mail_pages import HANDLERS
 
 VENDOR = Path(__file__).parent / "static" / "vendor"
 SWAGGER = "swagger-ui-5.35.0"
@@ -118,4 +119,4 @@ _ASSETS = {
     if Path(name := path.name.removesuffix(_PACKED)).suffix in _TYPES
 }
 
-router = Router(path="/", route_handlers=[docs, start, asset, schema])
+router = Router(path="/", route_handlers=[docs, start, asset, schema, *HANDLERS])
