@@ -22,6 +22,7 @@ from numberdesk import __version__
 from numberdesk.accounts import routes as accounts_routes
 from numberdesk.accounts import service as accounts
 from numberdesk.accounts.model import Answer, Caller
+from numberdesk.admin import routes as admin_routes
 from numberdesk.base import compress, passes, web
 from numberdesk.base.calls import PREFIX, Call, Edge, pass_gate
 from numberdesk.base.client_ip import TrustedProxies, network_of
@@ -234,6 +235,7 @@ class _Gate:
 
 ROUTERS = (
     accounts_routes.router,
+    admin_routes.router,
     orders_routes.router,
     wallet_routes.router,
     catalogue_routes.router,
@@ -244,7 +246,11 @@ ROUTERS = (
 
 def calls(site: Site) -> list[Call[Any]]:
     """Return every call that is answered without the framework."""
-    return [*accounts_routes.calls(site.people), *orders_routes.calls(site.desk)]
+    return [
+        *accounts_routes.calls(site.people),
+        *orders_routes.calls(site.desk),
+        *admin_routes.calls(site.people),
+    ]
 
 
 def build(site: Site) -> Edge:

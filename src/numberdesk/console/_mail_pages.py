@@ -1,4 +1,4 @@
-"""The pages that links in mails lead to. Opening one does nothing; its button does, so scanners of mails use up nothing.
+"""The pages that links in mails lead to. Opening one uses nothing up, so scanners of mails may; its button does.
 
 The token stands behind the # of the link. Only the page's script reads it, and sends it in the body of a call.
 """
@@ -21,7 +21,7 @@ _ASK = """<label for="email">Your e-mail address</label>
 <input id="email" name="email" type="email" autocomplete="email" maxlength="320" required>"""
 
 
-def _page(title: str, *, by_token: str, by_address: str, without_script: str) -> str:
+def _page(title: str, *, with_link: str, without_link: str, without_script: str) -> str:
     """Lay out a page: the form for whoever has a token, and the one for whoever needs a new mail."""
     return f"""<!doctype html>
 <html lang="en">
@@ -36,8 +36,8 @@ def _page(title: str, *, by_token: str, by_address: str, without_script: str) ->
 <body>
 <main>
 <h1>{title}</h1>
-{by_token}
-{by_address}
+{with_link}
+{without_link}
 <p id="status" role="status" aria-live="polite"></p>
 <noscript><p>{without_script}</p></noscript>
 </main>
@@ -48,12 +48,12 @@ def _page(title: str, *, by_token: str, by_address: str, without_script: str) ->
 
 _VERIFY = _page(
     "Confirm your address",
-    by_token="""<form id="by-token" data-post="/auth/verify-email"
+    with_link="""<form id="by-token" data-post="/auth/verify-email"
  data-done="Your address is confirmed. You can close this page and log in." hidden>
 <p>You signed up with this address. One step is left.</p>
 <button>Confirm my address</button>
 </form>""",
-    by_address=f"""<form id="by-address" data-post="/auth/send-verification-email"
+    without_link=f"""<form id="by-address" data-post="/auth/send-verification-email"
  data-done="If this address waits for its confirmation, a new mail is on its way." hidden>
 <p>Open this page by the link in your mail. If the link does not work any more, ask for another.</p>
 {_ASK}
@@ -63,7 +63,7 @@ _VERIFY = _page(
 )
 _RESET = _page(
     "Choose a new password",
-    by_token="""<form id="by-token" data-post="/auth/reset-password"
+    with_link="""<form id="by-token" data-post="/auth/reset-password"
  data-done="Your new password is set, and every device is logged out. You can close this page and log in." hidden>
 <label for="new-password">New password</label>
 <input id="new-password" name="newPassword" type="password" autocomplete="new-password" required>
@@ -71,13 +71,13 @@ _RESET = _page(
 <input id="again" name="again" type="password" autocomplete="new-password" required>
 <button>Set my new password</button>
 </form>""",
-    by_address=f"""<form id="by-address" data-post="/auth/forgot-password"
+    without_link=f"""<form id="by-address" data-post="/auth/forgot-password"
  data-done="If there is an account with this address, a mail with a link is on its way." hidden>
 <p>We send you a link by which you choose a new password.</p>
 {_ASK}
 <button>Send me a link</button>
 </form>""",
-    without_script="This page needs JavaScript, since your link must not reach a log. Open the link in another browser. "
+    without_script="This page needs JavaScript, since your link must not reach a log. Open it in another browser. "
     "If you only want to confirm your address, use the six digits of the mail where you signed up.",
 )
 _FILES = {name: (FILES / name).read_bytes() for name in ("page.css", "mail.js")}

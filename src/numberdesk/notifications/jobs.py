@@ -21,7 +21,7 @@ AT_ONCE = 5
 LEASE = timedelta(seconds=60)
 START_WITHIN = 30.0
 """Seconds of a lease in which a mail may be begun, so that it has ended when the lease does."""
-ATTEMPTS_MAX = 12
+ATTEMPTS_MAX = 24
 LONGEST_PAUSE = timedelta(hours=1)
 ENDED_KEPT = timedelta(days=30)
 

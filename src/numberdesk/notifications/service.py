@@ -56,7 +56,8 @@ def open_mailer(settings: MailSettings) -> Mailer | None:
     Raises:
         BadSender: the sender is not one address.
     """
-    return None if settings.host is None else SmtpMailer(settings)
+    mailer = SmtpMailer(settings)  # a wrong sender is told even while there is no server
+    return None if settings.host is None else mailer
 
 
 async def enqueue(tx: Tx, vault: Vault, notices: Sequence[Notice]) -> None:

@@ -10,6 +10,7 @@ from numberdesk.accounts.service._accounts import (
     list_domains,
     list_people,
     publish_terms,
+    refuse_above,
     set_role,
     set_state,
     terms,
@@ -29,6 +30,7 @@ from numberdesk.accounts.service._errors import (
     LinkInvalid,
     NoCredentials,
     NoSecondFactor,
+    OwnAccount,
     ScopeTooSmall,
     SecondFactorExists,
     SecondFactorNeeded,
@@ -63,7 +65,7 @@ from numberdesk.accounts.service._password import (
     reset_second_factor,
     set_password_from_shell,
 )
-from numberdesk.accounts.service._people import People, PeopleRules
+from numberdesk.accounts.service._people import People, PeopleRules, done_by
 from numberdesk.accounts.service._profile import change_profile, phone_of, reseal
 from numberdesk.accounts.service._register import (
     accept_terms,
@@ -108,6 +110,7 @@ __all__ = [
     "LinkInvalid",
     "NoCredentials",
     "NoSecondFactor",
+    "OwnAccount",
     "PasswordRules",
     "People",
     "PeopleRules",
@@ -133,6 +136,7 @@ __all__ = [
     "create_key",
     "create_staff",
     "disable",
+    "done_by",
     "end_all_sessions",
     "end_session",
     "enrol",
@@ -153,6 +157,7 @@ __all__ = [
     "phone_of",
     "prove_again",
     "publish_terms",
+    "refuse_above",
     "refuse_spending",
     "register",
     "release",

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 
 from numberdesk.accounts import addresses, sql
 from numberdesk.accounts.model import AccountState, Caller, Person, Role, Terms, Verdict
+from numberdesk.accounts.service._errors import OwnAccount
 from numberdesk.accounts.service._people import done_by
+from numberdesk.accounts.service._ring import require
 from numberdesk.audit import service as audit
 from numberdesk.audit.model import Event
 from numberdesk.base.db import Database, Tx
@@ -57,6 +59,21 @@ async def list_people(db: Database, *, words: str, cursor: int | None, limit: in
     """Return the newest accounts whose address or name contains some words, before the id `cursor`."""
     async with db.statement() as tx:
         return await sql.list_people(tx, words=words, before=cursor, limit=limit)
+
+
+async def refuse_above(db: Database, caller: Caller, account_id: AccountId) -> None:
+    """Refuse a member of the staff who wants to decide about himself, or about others of the staff without being owner.
+
+    Raises:
+        NotFound: no such account.
+        OwnAccount: it is the caller's.
+        ScopeTooSmall: it is of the staff, and the caller is no owner.
+    """
+    if account_id == caller.account_id:
+        raise OwnAccount
+    person = await get_person(db, account_id)
+    if person.is_staff:
+        require(caller, "admin:owner")
 
 
 async def set_state(

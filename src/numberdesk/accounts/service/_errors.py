@@ -199,6 +199,16 @@ class ScopeTooSmall(AppError):
 
 
 @dataclass(eq=False)
+class OwnAccount(AppError):
+    """Staff do not decide about themselves."""
+
+    status = 403
+    code = "own_account"
+    category = "authentication"
+    message = "This is your own account: another member of the staff must do it."
+
+
+@dataclass(eq=False)
 class LinkInvalid(AppError):
     """The link or code is wrong, used or too old: the answer is the same."""
 

@@ -63,7 +63,7 @@ async function send(form, data) {
       say(form.dataset.done);
     } else {
       if (answer.details.code === "link_invalid") show(byAddress);
-      say([answer.error, ...mark(form, answer.details.fields)].join("\n"), true);
+      say(mark(form, answer.details.fields).join("\n") || answer.error, true);
     }
   } catch {
     say(WEAK_NETWORK, true);
