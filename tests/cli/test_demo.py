@@ -68,8 +68,14 @@ def demo(shell: Shell) -> Iterator[Demo]:
 def test_the_panel_shows_where_it_is_and_the_key(demo: Demo) -> None:
     (panel,) = re.findall(r"╭─+ Numberdesk demo ─+╮\n(.*?)\n╰", demo.said, re.S)
     shown = [line.strip("│ ") for line in panel.splitlines()]
-    url, key = demo.kept["url"], demo.kept["customer"]["api_key"]
-    assert shown == [f"API      {url}", f"Page     {url}/docs", f"API key  {key}"]
+    url, customer, staff = demo.kept["url"], demo.kept["customer"], demo.kept["admin"]
+    assert shown == [
+        f"API      {url}",
+        f"Page     {url}/docs",
+        f"API key  {customer['api_key']}",
+        f"Customer {customer['email']}  {customer['password']}",
+        f"Staff    {staff['email']}: see credentials.json in the home folder",
+    ]
 
 
 def test_the_seconds_to_the_first_request_are_told(demo: Demo) -> None:
@@ -108,10 +114,10 @@ def test_the_credentials_file_holds_what_a_script_needs_for_its_owner_only(demo:
 
 def test_nothing_but_the_key_of_the_customer_is_told(demo: Demo) -> None:
     secrets = set(json.loads((demo.home / "secrets.json").read_text()).values())
-    secrets |= {demo.kept["simulator"]["api_key"]}
+    secrets |= {demo.kept["simulator"]["api_key"], demo.kept["admin"]["password"], demo.kept["admin"]["totp_secret"]}
     for url in (demo.shell.succeed("db", "uri", "--home", str(demo.home), *owner) for owner in ([], ["--owner"])):
         secrets.add(url.partition("@")[0].rpartition(":")[2])
-    assert len(secrets) == 5
+    assert len(secrets) == 8
     assert not [secret for secret in secrets if secret in demo.said]
 
 
@@ -123,7 +129,7 @@ def test_the_address_of_its_database_connects(demo: Demo, portal: BlockingPortal
         finally:
             await connection.close()
 
-    for words, user in (([], "numberdesk_web 6"), (["--owner"], "numberdesk_owner 6")):
+    for words, user in (([], "numberdesk_web 7"), (["--owner"], "numberdesk_owner 7")):
         uri = demo.shell.succeed("db", "uri", "--home", str(demo.home), *words)
         assert uri.startswith("postgresql://")
         assert portal.call(user_of, uri.strip()) == user

@@ -106,17 +106,17 @@ def test_pauses_grow_and_stay_below_an_hour() -> None:
         assert 0.75 * seconds <= jobs.pause(attempts).total_seconds() <= min(1.25 * seconds, 3600)
 
 
-async def test_the_twelfth_failure_is_the_last(db: Database, vault: Vault, box: Mailbox, mailer: SmtpMailer) -> None:
+async def test_the_last_failure_is_final(db: Database, vault: Vault, box: Mailbox, mailer: SmtpMailer) -> None:
     await write(db, vault, notice())
     later(box)
-    await make_due(db, attempts=10)
+    await make_due(db, attempts=jobs.ATTEMPTS_MAX - 2)
     await jobs.deliver(db, vault, mailer)
     assert (await row(db)).state == "waiting"
     await make_due(db)
     with capture_logs() as logged:
         await jobs.deliver(db, vault, mailer)
     failed = await row(db)
-    assert (failed.state, failed.attempts, failed.payload) == ("failed", 12, None)
+    assert (failed.state, failed.attempts, failed.payload) == ("failed", jobs.ATTEMPTS_MAX, None)
     assert [(entry["event"], entry["log_level"]) for entry in logged] == [("mail_given_up", "error")]
 
 

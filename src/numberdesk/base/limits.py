@@ -138,9 +138,9 @@ _END = (
 )
 # now() may use the index, and is never later than clock_timestamp(). A row counted meanwhile is looked at again.
 _FORGET_OLD = """
-DELETE FROM limit_counters WHERE key IN (
+DELETE FROM limit_counters WHERE key = ANY(ARRAY(
     SELECT key FROM limit_counters WHERE expires_at <= now() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED
-)
+))
 """
 
 
@@ -367,7 +367,8 @@ class ApiLimiter:
             elif known is not None:
                 seconds_left = known.seconds_left
             else:
-                seconds_left = await redis.get_expiry(key) - clock.now().timestamp()
+                left = await redis.get_expiry(key) - clock.now().timestamp()
+                seconds_left = min(left, float(rule.item.get_expiry()))  # it counts whole seconds, rounded up
         except (StorageError, OSError) as problem:
             self._note_trouble(problem, now)
             return None

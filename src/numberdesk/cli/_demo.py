@@ -328,7 +328,7 @@ def _panel(address: str, known: Credentials) -> None:
         f"Page     {address}/docs",
         f"API key  {known.api_key}",
         f"Customer {CUSTOMER}  {known.password}",
-        f"Staff    {ADMIN}  {known.admin_password}  (second factor: {known.totp_secret})",
+        f"Staff    {ADMIN}: see credentials.json in the home folder",
     ]
     console.print(Panel("\n".join(lines), title="Numberdesk demo", border_style="green", expand=False))
     console.print("Three lines to copy: balance, rent a number, wait for its code (put its orderId in).\n")

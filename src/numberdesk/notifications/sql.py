@@ -53,9 +53,9 @@ async def lease_due(tx: Tx, *, lease: timedelta, limit: int) -> list[Letter]:
         """
         WITH leased AS (
             UPDATE outbox SET due_at = clock_timestamp() + $1::interval, attempts = attempts + 1
-            WHERE id IN (
+            WHERE id = ANY(ARRAY(
                 SELECT id FROM outbox WHERE state = 'waiting' AND due_at <= clock_timestamp()
-                ORDER BY due_at, id LIMIT $2 FOR UPDATE SKIP LOCKED)
+                ORDER BY due_at, id LIMIT $2 FOR UPDATE SKIP LOCKED))
             RETURNING *
         )
         SELECT * FROM leased ORDER BY id

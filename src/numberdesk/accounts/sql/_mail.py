@@ -43,8 +43,8 @@ async def take_mail_requests(tx: Tx, *, limit: int) -> list[MailRequest]:
         tx,
         MailRequest,
         """
-        DELETE FROM mail_requests WHERE id IN (
-            SELECT id FROM mail_requests ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
+        DELETE FROM mail_requests WHERE id = ANY(ARRAY(
+            SELECT id FROM mail_requests ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED))
         RETURNING id, purpose, email_key, host(ip) AS ip
         """,
         limit,

@@ -1,4 +1,8 @@
-"""Statements of the background passes: taking due rows, and what providers say we own."""
+"""Statements of the background passes: taking due rows, and what providers say we own.
+
+Due rows are chosen in an ARRAY, which is made once: `IN (SELECT … LIMIT …)` may be run anew for each row, and then
+takes more than its limit.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -226,8 +230,10 @@ async def set_stale_unknown(tx: Tx, provider_id: ProviderId, settle_after: timed
         UPDATE orders SET state = 'unknown', next_try_at = now,
                           changed_at = greatest(now, orders.changed_at + interval '1 microsecond')
         FROM clock_timestamp() AS now
-        WHERE id IN (SELECT id FROM orders WHERE provider_id = $1 AND ended_at IS NULL AND state = 'requested'
-                     AND sent_at + $2::interval < clock_timestamp() ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED)
+        WHERE id = ANY(ARRAY(SELECT id FROM orders
+                     WHERE provider_id = $1 AND ended_at IS NULL AND state = 'requested'
+                       AND sent_at + $2::interval < clock_timestamp()
+                     ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED))
         RETURNING orders.*
         """,
         provider_id,
@@ -245,8 +251,8 @@ async def set_due_expiring(tx: Tx, *, limit: int) -> list[Order]:
         UPDATE orders SET state = 'expiring', next_try_at = now, tries = 0,
                           changed_at = greatest(now, orders.changed_at + interval '1 microsecond')
         FROM clock_timestamp() AS now
-        WHERE id IN (SELECT id FROM orders WHERE state = 'active' AND expires_at <= clock_timestamp()
-                     ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+        WHERE id = ANY(ARRAY(SELECT id FROM orders WHERE state = 'active' AND expires_at <= clock_timestamp()
+                     ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED))
         RETURNING orders.*
         """,
         limit,
@@ -262,8 +268,8 @@ async def set_due_completed(tx: Tx, *, limit: int) -> list[Order]:
         UPDATE orders SET state = 'completed', ended_at = now, next_try_at = NULL, release_due = true,
                           changed_at = greatest(now, orders.changed_at + interval '1 microsecond')
         FROM clock_timestamp() AS now
-        WHERE id IN (SELECT id FROM orders WHERE state = 'received' AND expires_at <= clock_timestamp()
-                     ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+        WHERE id = ANY(ARRAY(SELECT id FROM orders WHERE state = 'received' AND expires_at <= clock_timestamp()
+                     ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED))
         RETURNING orders.*
         """,
         limit,
@@ -277,9 +283,9 @@ async def lease_ending(tx: Tx, *, lease_seconds: int, limit: int) -> list[Order]
         Order,
         """
         UPDATE orders SET next_try_at = clock_timestamp() + make_interval(secs => $1), tries = tries + 1
-        WHERE id IN (SELECT id FROM orders
+        WHERE id = ANY(ARRAY(SELECT id FROM orders
                      WHERE next_try_at <= clock_timestamp() AND state IN ('cancelling', 'expiring')
-                     ORDER BY next_try_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+                     ORDER BY next_try_at LIMIT $2 FOR UPDATE SKIP LOCKED))
         RETURNING *
         """,
         lease_seconds,
@@ -301,8 +307,9 @@ async def set_looked(tx: Tx, order_ids: Sequence[int], *, wait_seconds: int) -> 
         UPDATE orders SET tries = least(tries + 1, 6),
             next_try_at = clock_timestamp()
                           + make_interval(secs => $2 * (array[1, 1.5, 2.5, 4, 6.5, 10, 10])[least(tries, 6) + 1])
-        WHERE id IN (SELECT id FROM orders WHERE id = ANY($1::bigint[]) AND state IN ('unknown', 'active', 'received')
-                     ORDER BY id FOR UPDATE SKIP LOCKED)
+        WHERE id = ANY(ARRAY(SELECT id FROM orders
+                     WHERE id = ANY($1::bigint[]) AND state IN ('unknown', 'active', 'received')
+                     ORDER BY id FOR UPDATE SKIP LOCKED))
         """,
         order_ids,
         wait_seconds,
@@ -316,7 +323,7 @@ async def lease_releases(tx: Tx, *, limit: int) -> list[Order]:
         Order,
         """
         UPDATE orders SET release_due = false
-        WHERE id IN (SELECT id FROM orders WHERE release_due ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
+        WHERE id = ANY(ARRAY(SELECT id FROM orders WHERE release_due ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED))
         RETURNING *
         """,
         limit,
