@@ -9,7 +9,8 @@ from email_validator import EmailNotValidError, validate_email
 
 from numberdesk.base.errors import InvalidFields
 
-ADDRESS_MAX = 254
+ADDRESS_MAX, LOCAL_MAX = 254, 64
+"""Source: RFC 5321, 4.5.3.1."""
 GOOGLE = ("gmail.com", "googlemail.com")
 """Where dots, and what follows a plus, change nothing."""
 
@@ -46,7 +47,7 @@ def _validated(text: str, *, allow_test: bool) -> Address | None:
     if len(text) > ADDRESS_MAX or text != text.strip() or any(unicodedata.category(sign)[0] == "C" for sign in text):
         return None
     local, at, domain = text.rpartition("@")
-    if not at or not local.isascii() or _is_mixed(domain):
+    if not at or len(local) > LOCAL_MAX or not local.isascii():
         return None
     try:
         found = validate_email(
@@ -55,8 +56,12 @@ def _validated(text: str, *, allow_test: bool) -> Address | None:
         )  # fmt: skip
     except EmailNotValidError:
         return None
+    if _is_disguised(domain, found.domain):
+        return None
     domain = found.ascii_domain.lower()
-    return Address(f"{found.local_part}@{domain}", _key(found.local_part, domain), domain)
+    key = _key(found.local_part, domain)
+    # Nothing but a tag, as in "+tag@gmail.com", is nobody's mailbox.
+    return None if key.startswith("@") else Address(f"{found.local_part}@{domain}", key, domain)
 
 
 def _key(local: str, domain: str) -> str:
@@ -64,6 +69,13 @@ def _key(local: str, domain: str) -> str:
     if domain in GOOGLE:
         return f"{plain.partition('+')[0].replace('.', '')}@gmail.com"
     return f"{plain}@{domain}"
+
+
+def _is_disguised(given: str, domain: str) -> bool:
+    """Tell whether a domain shows another name than the network reads, whose `xn--…` was decoded."""
+    if not given.isascii() and unicodedata.normalize("NFC", given.lower()) != domain:
+        return True
+    return _is_mixed(domain) or any(unicodedata.category(sign)[0] == "C" for sign in domain)
 
 
 def _is_mixed(domain: str) -> bool:

@@ -216,7 +216,9 @@ class Hasher:
     async def _run(self, work: Callable[..., T], *args: Any) -> T:
         """Run work in a thread once there is a place, and keep the place until its end, even when nobody waits."""
         try:
-            await asyncio.wait_for(self._places.acquire(), self._wait_seconds)
+            # Not `wait_for`: before Python 3.12 it can swallow a cancellation that comes with the place.
+            async with asyncio.timeout(self._wait_seconds):
+                await self._places.acquire()
         except TimeoutError:
             raise Busy from None
         try:

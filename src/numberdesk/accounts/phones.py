@@ -1,5 +1,7 @@
 """Phone numbers of people: checked and kept in E.164."""
 
+import contextlib
+
 import phonenumbers
 
 from numberdesk.base.errors import InvalidFields
@@ -14,11 +16,12 @@ def parse_phone(text: str, *, region: str = "IN") -> str:
     Raises:
         InvalidFields: it is no number that anybody can have.
     """
-    try:
-        found = phonenumbers.parse(text[:PHONE_MAX], region)
-    except phonenumbers.NumberParseException:
-        found = None
-    if found is None or len(text) > PHONE_MAX or not phonenumbers.is_valid_number(found):
+    # The library skips what stands before a number, reads letters as keys and E.164 has no place for an extension.
+    found = None
+    if len(text) <= PHONE_MAX and text.isprintable() and not any(sign.isalpha() for sign in text):
+        with contextlib.suppress(phonenumbers.NumberParseException):
+            found = phonenumbers.parse(text, region)
+    if found is None or found.extension or not phonenumbers.is_valid_number(found):
         raise InvalidFields({"phone": 'is not a phone number: write it like "+91 98765 43210"'})
     return str(phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164))
 

@@ -26,6 +26,8 @@ SECRET_BYTES_MIN = 32
 LETTERS_MIN = 10
 ID_MAX = 2**63 - 1
 GENERATION_MAX = 2**31 - 1
+TIME_MAX = 253_402_300_799
+"""The last second of the year 9999, which is as far as a `datetime` goes."""
 CLAIMS = ("exp", "iat", "nbf", "sub", "aud", "iss", "jti", "sid")
 _ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 _PART = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
@@ -110,6 +112,8 @@ def weak_secret(secret: str) -> str | None:
         return f"must have at least {SECRET_BYTES_MIN} bytes"
     if len(set(secret)) < LETTERS_MIN:
         return f"must have at least {LETTERS_MIN} different characters"
+    if any(secret[period:] == secret[:-period] for period in range(1, len(secret) // 2 + 1)):
+        return "repeats a shorter text"
     return None
 
 
@@ -162,7 +166,7 @@ def _access(claims: dict[str, Any], now: datetime) -> Access:
     if any(not isinstance(text, str) or not _ID.fullmatch(text) or int(text) > ID_MAX for text in ids):
         raise BadToken
     latest, at = (now + LEEWAY).timestamp(), now.timestamp()
-    if claims["nbf"] > latest or claims["iat"] > latest or not claims["iat"] <= claims["exp"] <= 2**40:
+    if claims["nbf"] > latest or claims["iat"] > latest or not 0 <= claims["iat"] <= claims["exp"] <= TIME_MAX:
         raise BadToken
     if claims["exp"] <= at:
         raise TokenExpired

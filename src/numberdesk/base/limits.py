@@ -115,7 +115,7 @@ class Count(NamedTuple):
 
 def _judge(name: LimitName, count: Count, *, limit: int) -> Standing:
     hits, seconds_left = count
-    reset_seconds = max(1, math.ceil(seconds_left))
+    reset_seconds = max(1, math.ceil(seconds_left - 0.001))  # (now + 60) - now is sometimes a trace above 60
     if hits > limit:
         raise TooMany(name, reset_seconds)
     return Standing(limit, limit - hits, reset_seconds)
