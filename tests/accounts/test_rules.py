@@ -79,11 +79,13 @@ async def test_who_finds_no_place_is_told_so_and_a_cancelled_caller_gives_its_pl
 
 @pytest.mark.parametrize(
     "text",
-    ["", "nobody", "@example.com", "a@", "a@b", "a b@example.com", "a@exam ple.com", "a@example..com",
-     ".a@example.com", "a..b@example.com", "a@-example.com", "a@example.com\n", "a\x00@example.com", "a@example.com\u200b",
-     "a@[127.0.0.1]", "a@127.0.0.1", '"a b"@example.com', "a@ex\u0430mple.com", "\u0430@example.com", "a\uff20example.com",
-     "a@localhost",
-     "a" * 65 + "@example.com", "a@" + "b" * 250 + ".com", "a@example.com,b@example.com", "A <a@example.com>"],
+    [
+        "", "nobody", "@example.com", "a@", "a@b", "a b@example.com", "a@exam ple.com", "a@example..com",
+        ".a@example.com", "a..b@example.com", "a@-example.com", "a@example.com\n", "a\x00@example.com",
+        "a@example.com\u200b", "a@[127.0.0.1]", "a@127.0.0.1", '"a b"@example.com', "a@ex\u0430mple.com",
+        "\u0430@example.com", "a\uff20example.com", "a@localhost", "a" * 65 + "@example.com",
+        "a@" + "b" * 250 + ".com", "a@example.com,b@example.com", "A <a@example.com>",
+    ],
 )  # fmt: skip
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(InvalidFields) as told:

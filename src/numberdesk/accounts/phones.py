@@ -18,7 +18,7 @@ def parse_phone(text: str, *, region: str = "IN") -> str:
     """
     # The library skips what stands before a number, reads letters as keys and E.164 has no place for an extension.
     found = None
-    if len(text) <= PHONE_MAX and text.isprintable() and not any(sign.isalpha() for sign in text):
+    if len(text) <= PHONE_MAX and not any(sign.isalpha() for sign in text):
         with contextlib.suppress(phonenumbers.NumberParseException):
             found = phonenumbers.parse(text, region)
     if found is None or found.extension or not phonenumbers.is_valid_number(found):
