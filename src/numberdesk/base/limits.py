@@ -133,9 +133,7 @@ ON CONFLICT (key) DO UPDATE SET
 RETURNING hits, extract(epoch FROM expires_at - clock_timestamp())::float8
 """
 _HITS = "SELECT hits FROM limit_counters WHERE key = $1 AND expires_at > clock_timestamp()"
-_END = (
-    "SELECT extract(epoch FROM greatest(max(expires_at), clock_timestamp()))::float8 FROM limit_counters WHERE key = $1"
-)
+_END = "SELECT extract(epoch FROM greatest(max(expires_at), now()))::float8 FROM limit_counters WHERE key = $1"
 # now() may use the index, and is never later than clock_timestamp(). A row counted meanwhile is looked at again.
 _FORGET_OLD = """
 DELETE FROM limit_counters WHERE key = ANY(ARRAY(
