@@ -57,7 +57,7 @@ def slow() -> Iterator[Slow]:
 
 async def until_at_work(hasher: Slow, count: int) -> None:
     async with asyncio.timeout(5):
-        while hasher.at_work != count:
+        while hasher.at_work != count:  # noqa: ASYNC110 - the work is counted in another thread
             await asyncio.sleep(0.001)
 
 
@@ -96,8 +96,8 @@ def test_a_weak_password_is_refused_with_its_problem(password: str, problem: str
     ("password", "context"),
     [
         ("ravi1990-2026", ["ravi1990@example.com"]),
-        ("Ravi@1990-X", ["ravi1990@example.com"]),
-        ("Example.com!1", ["a@example.com"]),
+        ("Ravi#-#ravi99", ["ravi1990@example.com"]),
+        ("Example+eXample", ["a@example.com"]),
         ("smithJOHN1234", ["x@y.de", "John Smith"]),
         ("johnjohnjohn1", ["x@y.de", "John Smith"]),
         ("\uff2aohnsmith123", ["john.smith@example.com"]),
@@ -169,9 +169,12 @@ def test_any_text_either_passes_or_is_refused_with_a_sentence(password: str, con
     try:
         refuse_weak(password, rules=PasswordRules(complexity=True), context=context)
     except InvalidFields as refusal:
-        assert refusal.fields["password"]
+        found = refusal.fields["password"]
     else:
-        assert len(password.encode("utf-8", "surrogatepass")) <= passwords.MAX_BYTES
+        found = "passes"
+    assert found
+    is_long = len(password.encode("utf-8", "surrogatepass")) > passwords.MAX_BYTES
+    assert (found == "is longer than 1024 bytes") is is_long
 
 
 def test_the_list_of_common_passwords_is_packed_long_and_in_its_form() -> None:
@@ -300,7 +303,7 @@ async def test_who_finds_no_place_in_time_is_told_to_come_back() -> None:
     with pytest.raises(Busy) as caught:
         await hasher.verify(None, "second")
     assert (caught.value.status, caught.value.code, caught.value.category) == (503, "busy", "system")
-    assert caught.value.wait_seconds() == 2
+    assert caught.value.retry_after == 2
     hasher.gate.set()
     assert await first == WRONG
     assert await hasher.verify(None, "third") == WRONG

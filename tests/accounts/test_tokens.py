@@ -112,6 +112,8 @@ FORGED: dict[str, str] = {
     "exp true": claims(exp=True),
     "exp negative": claims(exp=-1),
     "exp far away": claims(exp=2**60),
+    "exp after the year 9999": claims(exp=253_402_300_800),
+    "all times negative": claims(iat=-9, nbf=-9, exp=-1),
     "exp before iat": claims(iat=AT, exp=AT - 1),
     "sub a number": claims(sub=7),
     "sub letters": claims(sub="seven"),
@@ -222,6 +224,7 @@ def test_what_has_not_the_form_of_a_refresh_token_is_none(text: str) -> None:
         ("", "at least 32 bytes"), ("short", "at least 32 bytes"), ("your-secret", "everybody knows"),
         ("your-secret-your-secret-your-secret-your-secret", "everybody knows"), ("secret123456", "everybody knows"),
         ("changeme" * 10, "everybody knows"), ("a" * 64, "different characters"), ("abcabcabc" * 6, "different"),
+        ("k7qzm2pxw9" * 4 + "k7q", "repeats"),
     ],
 )  # fmt: skip
 def test_a_weak_secret_is_refused_with_its_reason(secret: str, reason: str) -> None:

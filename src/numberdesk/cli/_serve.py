@@ -69,6 +69,7 @@ async def _serve(home: Path | None, *, port: int | None, host: str | None, worke
     shared = {"web_processes": workers} if workers > 1 else {}
     async with opened(home, is_service=True, port=port, host=host, **shared) as place:
         address, number = place.settings.host, place.settings.port
+        mailer = mailer_of(place.settings)
         if first is None:
             number = free_port(address, number)
         with _waited_for() as children:
@@ -81,7 +82,7 @@ async def _serve(home: Path | None, *, port: int | None, host: str | None, worke
                 if first is None:
                     warn(place.settings, workers)
                 if with_worker and first is None:
-                    async with background.running(site, mailer_of(place.settings)):
+                    async with background.running(site, mailer):
                         await stopped()
                 else:
                     await stopped()
