@@ -147,7 +147,7 @@ def warn(settings: Settings, workers: int) -> None:
     """Say what works differently from what the operator may expect."""
     if workers > 1 and settings.redis_url is None and settings.rate_limit_api != "off":
         console.print(
-            f"Without REDIS_URL each of {workers} web processes lets a {workers}th of RATE_LIMIT_API through.",
+            f"Without REDIS_URL each of {workers} web processes lets 1/{workers} of RATE_LIMIT_API through.",
             style="yellow",
         )
     if settings.smtp_host is None:
