@@ -326,6 +326,20 @@ async def test_a_caller_that_left_keeps_its_place_until_the_work_ends_and_no_lon
 
 
 @pytest.mark.anyio
+async def test_the_place_of_a_caller_that_left_is_not_given_away_while_its_work_goes_on() -> None:
+    hasher = Slow(places=1, wait_seconds=0.05)
+    left = asyncio.create_task(hasher.verify(None, "left"))
+    await until_at_work(hasher, 1)
+    left.cancel()
+    await asyncio.wait([left])
+    with pytest.raises(Busy):
+        await hasher.verify(None, "next")
+    hasher.gate.set()
+    await until_at_work(hasher, 0)
+    assert await hasher.verify(None, "next") == WRONG
+
+
+@pytest.mark.anyio
 async def test_no_place_is_lost_however_callers_leave() -> None:
     hasher = quick()
     stored = await hasher.hash(GOOD)

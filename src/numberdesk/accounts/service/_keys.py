@@ -7,7 +7,7 @@ from ipaddress import ip_network
 from numberdesk.accounts import sql
 from numberdesk.accounts.model import CUSTOMER_SCOPES, STAFF_SCOPES, Caller, Key, KeyId, NewKey, Scope
 from numberdesk.accounts.service._errors import EmailUnverified, KeyReplaced, TooManyKeys
-from numberdesk.accounts.service._people import People, done_by, told
+from numberdesk.accounts.service._people import People, done_by, now_text, told
 from numberdesk.accounts.service._ring import new_secret, prefix_of
 from numberdesk.audit import service as audit
 from numberdesk.base import clock
@@ -136,7 +136,7 @@ async def _tell(
     await audit.record(tx, done_by(caller, visit, action, key_id=key.id, prefix=shown))
     notice = told(
         "api_key_made", to=to, account_id=caller.account_id, name="", key_name=name, prefix=shown,
-        at=clock.now().isoformat(timespec="seconds"), ip=visit.ip,
+        at=now_text(), ip=visit.ip,
     )  # fmt: skip
     await notifications.enqueue(tx, people.vault, [notice])
 

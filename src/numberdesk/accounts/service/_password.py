@@ -6,8 +6,8 @@ from numberdesk.accounts.passwords import refuse_weak
 from numberdesk.accounts.service._accounts import create
 from numberdesk.accounts.service._errors import BadCredentials, LinkInvalid
 from numberdesk.accounts.service._login import note_login
-from numberdesk.accounts.service._people import People, done_by, happened, told
-from numberdesk.accounts.service._register import forget_tries, link_hash, now_text
+from numberdesk.accounts.service._people import People, done_by, happened, now_text, told
+from numberdesk.accounts.service._register import forget_tries, link_hash
 from numberdesk.audit import service as audit
 from numberdesk.audit.model import Event
 from numberdesk.base.client_ip import network_of

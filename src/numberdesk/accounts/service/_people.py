@@ -8,7 +8,7 @@ from numberdesk.accounts.passwords import Hasher, PasswordRules
 from numberdesk.accounts.service._ring import Ring
 from numberdesk.accounts.tokens import TokenKeys
 from numberdesk.audit.model import Detail, Event
-from numberdesk.base import ids
+from numberdesk.base import clock, ids
 from numberdesk.base.crypto import Vault
 from numberdesk.base.db import Database
 from numberdesk.base.limits import Limiter
@@ -47,6 +47,11 @@ class People:
 def told(template: Template, *, to: str, account_id: AccountId, **data: str | int | None) -> Notice:
     """Return a mail to a person that is sent once for each call."""
     return Notice(template, to, data, f"{template}:{ids.base62(16)}", account_id)
+
+
+def now_text() -> str:
+    """Return the time as it stands in mails."""
+    return clock.now().isoformat(timespec="seconds")
 
 
 def done_by(caller: Caller, visit: Visit, action: str, *, to: AccountId | None = None, **details: Detail) -> Event:

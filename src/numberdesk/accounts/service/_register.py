@@ -12,11 +12,10 @@ from numberdesk.accounts.service._login import note_login
 from numberdesk.accounts.service._people import People, done_by, happened, told
 from numberdesk.accounts.tokens import new_code, new_link_token
 from numberdesk.audit import service as audit
-from numberdesk.base import clock
 from numberdesk.base.client_ip import network_of
 from numberdesk.base.crypto import keyed_hash
 from numberdesk.base.db import Database, Tx
-from numberdesk.base.errors import InvalidFields
+from numberdesk.base.errors import InvalidFields, Unavailable
 from numberdesk.base.limits import TooMany
 from numberdesk.base.visit import Visit, harmless_agent
 from numberdesk.notifications import service as notifications
@@ -241,11 +240,6 @@ async def accept_terms(db: Database, caller: Caller, visit: Visit, *, version: i
 
 async def forget_tries(people: People, person: Person, network: str) -> None:
     """Begin the counts of failed logins anew, for somebody who has proven the mailbox."""
-    with suppress(TooMany):
+    with suppress(Unavailable):  # the mailbox is proven all the same
         await people.limiter.forget("login", person.email_key, network)
         await people.limiter.forget("login_strangers", person.email_key)
-
-
-def now_text() -> str:
-    """Return the time as it stands in mails."""
-    return clock.now().isoformat(timespec="seconds")

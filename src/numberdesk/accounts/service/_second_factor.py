@@ -15,9 +15,8 @@ from numberdesk.accounts.service._errors import (
     SecondFactorExists,
     SecondFactorObligatory,
 )
-from numberdesk.accounts.service._people import People, done_by, happened, told
+from numberdesk.accounts.service._people import People, done_by, happened, now_text, told
 from numberdesk.audit import service as audit
-from numberdesk.base import clock
 from numberdesk.base.db import Tx
 from numberdesk.base.errors import NotFound
 from numberdesk.base.visit import Visit
@@ -195,6 +194,6 @@ async def _tell(
     more = {} if left is None else {"left": left}
     notice = told(
         template, to=person.email, account_id=person.id, name=person.name,  # type: ignore[arg-type]
-        at=clock.now().isoformat(timespec="seconds"), ip=visit.ip, **more,
+        at=now_text(), ip=visit.ip, **more,
     )  # fmt: skip
     await notifications.enqueue(tx, people.vault, [notice])

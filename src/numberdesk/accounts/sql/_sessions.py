@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from numberdesk.accounts.model import EndedWhy, Session, SessionId
-from numberdesk.base.db import Tx, many, maybe, one, rows, run, value
+from numberdesk.base.db import Tx, many, maybe, one, run, value
 from numberdesk.wallet.model import AccountId
 
 
@@ -199,11 +199,3 @@ async def delete_old_sessions(tx: Tx, *, days: int, limit: int) -> int:
         days,
         limit,
     )
-
-
-async def list_session_owners(tx: Tx, session_ids: Sequence[SessionId]) -> dict[SessionId, AccountId]:
-    """Return whose sessions these are."""
-    return {
-        SessionId(row[0]): AccountId(row[1])
-        for row in await rows(tx, "SELECT id, account_id FROM sessions WHERE id = ANY($1::bigint[])", session_ids)
-    }
