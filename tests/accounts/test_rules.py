@@ -1,6 +1,5 @@
 """Rules about people that ask nobody: passwords, addresses, phone numbers, codes of the second factor."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pyotp
@@ -9,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from numberdesk.accounts import addresses, phones, totp
-from numberdesk.accounts.passwords import Busy, Hasher, PasswordRules, refuse_weak
+from numberdesk.accounts.passwords import Hasher, PasswordRules, refuse_weak
 from numberdesk.base.errors import InvalidFields
 
 RULES = PasswordRules()
@@ -63,18 +62,6 @@ async def test_a_hash_of_older_parameters_is_to_be_renewed() -> None:
     stored = await Hasher(memory_kib=64, time_cost=1).hash("monsoon mango lassi")
     assert (await Hasher(memory_kib=128, time_cost=1).verify(stored, "monsoon mango lassi")).needs_rehash
     assert not (await Hasher(memory_kib=64, time_cost=1).verify(stored, "monsoon mango lassi")).needs_rehash
-
-
-@pytest.mark.anyio
-async def test_who_finds_no_place_is_told_so_and_a_cancelled_caller_gives_its_place_back() -> None:
-    hasher = Hasher(memory_kib=65536, time_cost=4, places=1, wait_seconds=0.01)
-    first = asyncio.create_task(hasher.hash("monsoon mango lassi"))
-    await asyncio.sleep(0.005)
-    with pytest.raises(Busy):
-        await hasher.hash("monsoon mango lassi")
-    first.cancel()
-    await asyncio.sleep(1.0)
-    assert await hasher.hash("monsoon mango lassi")
 
 
 @pytest.mark.parametrize(
