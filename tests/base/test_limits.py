@@ -18,15 +18,14 @@ from numberdesk.base.errors import Unavailable
 from numberdesk.base.limits import (
     NUMBERS,
     ApiLimiter,
-    Count,
     Limiter,
     LimitName,
     PostgresStorage,
     TooMany,
-    _Windows,
     forget_old_counters,
     parse,
 )
+from numberdesk.base.windows import Count, Windows
 from tests.base.proxy import Proxy, proxied
 
 pytestmark = pytest.mark.anyio
@@ -347,7 +346,7 @@ async def test_without_redis_each_process_lets_its_share_through_at_least_one(
 
 
 def test_a_window_in_memory_ends_when_it_ends_and_leaves_nothing_behind() -> None:
-    windows = _Windows(60)
+    windows = Windows(60)
     assert [windows.hit("a", now) for now in (1000.0, 1059.5, 1060.0)] == [
         Count(1, 60.0), Count(2, 0.5), Count(1, 60.0),
     ]  # fmt: skip

@@ -452,3 +452,32 @@ def test_every_security_event_is_recorded(scene: Scene) -> None:
         "password_set", "login", "login_failed", "second_factor_on", "api_key_made", "api_key_revoked",
         "sessions_ended",
     }  # fmt: skip
+
+
+def test_an_account_above_its_requests_a_minute_is_told_when_to_come_back(scene: Scene) -> None:
+    asha = scene.stand.signed_in("busy@example.com")
+    scene.stand.change(
+        "UPDATE accounts SET api_per_minute = 3, changed_at = clock_timestamp() WHERE id = $1", asha.account_id
+    )
+    answers = [asha.client.get("/user/balance") for _ in range(4)]
+    assert [answer.status for answer in answers] == [200, 200, 200, 429]
+    assert [answer.headers["ratelimit-remaining"] for answer in answers] == ["2", "1", "0", "0"]
+    assert {answer.headers.get("ratelimit-limit") for answer in answers[:3]} == {"3"}
+    assert 0 < int(answers[3].headers["retry-after"]) <= 60
+    assert asha.client.post("/auth/check-otp", {"orderId": 1}).refusal == (429, "too_many_requests")
+
+
+def test_when_and_from_where_keys_and_devices_were_used_is_written_down(scene: Scene) -> None:
+    asha = scene.stand.signed_in("used@example.com")
+    made = asha.client.post("/user/api-keys", {"name": "bot", "scopes": ["read"]}).data
+    Client(scene.stand.port, key=made["secret"]).get("/user/balance", X_Forwarded_For="203.0.113.9")
+    scene.stand.portal.call(scene.stand.site.people.ring.write_uses)
+    (key,) = asha.client.get("/user/api-keys").data["items"]
+    assert (key["lastUsedIp"], key["lastUsedAt"] is not None) == ("203.0.113.9", True)
+    assert {item["ip"] for item in asha.client.get("/user/ips").data["items"]} == {"127.0.0.1", "203.0.113.9"}
+
+
+def test_a_header_for_a_proxy_in_front_does_not_disturb_a_key(scene: Scene) -> None:
+    customer = scene.stand.customer()
+    assert customer.get("/user/balance", Authorization="Basic dXNlcjpwYXNz").status == 200
+    assert scene.nobody.get("/user/balance", Authorization="Basic dXNlcjpwYXNz").refusal[1] == "credentials_missing"

@@ -279,7 +279,8 @@ class Edge:
                 key = value.decode("latin-1")
             elif name == b"authorization":
                 kind, _, rest = value.decode("latin-1").partition(" ")
-                token = rest.strip() if kind.lower() == "bearer" else ""
+                if kind.lower() == "bearer":  # others are for proxies in front of us
+                    token = rest.strip()
             elif name == b"content-type":
                 is_json = value.partition(b";")[0].strip().lower() == b"application/json"
             elif name == b"content-length":

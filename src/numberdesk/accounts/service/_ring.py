@@ -69,7 +69,7 @@ class Ring:
         self._terms_version = -1
         self._forgotten_keys: dict[KeyId, datetime] = {}
         self._forgotten_sessions: dict[SessionId, datetime] = {}
-        self._used: dict[KeyId | SessionId, tuple[Caller, str, datetime]] = {}
+        self._used: dict[tuple[KeyId | None, SessionId | None], tuple[Caller, str, datetime]] = {}
 
     async def refresh(self) -> None:
         """Forget the keys and sessions that changed, or whose accounts did; all of them when new terms came."""
@@ -176,9 +176,8 @@ class Ring:
         return caller
 
     def _note(self, caller: Caller, ip: str) -> None:
-        used = caller.key_id or caller.session_id
-        if used is not None and len(self._used) < USES_MAX:
-            self._used[used] = caller, ip, clock.now()
+        if len(self._used) < USES_MAX:
+            self._used[caller.key_id, caller.session_id] = caller, ip, clock.now()
 
     async def write_uses(self) -> int:
         """Write down when and from where keys and sessions were used since the last time; returns how many."""
