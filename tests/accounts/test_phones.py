@@ -50,11 +50,3 @@ def test_any_text_is_a_number_or_refused(text: str) -> None:
         return
     assert number[0] == "+"
     assert number[1:].isdecimal()
-
-
-@pytest.mark.parametrize("number", ["+919876543210", "+12025550123", "+39066981"])
-def test_a_masked_number_shows_its_end_only(number: str) -> None:
-    shown = phones.masked(number)
-    assert len(shown) == len(number)
-    assert shown[-4:] == number[-4:]
-    assert not any(sign.isdecimal() for sign in shown[:-4])

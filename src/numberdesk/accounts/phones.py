@@ -6,7 +6,6 @@ import phonenumbers
 
 from numberdesk.base.errors import InvalidFields
 
-SHOWN = 4
 PHONE_MAX = 40
 
 
@@ -24,8 +23,3 @@ def parse_phone(text: str, *, region: str = "IN") -> str:
     if found is None or found.extension or not phonenumbers.is_valid_number(found):
         raise InvalidFields({"phone": 'is not a phone number: write it like "+91 98765 43210"'})
     return str(phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164))
-
-
-def masked(e164: str) -> str:
-    """Return a number with its last digits only."""
-    return "•" * max(0, len(e164) - SHOWN) + e164[-SHOWN:]

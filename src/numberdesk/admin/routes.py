@@ -15,9 +15,9 @@ from numberdesk.accounts.model import AccountState, Caller, Person, Role
 from numberdesk.accounts.service import People
 from numberdesk.audit import service as audit
 from numberdesk.audit.model import Recorded
-from numberdesk.base.calls import ID_MAX, Asked, Call, document
+from numberdesk.base.calls import ID_MAX, Asked, Call, document, number_in_path
 from numberdesk.base.db import Database
-from numberdesk.base.errors import InvalidFields, NotFound
+from numberdesk.base.errors import InvalidFields
 from numberdesk.base.money import NotAnAmount, Paise, format_rupees, parse_rupees
 from numberdesk.base.web import ACCESS, Items, Ok, encode, rfc3339
 from numberdesk.wallet import service as wallet
@@ -181,9 +181,7 @@ async def read_user(
     db: NamedDependency[Database],
 ) -> Ok[AccountDetail]:
     """Read an account with its money."""
-    if not (id.isascii() and id.isdigit() and len(id) < 20 and 0 < int(id) <= ID_MAX):
-        raise NotFound(what="account")
-    person = await accounts.get_person(db, AccountId(int(id)))
+    person = await accounts.get_person(db, AccountId(number_in_path(id, what="account")))
     balance = await wallet.balance(db, person.id)
     return Ok(
         data=AccountDetail(_view(person), format_rupees(balance.available_paise), format_rupees(balance.held_paise))

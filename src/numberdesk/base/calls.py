@@ -17,7 +17,7 @@ from litestar.params import FromPath, HeaderParameter, JSONBody
 
 from numberdesk.base import ids, web
 from numberdesk.base.client_ip import TrustedProxies, client_ip
-from numberdesk.base.errors import AppError, InvalidFields
+from numberdesk.base.errors import AppError, InvalidFields, NotFound
 from numberdesk.base.visit import Visit
 from numberdesk.base.web import Access
 
@@ -117,6 +117,17 @@ class Gate(Protocol):
 
     async def release(self, caller: Any, key: str) -> None:
         """Forget a claim that changed nothing."""
+
+
+def number_in_path(text: str, *, what: str) -> int:
+    """Return the id that stands in a path.
+
+    Raises:
+        NotFound: it is none that anything could have.
+    """
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and 0 < int(text) <= ID_MAX):
+        raise NotFound(what=what)
+    return int(text)
 
 
 async def pass_gate(gate: Gate, visit: Visit, access: Access, told: list[tuple[bytes, bytes]]) -> Any:

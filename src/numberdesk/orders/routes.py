@@ -13,8 +13,8 @@ from msgspec import Meta, Struct
 from numberdesk.accounts.model import Caller
 from numberdesk.accounts.service import refuse_spending
 from numberdesk.base import clock
-from numberdesk.base.calls import ID_MAX, Asked, Call, document
-from numberdesk.base.errors import InvalidFields, NotFound
+from numberdesk.base.calls import ID_MAX, Asked, Call, document, number_in_path
+from numberdesk.base.errors import InvalidFields
 from numberdesk.base.money import NotAnAmount, Paise, format_rupees, parse_rupees
 from numberdesk.base.web import ACCESS, Items, Ok, encode, rfc3339
 from numberdesk.orders import service
@@ -310,9 +310,7 @@ def _timeline(card: Card, exchanges: list[Exchange]) -> list[EventView]:
 
 
 def _order_id(text: str) -> OrderId:
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and 0 < int(text) <= ID_MAX):
-        raise NotFound(what="order")
-    return OrderId(int(text))
+    return OrderId(number_in_path(text, what="order"))
 
 
 router = Router(

@@ -43,9 +43,9 @@ from numberdesk.accounts.routes._bodies import (
     VerifyEmail,
 )
 from numberdesk.accounts.service import People
-from numberdesk.base.calls import ID_MAX, Asked, Call, document
+from numberdesk.base.calls import Asked, Call, document, number_in_path
 from numberdesk.base.db import Database
-from numberdesk.base.errors import InvalidFields, NotFound
+from numberdesk.base.errors import InvalidFields
 from numberdesk.base.visit import Visit
 from numberdesk.base.web import ACCESS, NO_KEY, PUBLIC, Items, Ok, encode, has_control_characters, rfc3339
 
@@ -289,7 +289,7 @@ async def revoke_key(
     db: NamedDependency[Database],
 ) -> Ok[Done]:
     """End a key of the caller's; it stops working within a second."""
-    await service.revoke_own_key(db, caller, _visit(request), KeyId(_number(id, "API key")))
+    await service.revoke_own_key(db, caller, _visit(request), KeyId(number_in_path(id, what="API key")))
     return Ok(data=Done())
 
 
@@ -322,7 +322,7 @@ async def end_session(
     db: NamedDependency[Database],
 ) -> Ok[Done]:
     """End one session of the caller's."""
-    await service.end_session(db, caller, _visit(request), SessionId(_number(id, "session")))
+    await service.end_session(db, caller, _visit(request), SessionId(number_in_path(id, what="session")))
     return Ok(data=Done())
 
 
@@ -343,12 +343,6 @@ async def terms(db: NamedDependency[Database]) -> Ok[TermsView]:
 def _visit(request: Request[Any, Any, Any]) -> Visit:
     found: Visit = request.scope["state"]["visit"]
     return found
-
-
-def _number(text: str, what: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and 0 < int(text) <= ID_MAX):
-        raise NotFound(what=what)
-    return int(text)
 
 
 router = Router(
