@@ -301,3 +301,17 @@ async def test_a_connection_is_kept_for_the_next_request(session: ClientSession)
         for _ in range(3):
             assert isinstance(await get(session, server.url), Answer)
         assert server.connections == 1
+
+
+async def test_a_post_carries_its_headers_and_its_body_once(session: ClientSession) -> None:
+    async with peer(says(whole(b"{}"), and_hangs_up=True)) as there:
+        answer = await http_client.send(
+            session, "POST", there.url, headers={"X-Key": "one", "Content-Type": "application/json"},
+            body=b'{"a":1}', deadline=2.0, body_max=100,
+        )  # fmt: skip
+    assert isinstance(answer, Answer)
+    (head,) = there.requests
+    assert head.startswith(b"POST /stubs/handler_api.php HTTP/1.1\r\n")
+    assert b"X-Key: one\r\n" in head
+    assert b"Content-Type: application/json\r\n" in head
+    assert b"Content-Length: 7\r\n" in head

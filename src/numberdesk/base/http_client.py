@@ -1,4 +1,4 @@
-"""Outgoing HTTP: one GET with a total deadline and a capped body, whose outcome is a value and never an exception.
+"""Outgoing HTTP: one request with a total deadline and a capped body, whose outcome is a value and never an exception.
 
 No reason and no log line holds the query of an address, because keys travel there.
 """
@@ -6,6 +6,7 @@ No reason and no log line holds the query of an address, because keys travel the
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import structlog
 from aiohttp import (
@@ -30,6 +31,7 @@ KEEP_ALIVE = 4.0
 """Seconds an idle connection is kept: less than the 5 of Node.js, the shortest that servers commonly have. A request
 written to a connection that the other side is just closing counts as sent, and a purchase would end as unknown."""
 DNS_SECONDS = 60
+NOTHING: Mapping[str, str] = {}
 CONNECT_SHARE = 0.8
 """Part of the deadline in which a connection must stand; when it does not, the request was surely never sent."""
 
@@ -86,9 +88,25 @@ def session(*, connections_max: int = CONNECTIONS_MAX) -> ClientSession:
 async def get(
     session: ClientSession, url: URL | str, *, params: Mapping[str, str], deadline: float, body_max: int
 ) -> Answer | NoAnswer:
+    """Ask once by GET, as `send` does."""
+    return await send(session, "GET", url, params=params, deadline=deadline, body_max=body_max)
+
+
+async def send(
+    session: ClientSession,
+    method: Literal["GET", "POST"],
+    url: URL | str,
+    *,
+    params: Mapping[str, str] = NOTHING,
+    headers: Mapping[str, str] = NOTHING,
+    body: bytes | None = None,
+    deadline: float,
+    body_max: int,
+) -> Answer | NoAnswer:
     """Ask once. Redirects are not followed: a 3xx is an answer like any other.
 
     Args:
+        body: sent as it is; its type stands in `headers`.
         deadline: seconds for everything together, from resolving the name to the last byte of the body.
         body_max: bytes of the body after decompression; reading stops there.
     """
@@ -99,9 +117,12 @@ async def get(
     try:
         async with (
             asyncio.timeout(deadline),
-            session.get(
+            session.request(
+                method,
                 url,
                 params=params,
+                headers=headers,
+                data=body,
                 allow_redirects=False,
                 timeout=ClientTimeout(total=None, connect=deadline * CONNECT_SHARE),
             ) as response,
