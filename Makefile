@@ -55,7 +55,7 @@ endef
 help:
 	@awk 'BEGIN { FS = ":.*## " } \
 	    /^##@ / { printf "\n%s\n", substr($$0, 5) } \
-	    /^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	    /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 ##@ Run
 
@@ -109,6 +109,10 @@ clean:  ## Remove .venv and everything made by tools; a database of yours stays
 	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 ##@ Prove
+
+.PHONY: proof-receipts
+proof-receipts: .venv/.test-stamp  ## Deliver 100,000 payments three times through two processes: each is credited once
+	@.venv/bin/python -m pytest -q -s --timeout 3600 tests/races/test_receipts.py --receipts 100000 $(ARGS)
 
 .PHONY: fresh
 fresh:  ## Clone the last commit into an empty folder, start it there, buy a number, run the tests

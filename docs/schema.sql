@@ -115,6 +115,19 @@ CREATE TABLE public.api_keys (
 
 ALTER TABLE public.api_keys ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
 
+CREATE TABLE public.approvals (
+    subject text NOT NULL,
+    subject_id bigint NOT NULL,
+    version integer NOT NULL,
+    approver_id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    amount_paise bigint NOT NULL,
+    rrn text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT approvals_amount_paise_check CHECK ((amount_paise > 0)),
+    CONSTRAINT approvals_subject CHECK ((subject = ANY (ARRAY['recharge'::text, 'payment'::text])))
+);
+
 CREATE TABLE public.audit_log (
     id bigint NOT NULL,
     at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
@@ -143,6 +156,29 @@ CREATE TABLE public.audit_log_default (
 );
 
 ALTER TABLE public.audit_log ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE public.bank_credits (
+    id bigint NOT NULL,
+    vpa_id bigint NOT NULL,
+    reference text NOT NULL,
+    rrn text,
+    amount_paise bigint NOT NULL,
+    paid_at timestamp with time zone NOT NULL,
+    is_exact boolean NOT NULL,
+    source text NOT NULL,
+    state text DEFAULT 'open'::text NOT NULL,
+    statement_id bigint,
+    payment_id bigint,
+    details bytea NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT bank_credits_amount_paise_check CHECK ((amount_paise > 0)),
+    CONSTRAINT bank_credits_rrn_check CHECK ((rrn ~ '^[0-9]{12}$'::text)),
+    CONSTRAINT bank_credits_source CHECK ((source = ANY (ARRAY['statement'::text, 'alert'::text]))),
+    CONSTRAINT bank_credits_state CHECK ((state = ANY (ARRAY['open'::text, 'settled'::text, 'suspense'::text, 'ignored'::text])))
+);
+
+ALTER TABLE public.bank_credits ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
 
 CREATE TABLE public.blocked_categories (
     category text NOT NULL,
@@ -229,6 +265,67 @@ CREATE TABLE public.exchanges_default (
     took_ms integer NOT NULL,
     CONSTRAINT exchanges_action CHECK ((action = ANY (ARRAY['rent'::text, 'cancel'::text, 'finish'::text, 'another_code'::text, 'look'::text])))
 );
+
+CREATE TABLE public.external_payments (
+    id bigint NOT NULL,
+    rail text NOT NULL,
+    external_id text NOT NULL,
+    ref text,
+    proof text NOT NULL,
+    state text NOT NULL,
+    why text,
+    amount_paise bigint NOT NULL,
+    refunded_paise bigint DEFAULT 0 NOT NULL,
+    units bigint,
+    paise_per_unit numeric(20,8),
+    quote_id bigint,
+    vpa_id bigint,
+    address_id bigint,
+    rrn text,
+    recharge_id bigint,
+    account_id bigint,
+    paid_at timestamp with time zone,
+    version integer DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    settled_at timestamp with time zone,
+    raw bytea,
+    CONSTRAINT external_payments_amount_paise_check CHECK ((amount_paise >= 0)),
+    CONSTRAINT external_payments_check CHECK (((refunded_paise >= 0) AND (refunded_paise <= amount_paise))),
+    CONSTRAINT external_payments_check1 CHECK (((state <> ALL (ARRAY['credited'::text, 'returned'::text])) OR (amount_paise > 0))),
+    CONSTRAINT external_payments_check2 CHECK (((state <> 'credited'::text) OR (account_id IS NOT NULL))),
+    CONSTRAINT external_payments_proof CHECK ((proof = ANY (ARRAY['gateway'::text, 'statement'::text, 'alert'::text, 'chain'::text, 'staff'::text]))),
+    CONSTRAINT external_payments_rail CHECK ((rail = ANY (ARRAY['upi_manual'::text, 'razorpay'::text, 'cashfree'::text, 'phonepe'::text, 'trx'::text, 'usdt'::text]))),
+    CONSTRAINT external_payments_rrn_check CHECK ((rrn ~ '^[0-9]{12}$'::text)),
+    CONSTRAINT external_payments_state CHECK ((state = ANY (ARRAY['waiting'::text, 'credited'::text, 'suspense'::text, 'returned'::text]))),
+    CONSTRAINT external_payments_units_check CHECK ((units > 0)),
+    CONSTRAINT external_payments_why CHECK ((why = ANY (ARRAY['dust'::text, 'no_rate'::text, 'unknown_reference'::text, 'unclaimed'::text, 'above_cap'::text, 'doubled'::text, 'staff'::text])))
+);
+
+ALTER TABLE public.external_payments ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE public.gateway_refunds (
+    id bigint NOT NULL,
+    payment_id bigint NOT NULL,
+    key text NOT NULL,
+    gateway_id text,
+    amount_paise bigint NOT NULL,
+    state text NOT NULL,
+    begun_by text NOT NULL,
+    by_account bigint,
+    reason text DEFAULT ''::text NOT NULL,
+    short_paise bigint DEFAULT 0 NOT NULL,
+    bank_reference text,
+    tries integer DEFAULT 0 NOT NULL,
+    due_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT gateway_refunds_amount_paise_check CHECK ((amount_paise > 0)),
+    CONSTRAINT gateway_refunds_begun_by CHECK ((begun_by = ANY (ARRAY['staff'::text, 'gateway'::text]))),
+    CONSTRAINT gateway_refunds_short_paise_check CHECK ((short_paise >= 0)),
+    CONSTRAINT gateway_refunds_state CHECK ((state = ANY (ARRAY['requested'::text, 'pending'::text, 'processed'::text, 'failed'::text])))
+);
+
+ALTER TABLE public.gateway_refunds ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
 
 CREATE TABLE public.holds (
     order_id bigint NOT NULL,
@@ -442,7 +539,7 @@ CREATE TABLE public.postings (
     cause_id text NOT NULL,
     at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT postings_cause_type CHECK ((cause_type = ANY (ARRAY['order'::text, 'recharge'::text, 'credit'::text]))),
-    CONSTRAINT postings_kind CHECK ((kind = ANY (ARRAY['recharge'::text, 'admin_credit'::text, 'hold'::text, 'capture'::text, 'void'::text, 'refund'::text])))
+    CONSTRAINT postings_kind CHECK ((kind = ANY (ARRAY['recharge'::text, 'admin_credit'::text, 'hold'::text, 'capture'::text, 'void'::text, 'refund'::text, 'suspend'::text, 'assign'::text, 'pay_back'::text, 'pay_back_failed'::text])))
 );
 
 ALTER TABLE public.postings ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
@@ -495,6 +592,134 @@ CREATE TABLE public.providers (
 
 ALTER TABLE public.providers ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
 
+CREATE TABLE public.quotes (
+    id bigint NOT NULL,
+    asset text NOT NULL,
+    paise_per_unit numeric(20,8) NOT NULL,
+    spread_bps integer NOT NULL,
+    basis text NOT NULL,
+    samples jsonb NOT NULL,
+    units bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT quotes_asset CHECK ((asset = ANY (ARRAY['trx'::text, 'usdt'::text]))),
+    CONSTRAINT quotes_basis CHECK ((basis = ANY (ARRAY['market'::text, 'last_good'::text, 'staff'::text]))),
+    CONSTRAINT quotes_paise_per_unit_check CHECK ((paise_per_unit > (0)::numeric)),
+    CONSTRAINT quotes_spread_bps_check CHECK (((spread_bps >= 0) AND (spread_bps <= 5000))),
+    CONSTRAINT quotes_units_check CHECK ((units > 0))
+);
+
+ALTER TABLE public.quotes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE public.rate_samples (
+    id bigint NOT NULL,
+    asset text NOT NULL,
+    source text NOT NULL,
+    paise_per_unit numeric(20,8) NOT NULL,
+    observed_at timestamp with time zone NOT NULL,
+    valid_until timestamp with time zone,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT rate_samples_asset CHECK ((asset = ANY (ARRAY['trx'::text, 'usdt'::text]))),
+    CONSTRAINT rate_samples_paise_per_unit_check CHECK ((paise_per_unit > (0)::numeric))
+);
+
+ALTER TABLE public.rate_samples ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE public.receipt_series (
+    series text NOT NULL,
+    year text NOT NULL,
+    last_serial bigint DEFAULT 0 NOT NULL
+);
+
+CREATE TABLE public.receipts (
+    id bigint NOT NULL,
+    number text NOT NULL,
+    series text NOT NULL,
+    year text NOT NULL,
+    serial bigint NOT NULL,
+    account_id bigint NOT NULL,
+    recharge_id bigint,
+    payment_id bigint NOT NULL,
+    kind text NOT NULL,
+    refund_id bigint,
+    amount_paise bigint NOT NULL,
+    taxable_paise bigint,
+    cgst_paise bigint,
+    sgst_paise bigint,
+    igst_paise bigint,
+    details jsonb NOT NULL,
+    issued_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT receipts_amount_paise_check CHECK ((amount_paise > 0)),
+    CONSTRAINT receipts_check CHECK (((kind = 'refund_note'::text) = (refund_id IS NOT NULL))),
+    CONSTRAINT receipts_kind CHECK ((kind = ANY (ARRAY['receipt'::text, 'refund_note'::text])))
+);
+
+ALTER TABLE public.receipts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE public.recharge_events (
+    id bigint NOT NULL,
+    recharge_id bigint NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    event text NOT NULL,
+    amount_paise bigint,
+    detail text DEFAULT ''::text NOT NULL,
+    CONSTRAINT recharge_events_event CHECK ((event = ANY (ARRAY['created'::text, 'page_made'::text, 'page_failed'::text, 'claimed'::text, 'detected'::text, 'vanished'::text, 'credited'::text, 'expired'::text, 'rejected'::text, 'asked'::text, 'answered'::text, 'approved_once'::text, 'in_review'::text, 'refund_begun'::text, 'refunded'::text, 'refund_failed'::text, 'taken_back'::text])))
+);
+
+ALTER TABLE public.recharge_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE public.recharges (
+    id bigint NOT NULL,
+    ref text NOT NULL,
+    account_id bigint NOT NULL,
+    request_key text,
+    method text NOT NULL,
+    rail text NOT NULL,
+    requested_paise bigint NOT NULL,
+    payable_paise bigint NOT NULL,
+    credited_paise bigint DEFAULT 0 NOT NULL,
+    refunded_paise bigint DEFAULT 0 NOT NULL,
+    status text NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    vpa_id bigint,
+    address_id bigint,
+    quote_id bigint,
+    gateway_id text,
+    checkout_url text,
+    checkout_session text,
+    holds_slot boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    changed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    asked_at timestamp with time zone,
+    due_at timestamp with time zone,
+    looks integer DEFAULT 0 NOT NULL,
+    looked_at timestamp with time zone,
+    CONSTRAINT recharges_check CHECK (((refunded_paise >= 0) AND (refunded_paise <= credited_paise))),
+    CONSTRAINT recharges_credited_paise_check CHECK ((credited_paise >= 0)),
+    CONSTRAINT recharges_method CHECK ((method = ANY (ARRAY['upi'::text, 'trx'::text, 'usdt'::text]))),
+    CONSTRAINT recharges_payable_paise_check CHECK ((payable_paise > 0)),
+    CONSTRAINT recharges_rail CHECK ((rail = ANY (ARRAY['upi_manual'::text, 'razorpay'::text, 'cashfree'::text, 'phonepe'::text, 'trx'::text, 'usdt'::text]))),
+    CONSTRAINT recharges_requested_paise_check CHECK ((requested_paise > 0)),
+    CONSTRAINT recharges_status CHECK ((status = ANY (ARRAY['created'::text, 'awaiting_payment'::text, 'submitted'::text, 'detected'::text, 'completed'::text, 'expired'::text, 'rejected'::text, 'failed'::text, 'refunded'::text])))
+);
+
+ALTER TABLE public.recharges ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE public.reconciliations (
+    id bigint NOT NULL,
+    source text NOT NULL,
+    checked integer NOT NULL,
+    unclear integer DEFAULT 0 NOT NULL,
+    differences jsonb NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT reconciliations_checked_check CHECK ((checked >= 0)),
+    CONSTRAINT reconciliations_source CHECK ((source = ANY (ARRAY['gateway'::text, 'bank'::text, 'chain'::text])))
+);
+
+ALTER TABLE public.reconciliations ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
 CREATE TABLE public.recovery_codes (
     account_id bigint NOT NULL,
     code_hash bytea NOT NULL,
@@ -539,6 +764,32 @@ CREATE TABLE public.sessions (
 
 ALTER TABLE public.sessions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
 
+CREATE TABLE public.statements (
+    id bigint NOT NULL,
+    vpa_id bigint NOT NULL,
+    profile text NOT NULL,
+    name text NOT NULL,
+    sha256 bytea NOT NULL,
+    content bytea,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    rows_total integer NOT NULL,
+    rows_read integer DEFAULT 0 NOT NULL,
+    credits integer DEFAULT 0 NOT NULL,
+    known integer DEFAULT 0 NOT NULL,
+    settled integer DEFAULT 0 NOT NULL,
+    skipped integer DEFAULT 0 NOT NULL,
+    problems jsonb DEFAULT '[]'::jsonb NOT NULL,
+    bad integer DEFAULT 0 NOT NULL,
+    by_account bigint,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    ended_at timestamp with time zone,
+    due_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT statements_rows_total_check CHECK ((rows_total >= 0)),
+    CONSTRAINT statements_state CHECK ((state = ANY (ARRAY['waiting'::text, 'done'::text, 'failed'::text])))
+);
+
+ALTER TABLE public.statements ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
 CREATE TABLE public.system_balances (
     bucket text NOT NULL,
     balance_paise bigint NOT NULL,
@@ -566,11 +817,65 @@ CREATE TABLE public.terms_acceptances (
     user_agent text NOT NULL
 );
 
+CREATE TABLE public.tron_addresses (
+    id bigint NOT NULL,
+    address text NOT NULL,
+    fingerprint text NOT NULL,
+    index bigint NOT NULL,
+    account_id bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    read_to timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    hot_until timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    due_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    balance_sun bigint,
+    balance_usdt bigint,
+    seen_sun bigint DEFAULT 0 NOT NULL,
+    seen_usdt bigint DEFAULT 0 NOT NULL,
+    balance_at timestamp with time zone,
+    CONSTRAINT tron_addresses_index_check CHECK ((index >= 0))
+);
+
+ALTER TABLE public.tron_addresses ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE public.tron_wallets (
+    fingerprint text NOT NULL,
+    next_index bigint DEFAULT 1 NOT NULL,
+    confirmed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT tron_wallets_next_index_check CHECK (((next_index >= 1) AND (next_index <= '2147483648'::bigint)))
+);
+
 CREATE TABLE public.unmapped_services (
     provider_id smallint NOT NULL,
     upstream_code text NOT NULL,
     seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
 );
+
+CREATE TABLE public.utr_claims (
+    id bigint NOT NULL,
+    recharge_id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    vpa_id bigint NOT NULL,
+    rrn text NOT NULL,
+    payer bytea,
+    state text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT utr_claims_rrn_check CHECK ((rrn ~ '^[0-9]{12}$'::text)),
+    CONSTRAINT utr_claims_state CHECK ((state = ANY (ARRAY['waiting'::text, 'credited'::text, 'refused'::text])))
+);
+
+ALTER TABLE public.utr_claims ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE public.vpas (
+    id bigint NOT NULL,
+    vpa text NOT NULL,
+    payee_name text NOT NULL,
+    kind text NOT NULL,
+    is_open boolean DEFAULT true NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT vpas_kind CHECK ((kind = ANY (ARRAY['personal'::text, 'merchant'::text])))
+);
+
+ALTER TABLE public.vpas ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
 
 CREATE TABLE public.wallets (
     account_id bigint NOT NULL,
@@ -580,6 +885,28 @@ CREATE TABLE public.wallets (
     CONSTRAINT wallets_available CHECK ((available_paise >= 0)),
     CONSTRAINT wallets_held CHECK ((held_paise >= 0))
 );
+
+CREATE TABLE public.webhook_events (
+    id bigint NOT NULL,
+    gateway text NOT NULL,
+    event_id text NOT NULL,
+    kind text NOT NULL,
+    ref text,
+    gateway_id text,
+    payment_id text,
+    body_sha256 bytea NOT NULL,
+    raw bytea,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    problem text,
+    received_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    due_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT webhook_events_gateway CHECK ((gateway = ANY (ARRAY['razorpay'::text, 'cashfree'::text, 'phonepe'::text]))),
+    CONSTRAINT webhook_events_state CHECK ((state = ANY (ARRAY['waiting'::text, 'done'::text, 'foreign'::text, 'failed'::text])))
+);
+
+ALTER TABLE public.webhook_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
 
 ALTER TABLE ONLY public.audit_log ATTACH PARTITION public.audit_log_default DEFAULT;
 
@@ -610,6 +937,15 @@ ALTER TABLE ONLY public.api_keys
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_secret_hash UNIQUE (secret_hash);
 
+ALTER TABLE ONLY public.approvals
+    ADD CONSTRAINT approvals_pkey PRIMARY KEY (subject, subject_id, version, approver_id);
+
+ALTER TABLE ONLY public.bank_credits
+    ADD CONSTRAINT bank_credits_once UNIQUE (vpa_id, reference);
+
+ALTER TABLE ONLY public.bank_credits
+    ADD CONSTRAINT bank_credits_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.blocked_categories
     ADD CONSTRAINT blocked_categories_pkey PRIMARY KEY (category);
 
@@ -621,6 +957,18 @@ ALTER TABLE ONLY public.countries
 
 ALTER TABLE ONLY public.email_domains
     ADD CONSTRAINT email_domains_pkey PRIMARY KEY (domain);
+
+ALTER TABLE ONLY public.external_payments
+    ADD CONSTRAINT external_payments_once UNIQUE (rail, external_id);
+
+ALTER TABLE ONLY public.external_payments
+    ADD CONSTRAINT external_payments_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.gateway_refunds
+    ADD CONSTRAINT gateway_refunds_key UNIQUE (key);
+
+ALTER TABLE ONLY public.gateway_refunds
+    ADD CONSTRAINT gateway_refunds_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.holds
     ADD CONSTRAINT holds_pkey PRIMARY KEY (order_id, purpose);
@@ -679,6 +1027,36 @@ ALTER TABLE ONLY public.providers
 ALTER TABLE ONLY public.providers
     ADD CONSTRAINT providers_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.quotes
+    ADD CONSTRAINT quotes_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.rate_samples
+    ADD CONSTRAINT rate_samples_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.receipt_series
+    ADD CONSTRAINT receipt_series_pkey PRIMARY KEY (series, year);
+
+ALTER TABLE ONLY public.receipts
+    ADD CONSTRAINT receipts_number UNIQUE (number);
+
+ALTER TABLE ONLY public.receipts
+    ADD CONSTRAINT receipts_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.receipts
+    ADD CONSTRAINT receipts_serial UNIQUE (series, year, serial);
+
+ALTER TABLE ONLY public.recharge_events
+    ADD CONSTRAINT recharge_events_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.recharges
+    ADD CONSTRAINT recharges_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.recharges
+    ADD CONSTRAINT recharges_ref UNIQUE (ref);
+
+ALTER TABLE ONLY public.reconciliations
+    ADD CONSTRAINT reconciliations_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.recovery_codes
     ADD CONSTRAINT recovery_codes_pkey PRIMARY KEY (account_id, code_hash);
 
@@ -694,6 +1072,12 @@ ALTER TABLE ONLY public.services
 ALTER TABLE ONLY public.sessions
     ADD CONSTRAINT sessions_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.statements
+    ADD CONSTRAINT statements_once UNIQUE (vpa_id, sha256);
+
+ALTER TABLE ONLY public.statements
+    ADD CONSTRAINT statements_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.system_balances
     ADD CONSTRAINT system_balances_pkey PRIMARY KEY (bucket);
 
@@ -703,11 +1087,44 @@ ALTER TABLE ONLY public.terms_acceptances
 ALTER TABLE ONLY public.terms
     ADD CONSTRAINT terms_pkey PRIMARY KEY (version);
 
+ALTER TABLE ONLY public.tron_addresses
+    ADD CONSTRAINT tron_addresses_account UNIQUE (fingerprint, account_id);
+
+ALTER TABLE ONLY public.tron_addresses
+    ADD CONSTRAINT tron_addresses_address UNIQUE (address);
+
+ALTER TABLE ONLY public.tron_addresses
+    ADD CONSTRAINT tron_addresses_index UNIQUE (fingerprint, index);
+
+ALTER TABLE ONLY public.tron_addresses
+    ADD CONSTRAINT tron_addresses_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.tron_wallets
+    ADD CONSTRAINT tron_wallets_pkey PRIMARY KEY (fingerprint);
+
 ALTER TABLE ONLY public.unmapped_services
     ADD CONSTRAINT unmapped_services_pkey PRIMARY KEY (provider_id, upstream_code);
 
+ALTER TABLE ONLY public.utr_claims
+    ADD CONSTRAINT utr_claims_once UNIQUE (recharge_id, rrn);
+
+ALTER TABLE ONLY public.utr_claims
+    ADD CONSTRAINT utr_claims_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.vpas
+    ADD CONSTRAINT vpas_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.vpas
+    ADD CONSTRAINT vpas_vpa UNIQUE (vpa);
+
 ALTER TABLE ONLY public.wallets
     ADD CONSTRAINT wallets_pkey PRIMARY KEY (account_id);
+
+ALTER TABLE ONLY public.webhook_events
+    ADD CONSTRAINT webhook_events_once UNIQUE (gateway, event_id);
+
+ALTER TABLE ONLY public.webhook_events
+    ADD CONSTRAINT webhook_events_pkey PRIMARY KEY (id);
 
 CREATE INDEX account_ips_network ON public.account_ips USING btree (account_id, network);
 
@@ -731,6 +1148,10 @@ CREATE INDEX audit_log_id ON ONLY public.audit_log USING btree (id DESC);
 
 CREATE INDEX audit_log_default_id_idx ON public.audit_log_default USING btree (id DESC);
 
+CREATE INDEX bank_credits_amount ON public.bank_credits USING btree (vpa_id, amount_paise) WHERE (state = 'open'::text);
+
+CREATE INDEX bank_credits_open ON public.bank_credits USING btree (created_at) WHERE (state = 'open'::text);
+
 CREATE INDEX entries_wallet ON ONLY public.entries USING btree (account_id, version) WHERE (account_id IS NOT NULL);
 
 CREATE INDEX entries_default_account_id_version_idx ON public.entries_default USING btree (account_id, version) WHERE (account_id IS NOT NULL);
@@ -742,6 +1163,24 @@ CREATE INDEX entries_default_posting_id_idx ON public.entries_default USING btre
 CREATE INDEX exchanges_order ON ONLY public.exchanges USING btree (order_id);
 
 CREATE INDEX exchanges_default_order_id_idx ON public.exchanges_default USING btree (order_id);
+
+CREATE INDEX external_payments_account ON public.external_payments USING btree (account_id, id DESC) WHERE (account_id IS NOT NULL);
+
+CREATE INDEX external_payments_address ON public.external_payments USING btree (address_id) WHERE (address_id IS NOT NULL);
+
+CREATE INDEX external_payments_created_at ON public.external_payments USING btree (rail, created_at);
+
+CREATE INDEX external_payments_recharge ON public.external_payments USING btree (recharge_id) WHERE (recharge_id IS NOT NULL);
+
+CREATE INDEX external_payments_rrn ON public.external_payments USING btree (rrn) WHERE (rrn IS NOT NULL);
+
+CREATE INDEX external_payments_txid ON public.external_payments USING btree (split_part(external_id, ':'::text, 2)) WHERE (units IS NOT NULL);
+
+CREATE INDEX external_payments_undecided ON public.external_payments USING btree (id) WHERE (state = ANY (ARRAY['waiting'::text, 'suspense'::text]));
+
+CREATE INDEX gateway_refunds_due ON public.gateway_refunds USING btree (due_at) WHERE (due_at IS NOT NULL);
+
+CREATE INDEX gateway_refunds_payment ON public.gateway_refunds USING btree (payment_id);
 
 CREATE INDEX holds_account ON public.holds USING btree (account_id, created_at DESC);
 
@@ -783,11 +1222,59 @@ CREATE INDEX outbox_due ON public.outbox USING btree (due_at) WHERE (state = 'wa
 
 CREATE INDEX outbox_ended_at ON public.outbox USING btree (ended_at) WHERE (state <> 'waiting'::text);
 
+CREATE INDEX rate_samples_created_at ON public.rate_samples USING btree (created_at);
+
+CREATE INDEX rate_samples_newest ON public.rate_samples USING btree (asset, source, observed_at DESC);
+
+CREATE INDEX receipts_account ON public.receipts USING btree (account_id, id DESC);
+
+CREATE UNIQUE INDEX receipts_payment ON public.receipts USING btree (payment_id) WHERE (kind = 'receipt'::text);
+
+CREATE INDEX receipts_recharge ON public.receipts USING btree (recharge_id) WHERE (recharge_id IS NOT NULL);
+
+CREATE UNIQUE INDEX receipts_refund ON public.receipts USING btree (refund_id) WHERE (refund_id IS NOT NULL);
+
+CREATE INDEX recharge_events_recharge ON public.recharge_events USING btree (recharge_id, id);
+
+CREATE INDEX recharges_account ON public.recharges USING btree (account_id, id DESC);
+
+CREATE INDEX recharges_address ON public.recharges USING btree (address_id, id DESC) WHERE (address_id IS NOT NULL);
+
+CREATE INDEX recharges_due_at ON public.recharges USING btree (due_at) WHERE (due_at IS NOT NULL);
+
+CREATE INDEX recharges_expires_at ON public.recharges USING btree (expires_at) WHERE (status = ANY (ARRAY['created'::text, 'awaiting_payment'::text]));
+
+CREATE INDEX recharges_gateway_id ON public.recharges USING btree (gateway_id) WHERE (gateway_id IS NOT NULL);
+
+CREATE INDEX recharges_open ON public.recharges USING btree (account_id, method) WHERE (status = ANY (ARRAY['created'::text, 'awaiting_payment'::text, 'submitted'::text, 'detected'::text]));
+
+CREATE UNIQUE INDEX recharges_request_key ON public.recharges USING btree (account_id, request_key) WHERE (request_key IS NOT NULL);
+
+CREATE UNIQUE INDEX recharges_slot ON public.recharges USING btree (vpa_id, payable_paise) WHERE holds_slot;
+
+CREATE INDEX recharges_slot_until ON public.recharges USING btree (expires_at) WHERE holds_slot;
+
+CREATE INDEX recharges_submitted ON public.recharges USING btree (changed_at) WHERE (status = 'submitted'::text);
+
+CREATE INDEX reconciliations_newest ON public.reconciliations USING btree (source, id DESC);
+
 CREATE INDEX sessions_account ON public.sessions USING btree (account_id, id DESC);
 
 CREATE INDEX sessions_changed_at ON public.sessions USING btree (changed_at);
 
 CREATE INDEX sessions_expires_at ON public.sessions USING btree (expires_at);
+
+CREATE INDEX statements_waiting ON public.statements USING btree (due_at) WHERE (state = 'waiting'::text);
+
+CREATE INDEX tron_addresses_due ON public.tron_addresses USING btree (due_at);
+
+CREATE INDEX utr_claims_account ON public.utr_claims USING btree (account_id, created_at DESC);
+
+CREATE INDEX utr_claims_rrn ON public.utr_claims USING btree (vpa_id, rrn);
+
+CREATE INDEX webhook_events_due ON public.webhook_events USING btree (due_at) WHERE (state = 'waiting'::text);
+
+CREATE INDEX webhook_events_ended_at ON public.webhook_events USING btree (ended_at) WHERE (ended_at IS NOT NULL);
 
 ALTER INDEX public.audit_log_account ATTACH PARTITION public.audit_log_default_account_id_id_idx;
 
@@ -835,6 +1322,42 @@ ALTER TABLE ONLY public.api_keys
 
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_replaced_by_fkey FOREIGN KEY (replaced_by) REFERENCES public.api_keys(id);
+
+ALTER TABLE ONLY public.approvals
+    ADD CONSTRAINT approvals_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.approvals
+    ADD CONSTRAINT approvals_approver_id_fkey FOREIGN KEY (approver_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.bank_credits
+    ADD CONSTRAINT bank_credits_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES public.external_payments(id);
+
+ALTER TABLE ONLY public.bank_credits
+    ADD CONSTRAINT bank_credits_statement_id_fkey FOREIGN KEY (statement_id) REFERENCES public.statements(id);
+
+ALTER TABLE ONLY public.bank_credits
+    ADD CONSTRAINT bank_credits_vpa_id_fkey FOREIGN KEY (vpa_id) REFERENCES public.vpas(id);
+
+ALTER TABLE ONLY public.external_payments
+    ADD CONSTRAINT external_payments_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.external_payments
+    ADD CONSTRAINT external_payments_address_id_fkey FOREIGN KEY (address_id) REFERENCES public.tron_addresses(id);
+
+ALTER TABLE ONLY public.external_payments
+    ADD CONSTRAINT external_payments_quote_id_fkey FOREIGN KEY (quote_id) REFERENCES public.quotes(id);
+
+ALTER TABLE ONLY public.external_payments
+    ADD CONSTRAINT external_payments_recharge_id_fkey FOREIGN KEY (recharge_id) REFERENCES public.recharges(id);
+
+ALTER TABLE ONLY public.external_payments
+    ADD CONSTRAINT external_payments_vpa_id_fkey FOREIGN KEY (vpa_id) REFERENCES public.vpas(id);
+
+ALTER TABLE ONLY public.gateway_refunds
+    ADD CONSTRAINT gateway_refunds_by_account_fkey FOREIGN KEY (by_account) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.gateway_refunds
+    ADD CONSTRAINT gateway_refunds_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES public.external_payments(id);
 
 ALTER TABLE ONLY public.holds
     ADD CONSTRAINT holds_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.wallets(account_id);
@@ -884,6 +1407,33 @@ ALTER TABLE ONLY public.price_rules
 ALTER TABLE ONLY public.price_rules
     ADD CONSTRAINT price_rules_service_fkey FOREIGN KEY (service) REFERENCES public.services(code);
 
+ALTER TABLE ONLY public.receipts
+    ADD CONSTRAINT receipts_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.receipts
+    ADD CONSTRAINT receipts_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES public.external_payments(id);
+
+ALTER TABLE ONLY public.receipts
+    ADD CONSTRAINT receipts_recharge_id_fkey FOREIGN KEY (recharge_id) REFERENCES public.recharges(id);
+
+ALTER TABLE ONLY public.receipts
+    ADD CONSTRAINT receipts_refund_id_fkey FOREIGN KEY (refund_id) REFERENCES public.gateway_refunds(id);
+
+ALTER TABLE ONLY public.recharge_events
+    ADD CONSTRAINT recharge_events_recharge_id_fkey FOREIGN KEY (recharge_id) REFERENCES public.recharges(id);
+
+ALTER TABLE ONLY public.recharges
+    ADD CONSTRAINT recharges_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.recharges
+    ADD CONSTRAINT recharges_address_id_fkey FOREIGN KEY (address_id) REFERENCES public.tron_addresses(id);
+
+ALTER TABLE ONLY public.recharges
+    ADD CONSTRAINT recharges_quote_id_fkey FOREIGN KEY (quote_id) REFERENCES public.quotes(id);
+
+ALTER TABLE ONLY public.recharges
+    ADD CONSTRAINT recharges_vpa_id_fkey FOREIGN KEY (vpa_id) REFERENCES public.vpas(id);
+
 ALTER TABLE ONLY public.recovery_codes
     ADD CONSTRAINT recovery_codes_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
@@ -893,14 +1443,35 @@ ALTER TABLE ONLY public.second_factors
 ALTER TABLE ONLY public.sessions
     ADD CONSTRAINT sessions_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
+ALTER TABLE ONLY public.statements
+    ADD CONSTRAINT statements_by_account_fkey FOREIGN KEY (by_account) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.statements
+    ADD CONSTRAINT statements_vpa_id_fkey FOREIGN KEY (vpa_id) REFERENCES public.vpas(id);
+
 ALTER TABLE ONLY public.terms_acceptances
     ADD CONSTRAINT terms_acceptances_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
 ALTER TABLE ONLY public.terms_acceptances
     ADD CONSTRAINT terms_acceptances_version_fkey FOREIGN KEY (version) REFERENCES public.terms(version);
 
+ALTER TABLE ONLY public.tron_addresses
+    ADD CONSTRAINT tron_addresses_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.tron_addresses
+    ADD CONSTRAINT tron_addresses_fingerprint_fkey FOREIGN KEY (fingerprint) REFERENCES public.tron_wallets(fingerprint);
+
 ALTER TABLE ONLY public.unmapped_services
     ADD CONSTRAINT unmapped_services_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id);
+
+ALTER TABLE ONLY public.utr_claims
+    ADD CONSTRAINT utr_claims_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.utr_claims
+    ADD CONSTRAINT utr_claims_recharge_id_fkey FOREIGN KEY (recharge_id) REFERENCES public.recharges(id);
+
+ALTER TABLE ONLY public.utr_claims
+    ADD CONSTRAINT utr_claims_vpa_id_fkey FOREIGN KEY (vpa_id) REFERENCES public.vpas(id);
 
 ALTER TABLE ONLY public.wallets
     ADD CONSTRAINT wallets_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
@@ -918,7 +1489,11 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.activations TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.api_keys TO numberdesk_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.approvals TO numberdesk_app;
+
 GRANT SELECT,INSERT ON TABLE public.audit_log TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.bank_credits TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.blocked_categories TO numberdesk_app;
 
@@ -931,6 +1506,10 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.email_domains TO numberdesk_ap
 GRANT SELECT,INSERT ON TABLE public.entries TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.exchanges TO numberdesk_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.external_payments TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.gateway_refunds TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.holds TO numberdesk_app;
 
@@ -964,6 +1543,20 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.price_rules TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.providers TO numberdesk_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.quotes TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rate_samples TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.receipt_series TO numberdesk_app;
+
+GRANT SELECT,INSERT ON TABLE public.receipts TO numberdesk_app;
+
+GRANT SELECT,INSERT ON TABLE public.recharge_events TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.recharges TO numberdesk_app;
+
+GRANT SELECT,INSERT ON TABLE public.reconciliations TO numberdesk_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.recovery_codes TO numberdesk_app;
 
 GRANT SELECT ON TABLE public.schema_migrations TO numberdesk_app;
@@ -971,6 +1564,8 @@ GRANT SELECT ON TABLE public.schema_migrations TO numberdesk_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.services TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sessions TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.statements TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.system_balances TO numberdesk_app;
 
@@ -980,6 +1575,16 @@ GRANT SELECT,INSERT ON TABLE public.terms TO numberdesk_app;
 
 GRANT SELECT,INSERT ON TABLE public.terms_acceptances TO numberdesk_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tron_addresses TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tron_wallets TO numberdesk_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.unmapped_services TO numberdesk_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.utr_claims TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.vpas TO numberdesk_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.wallets TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.webhook_events TO numberdesk_app;

@@ -23,6 +23,10 @@ DRIVER = ("HOST", "PORT", "USER", "PASSWORD", "PASSFILE", "DATABASE", "OPTIONS",
 _folder = pytest.StashKey[Path]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--receipts", type=int, default=2000, help="payments in the proof that each is credited once")
+
+
 # One folder per run. With xdist the processes share it, and with it one cluster.
 
 

@@ -9,6 +9,8 @@ from numberdesk.accounts.model import AccountState, EndedWhy, RequestPurpose, Ro
 from numberdesk.audit.model import ActorKind
 from numberdesk.notifications.model import Channel, OutboxState
 from numberdesk.orders.model import Action, Failure, OrderState, OrphanState
+from numberdesk.payments import model as payments
+from numberdesk.payments.methods.gateway import GatewayName
 from numberdesk.providers.model import Kind
 from numberdesk.wallet.model import Bucket, CauseType, HoldState, PostingKind
 from tests.architecture.sources import ROOT, listed
@@ -16,10 +18,19 @@ from tests.architecture.sources import ROOT, listed
 LITERALS: dict[str, Any] = {
     "accounts_role": Role,
     "accounts_state": AccountState,
+    "approvals_subject": payments.Subject,
     "audit_log_actor_kind": ActorKind,
+    "bank_credits_source": payments.BankCreditSource,
+    "bank_credits_state": payments.BankCreditState,
     "email_domains_verdict": Verdict,
     "entries_bucket": Bucket,
     "exchanges_action": Action,
+    "external_payments_proof": payments.ProofKind,
+    "external_payments_rail": payments.Rail,
+    "external_payments_state": payments.PaymentState,
+    "external_payments_why": payments.Why,
+    "gateway_refunds_begun_by": payments.BegunBy,
+    "gateway_refunds_state": payments.RefundState,
     "holds_state": HoldState,
     "mail_requests_purpose": RequestPurpose,
     "mail_tokens_purpose": TokenPurpose,
@@ -31,7 +42,21 @@ LITERALS: dict[str, Any] = {
     "postings_cause_type": CauseType,
     "postings_kind": PostingKind,
     "providers_kind": Kind,
+    "quotes_asset": payments.Asset,
+    "quotes_basis": payments.Basis,
+    "rate_samples_asset": payments.Asset,
+    "receipts_kind": payments.ReceiptKind,
+    "recharge_events_event": payments.RechargeEvent,
+    "recharges_method": payments.Method,
+    "recharges_rail": payments.Rail,
+    "recharges_status": payments.RechargeStatus,
+    "reconciliations_source": payments.ReconciledSource,
     "sessions_ended_why": EndedWhy,
+    "statements_state": payments.StatementState,
+    "utr_claims_state": payments.ClaimState,
+    "vpas_kind": payments.VpaKind,
+    "webhook_events_gateway": GatewayName,
+    "webhook_events_state": payments.WebhookState,
 }
 """The `Literal` of each constraint."""
 

@@ -1,6 +1,7 @@
 -- Faults to plant in the ledger of `scene.py`: the invariant that breaks and the sentence that names the row, then
 -- statements. Both are templates: {active} is the id of that order, {hold_active} of the posting that set its price
--- aside, {price} its price, {alice} and {bob} are accounts. Triggers and foreign keys are off while they run.
+-- aside, {price} its price, {alice}, {bob} and {carol} are accounts, {payment_paid} is a payment of Carol,
+-- {recharge_paid} the reference of what it paid, {recharge_of_paid} its posting. Triggers and foreign keys are off while they run.
 
 -- I1: posting {capture_completed} (capture of order {completed}:number:1) sums to 5
 UPDATE entries SET amount_paise = amount_paise + 5 WHERE posting_id = {capture_completed} AND bucket = 'revenue';
@@ -45,7 +46,7 @@ UPDATE entries SET balance_after_paise = 50001 WHERE account_id = {bob} AND vers
 -- I2: wallet {bob}, entry 2 (posting {admin_credit_goodwill}): available 50700 after it, but the wallet says 7
 UPDATE wallets SET available_paise = 7 WHERE account_id = {bob};
 
--- I2: clearing: balance and changes -149999 but its entries sum to -150000
+-- I2: clearing: balance and changes -186499 but its entries sum to -186500
 UPDATE system_balances SET balance_paise = balance_paise + 1 WHERE bucket = 'clearing';
 
 -- I2: revenue: balance and changes … but its entries sum to …
@@ -240,3 +241,88 @@ ALTER TABLE holds DROP CONSTRAINT holds_amount_paise_check;
 
 -- I7: table activations lacks UNIQUE (order_id)
 ALTER TABLE activations DROP CONSTRAINT activations_order;
+
+-- I6: payment {payment_paid} (upi_manual:1:100000000001): postings that credit it: 0
+DELETE FROM postings WHERE id = {recharge_of_paid};
+
+-- I6: payment {payment_found} (upi_manual:1:100000000004): postings that credit it: 2
+INSERT INTO postings (kind, cause_type, cause_id) VALUES ('recharge', 'recharge', 'upi_manual:1:100000000004');
+
+-- I6: payment {payment_paid} (upi_manual:1:100000000001): posting {recharge_of_paid} does not put 10000 into wallet {carol}
+UPDATE entries SET account_id = {bob} WHERE posting_id = {recharge_of_paid} AND bucket = 'available';
+
+-- I6: payment {payment_found} (upi_manual:1:100000000004): posting {assign_of_found} does not put 4000 into wallet {carol}
+UPDATE entries SET amount_paise = 3999 WHERE posting_id = {assign_of_found} AND bucket = 'available';
+
+-- I6: payment {payment_lost} (upi_manual:1:100000000003): postings that credit it: 0
+UPDATE external_payments SET state = 'credited', account_id = {bob} WHERE id = {payment_lost};
+
+-- I6: table external_payments lacks UNIQUE (rail, external_id)
+ALTER TABLE external_payments DROP CONSTRAINT external_payments_once;
+
+-- I6: posting {recharge_of_paid} (recharge upi_manual:1:100000000001): there is no such payment
+DELETE FROM external_payments WHERE id = {payment_paid};
+
+-- I6: posting {recharge_of_paid} (recharge upi_manual:1:100000000001): the payment is suspense
+UPDATE external_payments SET state = 'suspense' WHERE id = {payment_paid};
+
+-- I6: posting {assign_of_found} (assign upi_manual:1:100000000004): the payment is returned
+UPDATE external_payments SET state = 'returned' WHERE id = {payment_found};
+
+-- I6: posting {suspend_of_lost} (suspend upi_manual:1:100000000003): the payment is waiting
+UPDATE external_payments SET state = 'waiting' WHERE id = {payment_lost};
+
+-- I6: posting {suspend_of_lost} (suspend upi_manual:1:100000000003): 2999 went into suspense of a payment of 3000
+UPDATE entries SET amount_paise = 2999 WHERE posting_id = {suspend_of_lost} AND bucket = 'suspense';
+
+-- I6: recharge {recharge_paid}: credited 10001 but its payments sum to 10000
+UPDATE recharges SET credited_paise = 10001 WHERE ref = '{recharge_paid}';
+
+-- I6: recharge {recharge_part}: refunded 0 but its refunds sum to 500
+UPDATE recharges SET refunded_paise = 0 WHERE ref = '{recharge_part}';
+
+-- I6: recharge {recharge_part}: credited 20000 but its payments sum to 0; refunded 500 but its refunds sum to 0
+UPDATE external_payments SET recharge_id = NULL WHERE id = {payment_part};
+
+-- I6: payment {payment_part} (razorpay:pay_part): refunded 500 but its refunds sum to 0
+UPDATE gateway_refunds SET state = 'failed';
+
+-- I6: payment {payment_paid} (upi_manual:1:100000000001): refunded 7 but its refunds sum to 0
+UPDATE external_payments SET refunded_paise = 7 WHERE id = {payment_paid};
+
+-- I6: suspense: its entries sum to 3000, but 3001 of payments belongs to nobody and 0 is owed to us
+UPDATE external_payments SET amount_paise = 3001 WHERE id = {payment_lost};
+
+-- I6: suspense: its entries sum to 3000, but 3000 of payments belongs to nobody and 5 is owed to us
+UPDATE gateway_refunds SET short_paise = 5;
+
+-- I6: payment {payment_paid} (upi_manual:1:100000000001, credited): receipts: 0
+DELETE FROM receipts WHERE payment_id = {payment_paid};
+
+-- I6: payment {payment_paid} (upi_manual:1:100000000001, credited): receipts: 2
+DROP INDEX receipts_payment;
+UPDATE receipts SET payment_id = {payment_paid} WHERE kind = 'receipt' AND payment_id = {payment_found};
+
+-- I6: payment {payment_lost} (upi_manual:1:100000000003, suspense): receipts: 1
+UPDATE receipts SET payment_id = {payment_lost} WHERE payment_id = {payment_found};
+
+-- I6: payment {payment_part} (razorpay:pay_part, credited): its receipt is of 19999, not 20000
+UPDATE receipts SET amount_paise = 19999 WHERE kind = 'receipt' AND payment_id = {payment_part};
+
+-- I6: payment {payment_part} (razorpay:pay_part, credited): its receipt is of account {bob}, not {carol}
+UPDATE receipts SET account_id = {bob} WHERE kind = 'receipt' AND payment_id = {payment_part};
+
+-- I6: series R of …: receipt 3 where 2 was due
+DELETE FROM receipts WHERE serial = 2;
+
+-- I6: series R of …: it has counted to 4 but its last receipt is 3
+DELETE FROM receipts WHERE serial = 4;
+
+-- I6: series R of …: it has counted to 0 but its last receipt is 4
+DELETE FROM receipt_series;
+
+-- I6: table receipts lacks UNIQUE (series, year, serial)
+ALTER TABLE receipts DROP CONSTRAINT receipts_serial;
+
+-- I6: payment {payment_lost} (upi_manual:1:100000000003) waits and does not say why
+UPDATE external_payments SET state = 'waiting', why = NULL WHERE id = {payment_lost};

@@ -1,7 +1,8 @@
-"""A ledger that was lived in: one order in every state, made by the verbs that make them in the real program."""
+"""A ledger that was lived in: one order and one payment in every state, made by the verbs of the real program."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import cast
 
 from numberdesk.base.db import Database, Tx
 from numberdesk.base.money import Paise
@@ -12,11 +13,16 @@ from numberdesk.orders.service._close import begin_cancel, close
 from numberdesk.orders.service._receive import receive
 from numberdesk.orders.service._reserve import reserve
 from numberdesk.orders.service._settle import settle
+from numberdesk.payments.methods.gateway import Gateway, GatewayName, GatewayRefund, Trouble
+from numberdesk.payments.model import Payment, Proof
+from numberdesk.payments.service import assign, refund
+from numberdesk.payments.sql import find_payments
 from numberdesk.providers.model import Received, Refused, RentAnswer, Rented, Unknown
 from numberdesk.wallet import jobs
 from numberdesk.wallet import service as wallet
 from numberdesk.wallet.model import AccountId, Credit, HoldWanted
 from tests.catalogue.market import open_market
+from tests.payments.stage import VISIT, open_stage
 from tests.wallet.customers import add_customers
 
 RULES = OrderRules(cancel_after=timedelta(0), lifetime=timedelta(minutes=20))
@@ -25,11 +31,14 @@ MESSAGE = Received("12345", "Your code is 12345")
 
 @dataclass(frozen=True)
 class Scene:
-    """Who and what is there: Alice has every kind of order, Bob has money only."""
+    """Who and what is there: Alice has every kind of order, Bob has money only, Carol paid by a bank and a gateway."""
 
     alice: AccountId
     bob: AccountId
+    carol: AccountId
     orders: dict[str, int]
+    recharges: dict[str, str]
+    payments: dict[str, Payment]
 
 
 async def set_scene(db: Database) -> Scene:
@@ -60,8 +69,54 @@ async def set_scene(db: Database) -> Scene:
         await close(tx, [Closing(orders["cancelled"].id, active, "cancelled")])  # type: ignore[arg-type]
         await close(tx, [Closing(orders["expired"].id, active, "expired")])  # type: ignore[arg-type]
         await receive(tx, [delivery(orders["expired"])])
+    carol, recharges, payments = await take_money(db)
     await jobs.roll_up(db, limit=5)
-    return Scene(alice, bob, {name: order.id for name, order in orders.items()})
+    return Scene(alice, bob, carol, {name: order.id for name, order in orders.items()}, recharges, payments)
+
+
+class Refunding:
+    """What the scene needs of a gateway: it sends everything back at once."""
+
+    name: GatewayName = "razorpay"
+    is_live = False
+
+    async def refund(
+        self, *, ref: str, payment_external_id: str, amount_paise: Paise, key: str
+    ) -> GatewayRefund | Trouble:
+        return GatewayRefund(f"rfnd_{key}", key, payment_external_id, "processed", amount_paise, None, b"")
+
+
+async def take_money(db: Database) -> tuple[AccountId, dict[str, str], dict[str, Payment]]:
+    """Have money come in: credited, partly sent back, nobody's, of nobody's and assigned, and too little to count."""
+    stage = await open_stage(db)
+    till = replace(stage.till, gateways={"razorpay": cast("Gateway", Refunding())})
+    paid, part = await stage.begin(100), await stage.begin(200)
+    proofs = {
+        "paid": stage.proof(paid, utr="100000000001", amount_paise=Paise(10_000)),
+        "part": stage.proof(part, utr=None, rail="razorpay", external_id="pay_part", amount_paise=Paise(20_000)),
+        "lost": stage.proof(None, utr="100000000003", amount_paise=Paise(3_000)),
+        "found": stage.proof(None, utr="100000000004", amount_paise=Paise(4_000)),
+    }
+    assert len(await stage.settle(*proofs.values())) == len(proofs)
+    books = await payments_of(db, proofs)
+    staff = await stage.staff()
+    await assign(
+        till, caller=staff, visit=VISIT, payment_id=books["found"].id, version=books["found"].version,
+        account_id=stage.asha, ref=None, note="hers",
+    )  # fmt: skip
+    await refund(
+        till, caller=staff, visit=VISIT, payment_id=books["part"].id, version=books["part"].version,
+        amount_paise=Paise(500), reason="asked for",
+    )  # fmt: skip
+    return stage.asha, {"paid": paid.ref, "part": part.ref}, await payments_of(db, proofs)
+
+
+async def payments_of(db: Database, proofs: dict[str, Proof]) -> dict[str, Payment]:
+    """Return what became of proofs, by their names in the scene."""
+    async with db.statement() as tx:
+        found = await find_payments(tx, [(proof.rail, proof.external_id) for proof in proofs.values()])
+    by_id = {item.external_id: item for item in found}
+    return {name: by_id[proof.external_id] for name, proof in proofs.items()}
 
 
 async def ordered(tx: Tx, account_id: AccountId, offer: PricedOffer, name: str) -> Order:

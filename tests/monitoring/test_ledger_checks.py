@@ -37,7 +37,7 @@ class Stage:
     """A database with the scene, to be copied, and the ids in it by name."""
 
     name: str
-    ids: dict[str, int]
+    ids: dict[str, Any]
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +48,16 @@ def stage(cluster: Cluster, portal: BlockingPortal) -> Iterator[Stage]:
     portal.call(postgres.drop_database, cluster, name)
 
 
-async def fill(cluster: Cluster, name: str) -> dict[str, int]:
+async def fill(cluster: Cluster, name: str) -> dict[str, Any]:
     db = await open_database(postgres.in_database(cluster.app_url, name), size=2)
     scene = await set_scene(db)
     await db.close()
-    ids = {"alice": scene.alice, "bob": scene.bob, **scene.orders}
+    ids: dict[str, Any] = {"alice": scene.alice, "bob": scene.bob, "carol": scene.carol, **scene.orders}
+    ids |= {f"recharge_{recharge}": ref for recharge, ref in scene.recharges.items()}
+    ids |= {f"payment_{payment}": item.id for payment, item in scene.payments.items()}
     owner = await asyncpg.connect(postgres.in_database(cluster.owner_url, name))
     names = {f"{order_id}:number:1": order for order, order_id in scene.orders.items()}
+    names |= {item.cause: f"of_{payment}" for payment, item in scene.payments.items()}
     for row in await owner.fetch("SELECT id, kind, cause_id FROM postings"):
         ids[f"{row['kind']}_{names.get(row['cause_id'], row['cause_id'])}"] = row["id"]
     order = await owner.fetchrow("SELECT price_paise, provider_id FROM orders WHERE id = $1", ids["active"])

@@ -10,6 +10,7 @@ from numberdesk.notifications.service import render
 GOLDEN = Path(__file__).parent / "golden"
 
 LINK = "https://numbers.example.com/verify#token=vT4q0xP7nS1m9aLw3cKz8yRb5eGd2hJf6uXoQiNtWpE"
+TRANSACTION = "RC01KAZ3Q7M1X2Y3Z4A5B6C7D8E9"
 AT, IP = "14 March 2026, 09:26 IST", "203.0.113.7"
 SAMPLES: Mapping[Template, Mapping[str, Value]] = {
     "verify_email": {"name": "Asha", "link": LINK, "code": "482133", "hours": 24, "minutes": 10},
@@ -23,6 +24,24 @@ SAMPLES: Mapping[Template, Mapping[str, Value]] = {
     "api_key_made": {"name": "Asha", "key_name": "shop", "prefix": "nd_live_4fQ2", "at": AT, "ip": IP},
     "sessions_ended": {"name": "Asha", "at": AT},
     "mail_test": {"name": "", "at": AT},
+    "recharge_credited": {
+        "name": "Asha",
+        "amount": "250.37",
+        "receipt": "R/25-26/000123",
+        "method": "UPI",
+        "reference": "…1837",
+        "at": AT,
+        "note": "it came late",
+    },
+    "recharge_rejected": {"name": "Asha", "amount": "250.37", "transaction": TRANSACTION, "reason": "no such payment"},
+    "recharge_question": {"name": "Asha", "amount": "250.37", "transaction": TRANSACTION, "question": "Which bank?"},
+    "recharge_refunded": {
+        "name": "Asha",
+        "amount": "100.00",
+        "receipt": "R/25-26/000124",
+        "method": "UPI (Razorpay)",
+        "at": AT,
+    },
 }
 
 

@@ -112,6 +112,16 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class Recipient:
+    """Where mails to an account go, and how it is called there."""
+
+    id: AccountId
+    email: str
+    name: str
+    timezone: str
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """A device that is signed in, as its owner sees it."""
 

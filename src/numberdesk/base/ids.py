@@ -1,9 +1,10 @@
-"""Names that we make: request ids, API key secrets and their parts."""
+"""Names that we make: request ids, references of recharges, API key secrets and their parts."""
 
 import itertools
 import secrets
 import string
 import zlib
+from datetime import datetime
 
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _PROCESS = secrets.token_hex(7)
@@ -34,3 +35,12 @@ def checksum(text: str) -> str:
         rest, digit = divmod(rest, 62)
         digits.append(_ALPHABET[digit])
     return "".join(digits)
+
+
+_CROCKFORD = string.digits + "ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def ulid(moment: datetime) -> str:
+    """Return 26 characters of [0-9A-Z] that sort by time and that nobody can guess: 48 bits of time, 80 random ones."""
+    rest = int(moment.timestamp() * 1000) << 80 | secrets.randbits(80)
+    return "".join(_CROCKFORD[rest >> 5 * place & 31] for place in range(25, -1, -1))

@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 LimitName = Literal[
     "login", "login_network", "login_strangers", "register", "otp", "recharge", "mail", "mail_address", "mail_network",
-    "password", "api",
+    "password", "claim", "api",
 ]  # fmt: skip
 
 NUMBERS: dict[LimitName, str] = {
@@ -53,6 +53,8 @@ NUMBERS: dict[LimitName, str] = {
     "mail_network": "20 per hour",
     # An account that proves its password inside a session: a stolen session is no way to guess it.
     "password": "5 per 15 minutes",
+    # UTRs and transaction ids that one account says it paid with: nobody finds somebody else's payment by trying.
+    "claim": "10 per hour",
 }
 
 AMOUNT_MAX = 1_000_000

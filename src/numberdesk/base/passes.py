@@ -5,12 +5,15 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 import structlog
 
 from numberdesk.base.errors import Unavailable
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 PATIENCE = 60.0
 """Seconds after which a pass is cut off; rows it had taken become due again when their lease ends."""
@@ -42,6 +45,30 @@ async def loop(step: Pass) -> None:
             log.exception("pass_failed", step=step.name)
         if step.full is None or not isinstance(done, int) or done < step.full:
             await asyncio.sleep(step.every * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311 - jitter, no secret
+
+
+async def each(items: Iterable[T], work: Callable[[T], Awaitable[object]], *, at_once: int) -> None:
+    """Work on every item, a few at once; trouble with one is logged and is nobody else's."""
+    places = asyncio.Semaphore(at_once)
+
+    async def take_turn(item: T) -> None:
+        async with places:
+            try:
+                await work(item)
+            except Unavailable:
+                log.warning("item_waits_for_database", work=_name(work))
+            except Exception:
+                log.exception("item_failed", work=_name(work))
+
+    async with asyncio.TaskGroup() as group:
+        for item in items:
+            group.create_task(take_turn(item))
+
+
+def _name(work: object) -> str:
+    while isinstance(work, partial):
+        work = work.func
+    return getattr(work, "__name__", "")
 
 
 @asynccontextmanager

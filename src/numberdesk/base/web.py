@@ -12,7 +12,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
 from numberdesk.base.errors import AppError, Category, InvalidFields
-from numberdesk.base.money import format_rupees
+from numberdesk.base.money import NotAnAmount, Paise, format_rupees, parse_rupees
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -155,6 +155,18 @@ def refuse_control_characters(data: msgspec.Struct) -> None:
             bad[wire_name] = "contains characters that are not text"
     if bad:
         raise InvalidFields(bad)
+
+
+def amount_in(value: str | float, *, field: str = "amount") -> Paise:
+    """Return the rupees that a field of a body holds.
+
+    Raises:
+        InvalidFields: it is no amount.
+    """
+    try:
+        return parse_rupees(value)
+    except NotAnAmount as problem:
+        raise InvalidFields({field: str(problem)}) from None
 
 
 def has_control_characters(text: str) -> bool:

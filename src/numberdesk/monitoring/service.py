@@ -12,6 +12,7 @@ What `verify` checks, by invariant:
 | I4 | waiting orders have a live hold, paid ones a captured one, given-up ones none |
 | I5 | a readable message is on an order whose hold is captured |
 | I6 | one effect per cause; a recharge or credit goes into one wallet once |
+| I6 | a payment from outside has its posting, its receipt and its part of a recharge once, or is in suspense |
 | I7 | an activation of a provider belongs to one order, which says the same; a live number is on one order |
 | I13 | what ended has its time and stays ended; postings and entries cannot be changed or removed |
 | I15 | voids and refunds are of holds, refunds of captured ones and of no more than was captured |
@@ -89,6 +90,25 @@ _RULES = (
             _constraints(("postings", "UNIQUE (kind, cause_type, cause_id)")),
         ),
     ),
+    _Rule(
+        "I6", "every credited payment is posted once, to its account", "payments",
+        (sql.find_unposted_payments, _constraints(("external_payments", "UNIQUE (rail, external_id)"))),
+    ),
+    _Rule("I6", "every posting from outside has its payment", "postings from outside", (sql.find_unpaid_postings,)),
+    _Rule(
+        "I6", "recharges are the sum of their payments and refunds", "recharges",
+        (sql.find_wrong_recharges, sql.find_wrong_refunds),
+    ),
+    _Rule("I6", "suspense is what belongs to nobody yet", "payments", (sql.find_wrong_suspense,)),
+    _Rule(
+        "I6", "every credited payment has one receipt, and their numbers have no gap", "receipts",
+        (
+            sql.find_wrong_receipts,
+            sql.find_number_gaps,
+            _constraints(("receipts", "UNIQUE (series, year, serial)")),
+        ),
+    ),
+    _Rule("I6", "a payment that waits says why", "payments", (sql.find_unexplained_waits,)),
     _Rule(
         "I7", "every activation and live number is of one order", "activations",
         (

@@ -18,6 +18,10 @@ Template = Literal[
     "api_key_made",
     "sessions_ended",
     "mail_test",
+    "recharge_credited",
+    "recharge_rejected",
+    "recharge_question",
+    "recharge_refunded",
 ]
 Value = str | int | None
 
@@ -33,9 +37,13 @@ FIELDS: Mapping[Template, frozenset[str]] = {
     "api_key_made": frozenset({"name", "key_name", "prefix", "at", "ip"}),
     "sessions_ended": frozenset({"name", "at"}),
     "mail_test": frozenset({"name", "at"}),
+    "recharge_credited": frozenset({"name", "amount", "receipt", "method", "reference", "at", "note"}),
+    "recharge_rejected": frozenset({"name", "amount", "transaction", "reason"}),
+    "recharge_question": frozenset({"name", "amount", "transaction", "question"}),
+    "recharge_refunded": frozenset({"name", "amount", "receipt", "method", "at"}),
 }
 """What each template is told, no more and no less: `at` is a time already written for its reader; `name` may be
-empty, `ip` and `device` may be None. No password and no whole API key has a field."""
+empty, `ip`, `device` and `note` may be None. No password and no whole API key has a field."""
 
 
 @dataclass(frozen=True, slots=True)

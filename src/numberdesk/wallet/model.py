@@ -8,7 +8,9 @@ from numberdesk.base.money import Paise
 
 AccountId = NewType("AccountId", int)
 
-PostingKind = Literal["recharge", "admin_credit", "hold", "capture", "void", "refund"]
+PostingKind = Literal[
+    "recharge", "admin_credit", "hold", "capture", "void", "refund", "suspend", "assign", "pay_back", "pay_back_failed"
+]
 CauseType = Literal["order", "recharge", "credit"]
 Bucket = Literal["available", "held", "revenue", "clearing", "adjustments", "suspense", "fx"]
 HoldState = Literal["held", "captured", "voided"]
@@ -49,12 +51,26 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Credit:
-    """Money that comes in from a system account. `cause` names the outside event, once for ever."""
+    """Money that comes in from a system account. `cause` names the outside event, once for ever.
+
+    A recharge comes through `clearing`, or through `fx` when it was paid in another asset; `assign` takes it out of
+    suspense; `pay_back_failed` is money that was on its way back to its payer.
+    """
 
     account_id: AccountId
     amount_paise: Paise
-    kind: Literal["recharge", "admin_credit"]
+    kind: Literal["recharge", "admin_credit", "assign", "pay_back_failed"]
     cause: str
+    through: Literal["clearing", "fx"] = "clearing"
+
+
+@dataclass(frozen=True, slots=True)
+class Unowned:
+    """Money that surely came in and belongs to nobody yet."""
+
+    amount_paise: Paise
+    cause: str
+    through: Literal["clearing", "fx"] = "clearing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,4 +83,6 @@ class Transaction:
     amount_paise: Paise
     balance_after_paise: Paise
     order_id: int | None
+    cause: str | None
+    """What a recharge's line came from, as the ledger knows it."""
     at: datetime

@@ -1,27 +1,16 @@
-"""HTTP face of the wallet: balance and statement."""
+"""HTTP face of the wallet: the balance. The statement also shows recharges, so it is with the payments."""
 
-import csv
-from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
-from io import StringIO
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from litestar import Request, Response, Router, get
+from litestar import Router, get
 from litestar.di import NamedDependency
-from litestar.openapi import ResponseSpec
-from litestar.params import FromQuery, QueryParameter
-from litestar.response import Stream
 from msgspec import Struct
 
 from numberdesk.base.db import Database
-from numberdesk.base.errors import InvalidFields
 from numberdesk.base.money import format_rupees
-from numberdesk.base.web import ACCESS, Items, Ok, rfc3339
+from numberdesk.base.web import ACCESS, Ok
 from numberdesk.wallet import service
-from numberdesk.wallet.model import AccountId, Transaction, TransactionState, TransactionType
-
-CSV_PAGE = 100
-CSV_LINES_MAX = 100_000
+from numberdesk.wallet.model import AccountId
 
 
 class BalanceView(Struct, rename="camel", frozen=True):
@@ -32,30 +21,6 @@ class BalanceView(Struct, rename="camel", frozen=True):
     currency: Literal["INR"] = "INR"
 
 
-class TransactionView(Struct, rename="camel", frozen=True):
-    """One line of the statement."""
-
-    id: str
-    type: TransactionType
-    state: TransactionState
-    amount: str
-    balance_after: str
-    order_id: int | None
-    at: datetime | None
-
-
-def _view(item: Transaction) -> TransactionView:
-    return TransactionView(
-        str(item.version),
-        item.type,
-        item.state,
-        format_rupees(item.amount_paise),
-        format_rupees(item.balance_after_paise),
-        item.order_id,
-        rfc3339(item.at),
-    )
-
-
 @get("/user/balance", summary="Read the balance", opt={ACCESS: "read"})
 async def balance(reader: NamedDependency[AccountId], db: NamedDependency[Database]) -> Ok[BalanceView]:
     """Read what can be spent and what is held for open orders."""
@@ -63,74 +28,4 @@ async def balance(reader: NamedDependency[AccountId], db: NamedDependency[Databa
     return Ok(data=BalanceView(format_rupees(wallet.available_paise), format_rupees(wallet.held_paise)))
 
 
-@get(
-    "/user/transactions",
-    summary="List transactions, newest first",
-    opt={ACCESS: "read"},
-    responses={200: ResponseSpec(Ok[Items[TransactionView]], generate_examples=False, description="One page")},
-)
-async def transactions(
-    request: Request[Any, Any, Any],
-    reader: NamedDependency[AccountId],
-    db: NamedDependency[Database],
-    type: FromQuery[TransactionType | None] = None,  # noqa: A002 - the contract's word
-    in_state: Annotated[TransactionState | None, QueryParameter(name="state")] = None,
-    since: Annotated[datetime | None, QueryParameter(name="from")] = None,
-    until: Annotated[datetime | None, QueryParameter(name="to")] = None,
-    cursor: Annotated[int | None, QueryParameter(ge=1, le=2**63 - 1)] = None,
-    limit: Annotated[int, QueryParameter(ge=1, le=service.LIST_MAX)] = 50,
-) -> Response[Ok[Items[TransactionView]]] | Stream:
-    """List the caller's statement, newest first; `Accept: text/csv` streams all of it."""
-    since, until = _aware("from", since), _aware("to", until)
-    if since is not None and until is not None and since > until:
-        raise InvalidFields({"from": "must not be after to"})
-
-    async def page(after: int | None, size: int) -> list[Transaction]:
-        return await service.list_transactions(
-            db, account_id=reader, type=type, state=in_state, since=since, until=until,
-            cursor=after, limit=size,
-        )  # fmt: skip
-
-    if "text/csv" in request.headers.get("accept", ""):
-        # The first page is read before the answer begins, so that trouble can still be told.
-        return Stream(_csv(await page(None, CSV_PAGE), page), media_type="text/csv")
-    found = await page(cursor, limit)
-    following = str(found[-1].version) if len(found) == limit else None
-    return Response(Ok(data=Items([_view(item) for item in found], following)))
-
-
-async def _csv(
-    found: list[Transaction], page: Callable[[int | None, int], Awaitable[list[Transaction]]]
-) -> AsyncIterator[str]:
-    """Write every line; each amount and word is ours, so nothing in it can be read as a formula but the sign."""
-    columns = ("id", "type", "state", "amount", "balanceAfter", "orderId", "at")
-    yield _line(columns)
-    written = 0
-    while True:
-        for item in found:
-            shown = _view(item)
-            moment = shown.at.isoformat() if shown.at else ""
-            yield _line((shown.id, shown.type, shown.state, shown.amount, shown.balance_after, shown.order_id, moment))
-        written += len(found)
-        if len(found) < CSV_PAGE or written >= CSV_LINES_MAX:
-            return
-        found = await page(found[-1].version, CSV_PAGE)
-
-
-def _line(values: tuple[object, ...]) -> str:
-    text = StringIO()
-    csv.writer(text, lineterminator="\r\n").writerow(["" if value is None else value for value in values])
-    return text.getvalue()
-
-
-def _aware(name: str, moment: datetime | None) -> datetime | None:
-    """Return a moment in UTC, which is what one without an offset is taken for."""
-    if moment is None or moment.tzinfo is None:
-        return moment and moment.replace(tzinfo=UTC)
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise InvalidFields({name: "is out of range"}) from None
-
-
-router = Router(path="/", route_handlers=[balance, transactions], tags=["wallet"])
+router = Router(path="/", route_handlers=[balance], tags=["wallet"])

@@ -24,6 +24,7 @@ from numberdesk.wallet.model import (
     Transaction,
     TransactionState,
     TransactionType,
+    Unowned,
     Wallet,
 )
 
@@ -224,7 +225,7 @@ async def credit(tx: Tx, items: Sequence[Credit]) -> list[bool]:
         NotFound: an account has no wallet; nothing was written.
     """
     book = await _open_book(tx, (item.account_id for item in items))
-    known = await sql.list_known_causes(tx, ["recharge", "admin_credit"], [item.cause for item in items])
+    known = await sql.list_known_causes(tx, list({item.kind for item in items}), [item.cause for item in items])
     answers = []
     for item in items:
         if item.account_id not in book.purses:
@@ -232,15 +233,86 @@ async def credit(tx: Tx, items: Sequence[Credit]) -> list[bool]:
         is_new = (item.kind, item.cause) not in known
         if is_new:
             known.add((item.kind, item.cause))
-            source: Bucket = "clearing" if item.kind == "recharge" else "adjustments"
-            cause_type: CauseType = "recharge" if item.kind == "recharge" else "credit"
+            cause_type: CauseType = "credit" if item.kind == "admin_credit" else "recharge"
             book.post(
                 item.kind, cause_type, item.cause,
-                (None, source, -item.amount_paise), (item.account_id, "available", item.amount_paise),
+                (None, _source(item), -item.amount_paise), (item.account_id, "available", item.amount_paise),
             )  # fmt: skip
         answers.append(is_new)
     await book.write(tx)
     return answers
+
+
+def _source(item: Credit) -> Bucket:
+    match item.kind:
+        case "admin_credit":
+            return "adjustments"
+        case "assign":
+            return "suspense"
+        case "recharge" | "pay_back_failed":
+            return item.through
+
+
+async def suspend(tx: Tx, items: Sequence[Unowned]) -> list[bool]:
+    """Write down money that came in and belongs to nobody yet, once per cause for ever.
+
+    Returns:
+        For each item True, or False when its cause had its effect before.
+    """
+    book = _Book({})
+    known = await sql.list_known_causes(tx, ["suspend"], [item.cause for item in items])
+    answers = []
+    for item in items:
+        is_new = ("suspend", item.cause) not in known
+        if is_new:
+            known.add(("suspend", item.cause))
+            book.post(
+                "suspend", "recharge", item.cause,
+                (None, item.through, -item.amount_paise), (None, "suspense", item.amount_paise),
+            )  # fmt: skip
+        answers.append(is_new)
+    await book.write(tx)
+    return answers
+
+
+async def pay_back(
+    tx: Tx, account_id: AccountId | None, *, amount_paise: Paise, cause: str, may_fall_short: bool = False
+) -> Paise:
+    """Take money that goes back to its payer out of a wallet, or out of suspense when it was nobody's.
+
+    Args:
+        cause: names the way back, once for ever.
+        may_fall_short: the money is gone already, so what the wallet lacks is written to suspense as owed to us.
+
+    Returns:
+        Paise that the wallet lacked.
+
+    Raises:
+        InsufficientBalance: the wallet has less and `may_fall_short` is false; nothing was written.
+    """
+    if await sql.list_known_causes(tx, ["pay_back"], [cause]):
+        return Paise(0)
+    book = await _open_book(tx, [] if account_id is None else [account_id])
+    available = 0 if account_id is None else book.purses[account_id].available
+    taken = min(available, amount_paise)
+    missing = Paise(amount_paise - taken)
+    if account_id is not None and missing and not may_fall_short:
+        raise InsufficientBalance(needed_paise=amount_paise, available_paise=Paise(available))
+    moves: list[tuple[AccountId | None, Bucket, int]] = [(None, "clearing", amount_paise)]
+    moves += [(account_id, "available", -taken)] if taken else []
+    moves += [(None, "suspense", -missing)] if missing else []
+    book.post("pay_back", "recharge", cause, *moves)
+    await book.write(tx)
+    return Paise(0) if account_id is None else missing
+
+
+async def return_to_suspense(tx: Tx, *, amount_paise: Paise, cause: str) -> None:
+    """Put money of nobody's, which could not go back to its payer, into suspense again, once per cause for ever."""
+    if await sql.list_known_causes(tx, ["pay_back_failed"], [cause]):
+        return
+    book = _Book({})
+    book.post("pay_back_failed", "recharge", cause, (None, "clearing", -amount_paise), (None, "suspense", amount_paise))
+    await book.write(tx)
 
 
 async def refund(tx: Tx, *, order_id: int, purpose: str) -> Hold:
@@ -273,9 +345,12 @@ async def given_back(tx: Tx, order_ids: Sequence[int]) -> dict[int, dict[str, Pa
     return found
 
 
-_KINDS: dict[TransactionType, str] = {
-    "recharge": "recharge", "service_purchase": "hold", "refund": "void", "admin_credit": "admin_credit",
-}  # fmt: skip
+_KINDS: dict[TransactionType, list[str]] = {
+    "recharge": ["recharge", "assign", "pay_back", "pay_back_failed"],
+    "service_purchase": ["hold"],
+    "refund": ["void", "refund"],
+    "admin_credit": ["admin_credit"],
+}
 
 
 async def list_transactions(
@@ -294,7 +369,7 @@ async def list_transactions(
     Args:
         cursor: the `version` of the last line seen.
     """
-    kinds = None if type is None else [_KINDS[type], "refund"] if type == "refund" else [_KINDS[type]]
+    kinds = None if type is None else _KINDS[type]
     async with db.statement() as tx:
         return await sql.list_transactions(
             tx,

@@ -173,9 +173,12 @@ async def list_transactions(
         """
         SELECT * FROM (
             SELECT entry.version, entry.amount_paise, entry.balance_after_paise, entry.at, cause.order_id,
+                   CASE WHEN posting.cause_type = 'recharge' THEN posting.cause_id END AS cause,
                    CASE posting.kind WHEN 'hold' THEN 'service_purchase' WHEN 'void' THEN 'refund'
-                        ELSE posting.kind END AS type,
-                   CASE WHEN posting.kind <> 'hold' THEN 'completed'
+                        WHEN 'assign' THEN 'recharge' WHEN 'pay_back' THEN 'recharge'
+                        WHEN 'pay_back_failed' THEN 'recharge' ELSE posting.kind END AS type,
+                   CASE WHEN posting.kind = 'pay_back' THEN 'refunded'
+                        WHEN posting.kind <> 'hold' THEN 'completed'
                         WHEN hold.state = 'held' THEN 'pending'
                         WHEN hold.state = 'captured' AND refund.id IS NULL THEN 'completed' ELSE 'refunded' END AS state
             FROM entries AS entry

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 
 from numberdesk.accounts import addresses, sql
-from numberdesk.accounts.model import AccountState, Caller, Person, Role, Terms, Verdict
+from numberdesk.accounts.model import AccountState, Caller, Person, Recipient, Role, Terms, Verdict
 from numberdesk.accounts.service._errors import OwnAccount
 from numberdesk.accounts.service._people import done_by
 from numberdesk.accounts.service._ring import require
@@ -53,6 +53,17 @@ async def get_person(db: Database, account_id: AccountId) -> Person:
     if person is None:
         raise NotFound(what="account")
     return person
+
+
+async def recipients(tx: Tx, account_ids: Sequence[AccountId]) -> dict[AccountId, Recipient]:
+    """Return where mails to accounts go."""
+    return {found.id: found for found in await sql.list_recipients(tx, account_ids)}
+
+
+async def freeze(tx: Tx, account_id: AccountId, *, reason: str) -> None:
+    """Freeze an active account in the transaction of what makes it necessary."""
+    if await sql.set_account_frozen(tx, account_id):
+        await audit.record(tx, Event("account_state", account_id, details={"state": "frozen", "reason": reason}))
 
 
 async def list_people(db: Database, *, words: str, cursor: int | None, limit: int) -> list[Person]:

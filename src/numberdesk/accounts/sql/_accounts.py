@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from numberdesk.accounts.model import Person, Terms
+from numberdesk.accounts.model import Person, Recipient, Terms
 from numberdesk.base.db import Tx, many, maybe, rows, run, value
 from numberdesk.wallet.model import AccountId
 
@@ -328,3 +328,23 @@ async def upsert_email_domain(tx: Tx, domain: str, verdict: str) -> None:
 async def delete_email_domain(tx: Tx, domain: str) -> bool:
     """Take back a word on a mail domain; False when there was none."""
     return bool(await run(tx, "DELETE FROM email_domains WHERE domain = $1", domain))
+
+
+async def set_account_frozen(tx: Tx, account_id: AccountId) -> bool:
+    """active, limited -> frozen; False when it was neither."""
+    return (
+        await run(
+            tx,
+            """
+            UPDATE accounts SET state = 'frozen', changed_at = clock_timestamp()
+            WHERE id = $1 AND state IN ('active', 'limited')
+            """,
+            account_id,
+        )
+        == 1
+    )
+
+
+async def list_recipients(tx: Tx, account_ids: Sequence[AccountId]) -> list[Recipient]:
+    """Return where mails to accounts go."""
+    return await many(tx, Recipient, "SELECT * FROM accounts WHERE id = ANY($1::bigint[])", account_ids)

@@ -3,5 +3,6 @@
 from numberdesk.monitoring.sql._found import *  # noqa: F403 - one catalogue in several files
 from numberdesk.monitoring.sql._ledger import *  # noqa: F403
 from numberdesk.monitoring.sql._orders import *  # noqa: F403
+from numberdesk.monitoring.sql._payments import *  # noqa: F403
 from numberdesk.monitoring.sql._readiness import *  # noqa: F403
 from numberdesk.monitoring.sql._schema import *  # noqa: F403

@@ -26,6 +26,11 @@ async def count_all(tx: Tx) -> dict[str, int]:
             UNION ALL SELECT 'orders', count(*) FROM orders
             UNION ALL SELECT 'activations', count(*) FROM activations
             UNION ALL SELECT 'messages', count(*) FROM messages
+            UNION ALL SELECT 'payments', count(*) FROM external_payments
+            UNION ALL SELECT 'postings from outside', count(*) FROM postings
+                      WHERE kind IN ('recharge', 'assign', 'suspend')
+            UNION ALL SELECT 'recharges', count(*) FROM recharges
+            UNION ALL SELECT 'receipts', count(*) FROM receipts
             """,
         )
     }
