@@ -23,7 +23,7 @@ from numberdesk.accounts import routes as accounts_routes
 from numberdesk.accounts import service as accounts
 from numberdesk.accounts.model import Answer, Caller
 from numberdesk.admin import routes as admin_routes
-from numberdesk.base import compress, passes, web
+from numberdesk.base import compress, http_client, passes, web
 from numberdesk.base.calls import PREFIX, Call, Edge, pass_gate
 from numberdesk.base.client_ip import TrustedProxies, network_of
 from numberdesk.base.crypto import Vault
@@ -41,8 +41,11 @@ from numberdesk.orders import routes as orders_routes
 from numberdesk.orders import service as orders
 from numberdesk.orders.model import OrderRules
 from numberdesk.orders.service import Desk
+from numberdesk.payments import routes as payments_routes
+from numberdesk.payments.service import Till
 from numberdesk.providers import service as providers
 from numberdesk.settings import BadSettings, Settings
+from numberdesk.till import open_till
 from numberdesk.wallet import routes as wallet_routes
 from numberdesk.wallet.model import AccountId
 
@@ -63,6 +66,7 @@ class Site:
     shelf: Shelf
     people: accounts.People
     desk: Desk
+    till: Till
     api_limit: ApiLimiter
 
 
@@ -147,7 +151,9 @@ async def open_site(settings: Settings) -> AsyncIterator[Site]:
         desk = orders.open_desk(
             db, lines=lines, shelf=shelf, rules=OrderRules(settings.cancel_after, settings.order_lifetime)
         )
-        site = Site(settings, db, secrets.vault, lines, shelf, people, desk, api_limit)
+        session = await stack.enter_async_context(http_client.session())
+        till = await open_till(db, settings, vault=secrets.vault, limiter=people.limiter, session=session)
+        site = Site(settings, db, secrets.vault, lines, shelf, people, desk, till, api_limit)
         await stack.enter_async_context(_kept_fresh(site))
         _calm_collector()
         yield site
@@ -237,6 +243,7 @@ ROUTERS = (
     accounts_routes.router,
     admin_routes.router,
     orders_routes.router,
+    payments_routes.router,
     wallet_routes.router,
     catalogue_routes.router,
     monitoring_routes.router,
@@ -249,7 +256,8 @@ def calls(site: Site) -> list[Call[Any]]:
     return [
         *accounts_routes.calls(site.people),
         *orders_routes.calls(site.desk),
-        *admin_routes.calls(site.people),
+        *payments_routes.calls(site.till),
+        *admin_routes.calls(site.people, site.till),
     ]
 
 
@@ -279,6 +287,7 @@ def build(site: Site) -> Edge:
             "shelf": Provide(lambda: site.shelf, sync_to_thread=False),
             "desk": Provide(lambda: site.desk, sync_to_thread=False),
             "people": Provide(lambda: site.people, sync_to_thread=False),
+            "till": Provide(lambda: site.till, sync_to_thread=False),
         },
         exception_handlers={Exception: web.translate},
         compression_config=compress.config(),

@@ -21,6 +21,8 @@ from numberdesk.notifications import jobs as notifications_jobs
 from numberdesk.notifications.service import Mailer
 from numberdesk.orders import jobs as orders_jobs
 from numberdesk.orders.service import Desk
+from numberdesk.payments import jobs as payments_jobs
+from numberdesk.payments import service as payments
 from numberdesk.providers import service as providers
 from numberdesk.providers.model import Provider, ProviderId
 from numberdesk.wallet import jobs as wallet_jobs
@@ -34,7 +36,7 @@ LEASE_SECONDS = 10.0
 
 def steps(site: Site, mailer: Mailer | None) -> list[Pass]:
     """Return every pass with its interval in seconds and the size of a full hand."""
-    db, desk = site.db, site.desk
+    db, desk, till = site.db, site.desk, site.till
     return [
         Pass("answer_requests", 0.5, partial(accounts_jobs.answer_requests, site.people), full=100),
         Pass("deliver", 0.5, partial(notifications_jobs.deliver, db, site.vault, mailer), full=50),
@@ -47,6 +49,21 @@ def steps(site: Site, mailer: Mailer | None) -> list[Pass]:
         Pass("cancel_orphans", 2.0, partial(orders_jobs.cancel_orphans, desk), full=50),
         Pass("forget_orphans", 600.0, partial(orders_jobs.forget_orphans, desk), full=1000),
         Pass("release_finished", 1.0, partial(orders_jobs.release_finished, desk), full=100),
+        Pass("expire_recharges", 2.0, partial(payments_jobs.expire_due, till), full=200),
+        Pass("free_amounts", 30.0, partial(payments_jobs.free_slots, till), full=500),
+        Pass("webhooks", 0.5, partial(payments.work_on_webhooks, till), full=50),
+        Pass("look_at_gateways", 1.0, partial(payments.look_due, till), full=50),
+        Pass("follow_refunds", 5.0, partial(payments.follow_refunds, till), full=50),
+        Pass("read_statements", 1.0, partial(payments.read_statements, till), full=1),
+        Pass("match_payments", 5.0, partial(payments.match, till), full=500),
+        Pass("suspend_unclaimed", 60.0, partial(payments.suspend_unclaimed, till), full=200),
+        Pass("settle_waiting", 15.0, partial(payments.settle_waiting, till)),
+        Pass("scan_addresses", 1.0, partial(payments.scan_due, till), full=20),
+        Pass("watch_chain", 60.0, partial(payments.watch_chain, till)),
+        Pass("fetch_rates", 60.0, partial(payments.fetch_rates, till)),
+        Pass("forget_rates", 600.0, partial(payments.forget_samples, till), full=1000),
+        Pass("forget_webhooks", 600.0, partial(payments.forget_webhooks, till), full=1000),
+        Pass("reconcile_daily", 600.0, partial(payments.reconcile_daily, till)),
         Pass("roll_up", 5.0, partial(wallet_jobs.roll_up, db), full=50_000),
         Pass("forget_old_answers", 600.0, partial(accounts_jobs.forget_old_answers, db), full=1000),
         Pass("partitions", 6 * 3600.0, partial(_make_partitions, db)),

@@ -8,12 +8,13 @@ from importlinter import cli as import_linter
 
 from tests.architecture.sources import ROOT, listed
 
-WIRING = {"main", "worker", "cli", "__main__"}
+WIRING = {"main", "till", "worker", "cli", "__main__"}
 """The top: it also connects routes and jobs."""
 NO_SLICE = {*WIRING, "settings", "base"}
 
 SIDE_DOORS = {
     "catalogue.reference": "the lists that come with the program, loaded by commands",
+    "payments.methods": "how gateways, chain and sources are reached, opened as the settings say",
     "providers.simulator": "a program of its own that stands in for a provider",
 }
 """What the top may import besides `service`, `model`, `routes` and `jobs`, and why."""

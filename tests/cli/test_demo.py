@@ -97,6 +97,18 @@ def test_the_three_lines_to_copy_work(demo: Demo) -> None:
     assert demo.copy(balance)["data"]["available"] == "978.70"
 
 
+@needs_curl
+def test_a_customer_can_begin_a_recharge_at_once(demo: Demo) -> None:
+    key, url = demo.kept["customer"]["api_key"], demo.kept["url"]
+    body = json.dumps({"method": "upi", "amount": "100"})
+    kind = "Content-Type: application/json"
+    begun = demo.copy(f"curl -s -H 'X-API-Key: {key}' -H '{kind}' -d '{body}' {url}/recharge/initiate")["data"]
+    assert (begun["status"], begun["method"]) == ("pending", "upi")
+    assert (begun["pay"]["payTo"], begun["pay"]["payeeName"]) == ("numberdesk.demo@okdemo", "Numberdesk Demo")
+    listed = demo.shell.succeed("payment", "vpa", "list", "--home", str(demo.home))
+    assert re.search(r"numberdesk\.demo@okdemo .* Numberdesk Demo .* personal .* yes", listed)
+
+
 def test_the_credentials_file_holds_what_a_script_needs_for_its_owner_only(demo: Demo) -> None:
     for path in (demo.credentials, demo.home / "credentials.json"):
         assert mode_of(path) == 0o600

@@ -18,7 +18,15 @@ PACKAGE = Path(numberdesk.__file__).parent
 MANIFEST = VENDOR / "manifest.sha384"
 ADDRESS = re.compile(r"(?:https?:|wss?:|[\"'(=])//(?:[^\s/@'\"]*@)?([A-Za-z0-9][A-Za-z0-9.-]*\.[A-Za-z0-9-]+)")
 HERE = re.compile(r"localhost|127(\.\d+){3}|0\.0\.0\.0|example(\.(com|org|net))?|[\w.-]+\.(example|test|invalid)")
-FOREIGN: dict[str, str] = {}
+FOREIGN: dict[str, str] = {
+    "api.cashfree.com": "a gateway, asked by the server",
+    "api.phonepe.com": "a gateway, asked by the server",
+    "api.razorpay.com": "a gateway, asked by the server",
+    "api.trongrid.io": "a node of TRON, asked by the server",
+    "api.coingecko.com": "a source of prices, asked by the server",
+    "api.coindcx.com": "a source of prices, asked by the server",
+    "api.wazirx.com": "a source of prices, asked by the server",
+}
 """Hosts that a file of ours may name, each with the reason."""
 
 

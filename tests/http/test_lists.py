@@ -162,7 +162,7 @@ def test_the_statement_streams_as_csv(stand: Stand, alice: Client) -> None:
     assert answer.status == 200
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert answer.headers["transfer-encoding"] == "chunked"
-    assert answer.body.startswith(b"id,type,state,amount,balanceAfter,orderId,at\r\n")
+    assert answer.body.startswith(b"id,type,state,amount,balanceAfter,orderId,at,transactionId,method\r\n")
     lines = lines_of(answer.body)
     assert len(lines) == 352
     assert [int(line["id"]) for line in lines] == sorted({int(line["id"]) for line in lines}, reverse=True)

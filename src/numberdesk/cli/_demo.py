@@ -35,6 +35,7 @@ from numberdesk.monitoring import service as monitoring
 from numberdesk.notifications.service import ConsoleMailer
 from numberdesk.orders import service as orders
 from numberdesk.orders.model import Card
+from numberdesk.payments import service as payments
 from numberdesk.providers import service as providers
 from numberdesk.providers.simulator import Simulator
 from numberdesk.providers.simulator import start as start_simulator
@@ -49,6 +50,8 @@ TRAFFIC_CUSTOMERS = 5
 TRAFFIC_PAISE = Paise(5_000_00)
 TRAFFIC_PAUSE = 6.0
 """Mean seconds between two purchases of the demo's own customers."""
+VPA, PAYEE = "numberdesk.demo@okdemo", "Numberdesk Demo"
+"""Where customers of the demo would pay: nobody's address."""
 WAIT_FOR_CODE = 25.0
 POLL_MS = 500
 
@@ -105,6 +108,7 @@ async def _demo(home: Path | None, *, port: int | None, credentials: Path | None
         await migrate(place.owner_url, folder=folder())
         known = await _prepare(place)
         known = await _make_people(place, known)
+        await _open_vpa(place)
         simulators = await _start_simulators(stack, place, known)
         site = await stack.enter_async_context(open_site(place.settings))
         await _sync(site)
@@ -183,6 +187,16 @@ async def _make_people(place: Place, known: Credentials) -> Credentials:
         await db.close()
     write_private(place.home / "demo.json", json.dumps(asdict(made)))
     return made
+
+
+async def _open_vpa(place: Place) -> None:
+    """Take recharges by UPI from the first moment, as long as the operator has opened no address of his own."""
+    db = await open_database(place.app_url, size=2)
+    try:
+        if not await payments.list_vpas(db):
+            await payments.open_vpa(db, address=VPA, payee_name=PAYEE, kind="personal")
+    finally:
+        await db.close()
 
 
 def _show_mail(to: str, subject: str, text: str) -> None:

@@ -10,6 +10,7 @@ from numberdesk.accounts import service as accounts
 from numberdesk.cli._place import HOME, STORED, CommandFailed, console, opened, opened_database, run, write_private
 from numberdesk.main import secrets_of
 from numberdesk.notifications import service as notifications
+from numberdesk.payments import service as payments
 from numberdesk.providers import service as providers
 
 
@@ -66,4 +67,5 @@ async def _rotate(home: Path | None) -> None:
         console.print(f"providers      {await providers.reseal(db, vault):>6} sealed anew")
         console.print(f"accounts       {await accounts.reseal(db, vault):>6} sealed anew")
         console.print(f"notifications  {await notifications.reseal(db, vault):>6} sealed anew")
+        console.print(f"payments       {await payments.reseal(db, vault):>6} sealed anew")
     console.print("[green]Everything is sealed with the newest key.[/] The older ones in ENCRYPTION_KEYS can go.")

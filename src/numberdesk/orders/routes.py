@@ -14,9 +14,8 @@ from numberdesk.accounts.model import Caller
 from numberdesk.accounts.service import refuse_spending
 from numberdesk.base import clock
 from numberdesk.base.calls import ID_MAX, Asked, Call, document, number_in_path
-from numberdesk.base.errors import InvalidFields
-from numberdesk.base.money import NotAnAmount, Paise, format_rupees, parse_rupees
-from numberdesk.base.web import ACCESS, Items, Ok, encode, rfc3339
+from numberdesk.base.money import Paise, format_rupees
+from numberdesk.base.web import ACCESS, Items, Ok, amount_in, encode, rfc3339
 from numberdesk.orders import service
 from numberdesk.orders.model import Card, Exchange, Order, OrderId, OrderState
 from numberdesk.orders.service import Desk
@@ -222,12 +221,7 @@ async def _get_number(desk: Desk, asked: Asked, data: GetNumber) -> bytes:
 
 
 def _ceiling(value: str | float | None) -> Paise | None:
-    if value is None:
-        return None
-    try:
-        return parse_rupees(value)
-    except NotAnAmount as problem:
-        raise InvalidFields({"maxPrice": str(problem)}) from None
+    return None if value is None else amount_in(value, field="maxPrice")
 
 
 async def _check_otp(desk: Desk, encoded: Callable[[Card], bytes], asked: Asked, data: CheckOtp) -> bytes:

@@ -1,11 +1,11 @@
-"""HTTP face for staff: look at accounts, close and open them, credit them, read what happened."""
+"""What staff call about accounts: look at them, close and open them, credit them, read what happened."""
 
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Router, get
+from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 from msgspec import Meta, Struct
@@ -15,11 +15,11 @@ from numberdesk.accounts.model import AccountState, Caller, Person, Role
 from numberdesk.accounts.service import People
 from numberdesk.audit import service as audit
 from numberdesk.audit.model import Recorded
-from numberdesk.base.calls import ID_MAX, Asked, Call, document, number_in_path
+from numberdesk.base.calls import ID_MAX, Asked, Call, number_in_path
 from numberdesk.base.db import Database
 from numberdesk.base.errors import InvalidFields
-from numberdesk.base.money import NotAnAmount, Paise, format_rupees, parse_rupees
-from numberdesk.base.web import ACCESS, Items, Ok, encode, rfc3339
+from numberdesk.base.money import Paise, format_rupees
+from numberdesk.base.web import ACCESS, Items, Ok, amount_in, encode, rfc3339
 from numberdesk.wallet import service as wallet
 from numberdesk.wallet.model import AccountId, Credit
 
@@ -131,10 +131,7 @@ async def _set_role(people: People, asked: Asked, data: ChangeRole) -> bytes:
 
 async def _credit(people: People, asked: Asked, data: CreditAccount) -> bytes:
     account_id = AccountId(asked.id)
-    try:
-        paise = parse_rupees(data.amount)
-    except NotAnAmount as problem:
-        raise InvalidFields({"amount": str(problem)}) from None
+    paise = amount_in(data.amount)
     if paise > CREDIT_MAX:
         raise InvalidFields({"amount": f"must be at most {format_rupees(CREDIT_MAX)} rupees"})
     await accounts.refuse_above(people.db, asked.caller, account_id)
@@ -206,6 +203,3 @@ def _event(item: Recorded) -> EventView:
         item.id, rfc3339(item.at), item.action, item.actor_kind, item.actor_id, item.account_id, item.ip,
         item.request_id, msgspec.json.decode(item.details),
     )  # fmt: skip
-
-
-router = Router(path="/", route_handlers=[list_users, read_user, list_events, *document(calls(None))], tags=["staff"])

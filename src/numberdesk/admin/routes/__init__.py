@@ -1,0 +1,23 @@
+"""HTTP face for staff."""
+
+from typing import Any
+
+from litestar import Router
+
+from numberdesk.admin.routes import _accounts, _payments
+from numberdesk.base.calls import Call, document
+
+
+def calls(people: Any, till: Any) -> list[Call[Any]]:
+    """Return the calls of this slice; without what they work with they can only be described."""
+    return [*_accounts.calls(people), *_payments.calls(people, till)]
+
+
+router = Router(
+    path="/",
+    route_handlers=[
+        _accounts.list_users, _accounts.read_user, _accounts.list_events, *_payments.HANDLERS,
+        *document(calls(None, None)),
+    ],
+    tags=["staff"],
+)  # fmt: skip
