@@ -74,6 +74,14 @@ async def test_work_that_is_not_due_yet_is_not_overdue(busy: Database) -> None:
         "UPDATE providers SET watched_until = NULL",
         "UPDATE orders SET sent_at = now() - interval '90 s' WHERE state = 'requested';"
         "UPDATE providers SET watched_until = now() - interval '1 day'",
+        "INSERT INTO recharges (ref, account_id, method, rail, requested_paise, payable_paise, status, expires_at)"
+        " SELECT 'RCnew', id, 'upi', 'razorpay', 1, 1, 'awaiting_payment', now() - interval '90 s'"
+        " FROM accounts LIMIT 1",
+        "INSERT INTO webhook_events (gateway, event_id, kind, body_sha256, due_at)"
+        " VALUES ('razorpay', 'e', 'k', '', now() - interval '90 s')",
+        "INSERT INTO vpas (vpa, payee_name, kind) VALUES ('late@okbank', 'A', 'personal');"
+        "INSERT INTO statements (vpa_id, profile, name, sha256, rows_total, due_at)"
+        " SELECT max(id), 'generic', 'x', '', 1, now() - interval '90 s' FROM vpas",
     ],
 )
 async def test_the_oldest_due_work_shows_that_no_worker_does_it(busy: Database, statement: LiteralString) -> None:
