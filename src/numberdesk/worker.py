@@ -63,7 +63,7 @@ def steps(site: Site, mailer: Mailer | None) -> list[Pass]:
         Pass("fetch_rates", 60.0, partial(payments.fetch_rates, till)),
         Pass("forget_rates", 600.0, partial(payments.forget_samples, till), full=1000),
         Pass("forget_webhooks", 600.0, partial(payments.forget_webhooks, till), full=1000),
-        Pass("reconcile_daily", 600.0, partial(payments.reconcile_daily, till)),
+        Pass("reconcile_daily", 600.0, partial(payments.reconcile_daily, till), patience=4 * 3600.0),
         Pass("roll_up", 5.0, partial(wallet_jobs.roll_up, db), full=50_000),
         Pass("forget_old_answers", 600.0, partial(accounts_jobs.forget_old_answers, db), full=1000),
         Pass("partitions", 6 * 3600.0, partial(_make_partitions, db)),

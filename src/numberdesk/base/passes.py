@@ -16,7 +16,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 PATIENCE = 60.0
-"""Seconds after which a pass is cut off; rows it had taken become due again when their lease ends."""
+"""Seconds after which most passes are cut off; rows it had taken become due again when their lease ends."""
 JITTER = 0.1
 
 
@@ -28,6 +28,8 @@ class Pass:
     every: float
     run: Callable[[], Awaitable[object]]
     full: int | None = None
+    patience: float = PATIENCE
+    """Seconds after which it is cut off."""
 
 
 async def loop(step: Pass) -> None:
@@ -35,7 +37,7 @@ async def loop(step: Pass) -> None:
     while True:
         done: object = None
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(step.patience):
                 done = await step.run()
         except Unavailable:
             log.warning("pass_waits_for_database", step=step.name)

@@ -81,7 +81,7 @@ _FRAMEWORK: dict[int, tuple[str, Category, str]] = {
     403: ("forbidden", "authentication", "You may not do this."),
     404: ("not_found", "validation", "There is nothing at this address."),
     405: ("method_not_allowed", "validation", "This address does not take this method."),
-    413: ("body_too_large", "validation", "The body is larger than 64 KB."),
+    413: ("body_too_large", "validation", "The body is larger than this call takes."),
     415: ("unsupported_media_type", "validation", "Send the body as application/json."),
 }
 

@@ -8,12 +8,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
 from numberdesk.base import clock
 from numberdesk.base.db import Database
 from numberdesk.base.money import format_rupees
+from numberdesk.base.passes import each
 from numberdesk.payments import sql
 from numberdesk.payments.methods import trongrid
 from numberdesk.payments.methods.gateway import Trouble
@@ -24,6 +26,7 @@ from numberdesk.payments.service._till import Till
 log = structlog.get_logger()
 
 PAGE = 100
+AT_ONCE = 5
 SHOWN_MAX = 200
 MORE = "and more than are listed here"
 DAILY = timedelta(hours=24)
@@ -39,6 +42,11 @@ class Comparison:
     differences: list[str] = field(default_factory=list)
     has_more: bool = False
     """There are more differences than are listed."""
+
+    def expect(self, count: int) -> None:
+        """Begin to compare so many: each is unclear until it was compared."""
+        self.checked += count
+        self.unclear += count
 
 
 async def reconcile(till: Till, *, since: datetime, sources: Sequence[ReconciledSource]) -> list[Comparison]:
@@ -93,18 +101,16 @@ async def _with_gateways(till: Till, since: datetime) -> Comparison:
     while True:
         async with till.db.statement() as tx:
             page = await sql.list_at_gateways(tx, rails=sorted(till.gateways), since=since, after=after, limit=PAGE)
-        for recharge in page:
-            await _compare(till, recharge, result)
+        result.expect(len(page))
+        await each(page, partial(_compare, till, result), at_once=AT_ONCE)
         if len(page) < PAGE:
             return result
         after = page[-1].id
 
 
-async def _compare(till: Till, before: Recharge, result: Comparison) -> None:
+async def _compare(till: Till, result: Comparison, before: Recharge) -> None:
     answer = await look(till, till.gateways[before.rail], before)
-    result.checked += 1
     if isinstance(answer, Trouble):
-        result.unclear += 1
         return
     async with till.db.statement() as tx:
         now = await sql.get_recharge(tx, before.id)
@@ -122,6 +128,7 @@ async def _compare(till: Till, before: Recharge, result: Comparison) -> None:
         )
     if back > sum(item.refunded_paise for item in payments):
         result.differences.append(f"{before.ref}: {before.rail} returned {format_rupees(back)}, our books say less")
+    result.unclear -= 1
 
 
 async def _with_bank(till: Till, since: datetime) -> Comparison:
@@ -158,19 +165,17 @@ async def _with_chain(till: Till) -> Comparison:
     while True:
         async with till.db.statement() as tx:
             page = await sql.list_balances(tx, before=before, limit=PAGE)
-        for address in page:
-            await _compare_address(till, address, result)
+        result.expect(len(page))
+        await each(page, partial(_compare_address, till, result), at_once=AT_ONCE)
         if len(page) < PAGE:
             return result
         before = page[-1].id
 
 
-async def _compare_address(till: Till, address: sql.AtBalance, result: Comparison) -> None:
+async def _compare_address(till: Till, result: Comparison, address: sql.AtBalance) -> None:
     assert till.chain is not None
     answer = await trongrid.balances(till.chain.grid, address.address, usdt_contract=till.rules.usdt_contract)
-    result.checked += 1
     if isinstance(answer, Trouble):
-        result.unclear += 1
         return
     usdt = answer.usdt_units or 0
     for asset, there, last, known, seen in (
@@ -186,6 +191,7 @@ async def _compare_address(till: Till, address: sql.AtBalance, result: Compariso
         await sql.set_balance(tx, address, sun=answer.sun, usdt=usdt)
         if answer.sun > (address.balance_sun or 0) + address.known_sun - address.seen_sun:
             await sql.set_unread(tx, address.id, since=timedelta(days=8))
+    result.unclear -= 1
 
 
 async def totals(db: Database, *, since: datetime, until: datetime) -> list[RailTotal]:
