@@ -11,7 +11,7 @@ from numberdesk.payments import service as payments
 from numberdesk.payments import sql
 from numberdesk.payments.model import Recharge
 from numberdesk.payments.service import Claimed
-from tests.payments.stage import UTR, Stage
+from tests.payments.stage import UTR, VISIT, Stage
 
 pytestmark = pytest.mark.anyio
 
@@ -199,3 +199,21 @@ async def test_a_utr_that_two_recharges_of_one_amount_claim_is_for_a_person(stag
     assert (await stage.balance(stage.asha), await stage.balance(stage.bela)) == (0, 0)
     waiting = (await payments.queue(stage.till)).waiting
     assert [item.others for item in waiting] == [1, 1]
+
+
+async def test_who_claims_after_two_days_is_not_told_that_it_was_used_and_a_person_finds_both(stage: Stage) -> None:
+    recharge = await stage.begin()
+    await statement(stage, row(recharge))
+    await stage.change("UPDATE bank_credits SET created_at = created_at - interval '3 days'")
+    assert await payments.suspend_unclaimed(stage.till) == 1
+    assert (await claim(stage, recharge)).outcome == "waiting"
+    queue = await payments.queue(stage.till)
+    (payment,), (waiting,) = queue.suspense, queue.waiting
+    assert (payment.rrn, [item.rrn for item in waiting.claims]) == (UTR, [UTR])
+    await payments.assign(
+        stage.till, caller=await stage.staff(), visit=VISIT, payment_id=payment.id, version=payment.version,
+        account_id=None, ref=recharge.ref, note="she claimed it late",
+    )  # fmt: skip
+    assert await stage.balance() == recharge.payable_paise
+    assert (await payments.queue(stage.till)).waiting == []
+    assert await stage.list("SELECT state FROM utr_claims") == [("credited",)]

@@ -54,7 +54,8 @@ async def claim_utr(till: Till, *, account_id: AccountId, ref: str, utr: str, pa
     async with till.db.statement() as tx:
         now = await sql.get_recharge(tx, recharge.id)
         known = await sql.find_payments(tx, [("upi_manual", bank_id(recharge.vpa_id, rrn))])
-        if known and known[0].recharge_id != recharge.id:
+        # Money that nobody had claimed in time waits for a person, who now finds this claim beside it.
+        if known and known[0].recharge_id != recharge.id and known[0].state != "suspense":
             await sql.set_claim_refused(tx, recharge.id, rrn)
             raise UtrAlreadyUsed
     return Claimed(now, "credited" if known and known[0].state == "credited" else "waiting")

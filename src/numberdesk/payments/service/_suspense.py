@@ -79,6 +79,8 @@ async def _assign(
         if recharge is not None:
             await sql.apply_credits(tx, [sql.Credited(recharge.id, payment.amount_paise)])
             await sql.insert_event(tx, recharge.id, "credited", amount_paise=payment.amount_paise, detail="by a person")
+            if payment.rrn is not None:
+                await sql.set_claims_credited(tx, [(recharge.id, payment.rrn)])
         await issue(till, tx, [Issue(payment, owner, payment.amount_paise, payment.paise_per_unit, recharge, "")])
     return Decision("credited", recharge, payment.amount_paise)
 
