@@ -296,9 +296,9 @@ CREATE TABLE public.external_payments (
     CONSTRAINT external_payments_proof CHECK ((proof = ANY (ARRAY['gateway'::text, 'statement'::text, 'alert'::text, 'chain'::text, 'staff'::text]))),
     CONSTRAINT external_payments_rail CHECK ((rail = ANY (ARRAY['upi_manual'::text, 'razorpay'::text, 'cashfree'::text, 'phonepe'::text, 'trx'::text, 'usdt'::text]))),
     CONSTRAINT external_payments_rrn_check CHECK ((rrn ~ '^[0-9]{12}$'::text)),
-    CONSTRAINT external_payments_state CHECK ((state = ANY (ARRAY['waiting'::text, 'credited'::text, 'suspense'::text, 'returned'::text]))),
+    CONSTRAINT external_payments_state CHECK ((state = ANY (ARRAY['waiting'::text, 'credited'::text, 'suspense'::text, 'returned'::text, 'ignored'::text]))),
     CONSTRAINT external_payments_units_check CHECK ((units > 0)),
-    CONSTRAINT external_payments_why CHECK ((why = ANY (ARRAY['dust'::text, 'no_rate'::text, 'unknown_reference'::text, 'unclaimed'::text, 'above_cap'::text, 'doubled'::text, 'staff'::text])))
+    CONSTRAINT external_payments_why CHECK ((why = ANY (ARRAY['dust'::text, 'no_rate'::text, 'unknown_reference'::text, 'unclaimed'::text, 'above_cap'::text, 'doubled'::text, 'staff'::text, 'own_move'::text])))
 );
 
 ALTER TABLE public.external_payments ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
@@ -826,6 +826,7 @@ CREATE TABLE public.tron_addresses (
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     read_to timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     hot_until timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    failing_since timestamp with time zone,
     due_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     balance_sun bigint,
     balance_usdt bigint,

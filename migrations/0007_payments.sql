@@ -28,6 +28,8 @@ CREATE TABLE tron_addresses (
     -- Up to which block time the history was read, and when to look again; often until `hot_until`.
     read_to          timestamptz NOT NULL DEFAULT clock_timestamp(),
     hot_until        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- Since when something there could not be read.
+    failing_since    timestamptz,
     due_at           timestamptz NOT NULL DEFAULT clock_timestamp(),
     -- What stood there at the last reconciliation, and what was credited of it by then.
     balance_sun      bigint,
@@ -135,10 +137,10 @@ CREATE TABLE external_payments (
     proof           text NOT NULL CONSTRAINT external_payments_proof
                     CHECK (proof IN ('gateway', 'statement', 'alert', 'chain', 'staff')),
     state           text NOT NULL CONSTRAINT external_payments_state
-                    CHECK (state IN ('waiting', 'credited', 'suspense', 'returned')),
+                    CHECK (state IN ('waiting', 'credited', 'suspense', 'returned', 'ignored')),
     -- Why it waits or stands in suspense.
     why             text CONSTRAINT external_payments_why CHECK (why IN (
-        'dust', 'no_rate', 'unknown_reference', 'unclaimed', 'above_cap', 'doubled', 'staff')),
+        'dust', 'no_rate', 'unknown_reference', 'unclaimed', 'above_cap', 'doubled', 'staff', 'own_move')),
     -- For assets of a chain this is what they were credited as; `units` are 1e-6 of the asset.
     amount_paise    bigint NOT NULL CHECK (amount_paise >= 0),
     refunded_paise  bigint NOT NULL DEFAULT 0 CHECK (refunded_paise BETWEEN 0 AND amount_paise),

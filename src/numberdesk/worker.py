@@ -58,7 +58,7 @@ def steps(site: Site, mailer: Mailer | None) -> list[Pass]:
         Pass("match_payments", 5.0, partial(payments.match, till), full=500),
         Pass("suspend_unclaimed", 60.0, partial(payments.suspend_unclaimed, till), full=200),
         Pass("settle_waiting", 15.0, partial(payments.settle_waiting, till)),
-        Pass("scan_addresses", 1.0, partial(payments.scan_due, till), full=20),
+        Pass("scan_addresses", 1.0, partial(payments.scan_due, till), full=20, patience=600.0),
         Pass("watch_chain", 60.0, partial(payments.watch_chain, till)),
         Pass("fetch_rates", 60.0, partial(payments.fetch_rates, till)),
         Pass("forget_rates", 600.0, partial(payments.forget_samples, till), full=1000),

@@ -225,8 +225,10 @@ def test_what_the_operator_sends_himself_is_credited_to_nobody(scene: Scene, ash
     other = wanted(scene, scene.customer())["address"]
     txid = chain.pay(address, 50 * TRX, sender=other)
     claim = {"transactionId": scene.begun(asha, "150", "trx")["transactionId"], "txid": txid}
-    assert asha.post("/payment/verify-tron", claim).data["outcome"] == "unknown"
+    assert asha.post("/payment/verify-tron", claim).data["outcome"] == "not_ours"
     assert available(asha) == "0.00"
+    chain.balances[address] = 50 * TRX
+    assert not [line for line in scene.stand.portal.call(scene.compared, "chain") if address in line]
 
 
 def test_a_deposit_that_nobody_knows_of_is_a_difference_and_is_looked_for(
@@ -235,7 +237,40 @@ def test_a_deposit_that_nobody_knows_of_is_a_difference_and_is_looked_for(
     address = wanted(scene, asha)["address"]
     chain.balances[address] = 7 * TRX
     found = scene.stand.portal.call(scene.compared, "chain")
-    assert f"{address}: 7000000 millionths of TRX more than is known to have come in" in found
+    said = f"{address}: 7000000 millionths of TRX more than is known to have come in"
+    assert said in found
+    assert said in scene.stand.portal.call(scene.compared, "chain"), "told each day until it is credited"
+    chain.pay(address, 7 * TRX)
+    received(scene, asha, "198.87")
+    assert said not in scene.stand.portal.call(scene.compared, "chain")
+
+
+def test_a_deposit_at_an_address_that_was_cold_for_long_survives_a_bad_moment_of_the_node(
+    scene: Scene, asha: Client, chain: FakeTronGrid
+) -> None:
+    pay = wanted(scene, asha)
+    chain.pay(pay["address"], units(pay["trx"]))
+    scene.stand.change(
+        "UPDATE tron_addresses SET read_to = read_to - interval '7 days', due_at = 'infinity' WHERE address = $1",
+        pay["address"],
+    )
+    for bad in ((429, b"{}"), (503, b""), (200, b"{}")):
+        chain.says = bad
+        scene.stand.change("UPDATE tron_addresses SET due_at = clock_timestamp() WHERE address = $1", pay["address"])
+        scene.stand.portal.call(payments.scan_due, scene.till)
+    chain.says = None
+    assert scene.till.chain is not None
+    for health in scene.till.chain.grid.health:
+        health.shut_until, health.lost, health.key_rests_until = 0.0, 0, [0.0]
+    received(scene, asha, "100.00")
+
+
+def test_a_flood_of_tokens_does_not_hide_a_deposit(scene: Scene, asha: Client, chain: FakeTronGrid) -> None:
+    pay = wanted(scene, asha)
+    for _ in range(120):
+        chain.pay_trc10(pay["address"], 1)
+    chain.pay(pay["address"], units(pay["trx"]))
+    received(scene, asha, "100.00")
 
 
 def test_a_node_that_lags_is_told_in_the_log(scene: Scene, chain: FakeTronGrid) -> None:

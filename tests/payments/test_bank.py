@@ -189,3 +189,20 @@ async def test_two_rows_that_look_alike_without_a_number_are_two_payments_also_i
     assert await stage.ask("SELECT count(*) FROM bank_credits") == 3
     done = await read(stage, (await take(stage, *rows, "26/11/2026 12:00,,5.00"))[0])
     assert (done.credits, done.known) == (1, 3)
+
+
+async def test_a_payment_that_a_message_proved_is_confirmed_by_the_statement(stage: Stage) -> None:
+    recharge = await stage.begin()
+    await claim(stage, recharge)
+    await alert(stage, signed(said(recharge)), alerts_prove=True)
+    await read(stage, (await take(stage, row(recharge)))[0])
+    assert await stage.list("SELECT source, state FROM bank_credits") == [("statement", "settled")]
+    (found,) = await payments.reconcile(stage.till, since=recharge.created_at - timedelta(days=1), sources=["bank"])
+    assert (found.checked, found.differences) == (1, [])
+
+
+async def test_a_message_that_comes_after_the_approval_waits_for_nobody(stage: Stage) -> None:
+    recharge = await stage.begin()
+    await stage.settle(stage.proof(recharge, utr=UTR, kind="staff"))
+    await alert(stage, signed(said(recharge)))
+    assert (await payments.queue(stage.till)).unclaimed == []

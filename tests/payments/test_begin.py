@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from numberdesk.accounts.service import KeyReused
 from numberdesk.base.errors import NotFound
 from numberdesk.base.limits import TooMany
 from numberdesk.base.money import Paise
@@ -95,3 +96,15 @@ async def test_a_page_is_shown_again_to_its_owner_only(stage: Stage) -> None:
     await stage.settle(stage.proof(recharge))
     with pytest.raises(payments.RechargeOver):
         await payments.pay_page(stage.till, account_id=stage.asha, ref=recharge.ref, method="upi")
+
+
+async def test_a_key_that_began_another_recharge_is_refused(stage: Stage) -> None:
+    async def begin(paise: int) -> None:
+        await payments.begin(
+            stage.till, account_id=stage.asha, method="upi", amount_paise=Paise(paise), request_key="one"
+        )
+
+    await begin(100_00)
+    with pytest.raises(KeyReused):
+        await begin(200_00)
+    assert await stage.ask("SELECT count(*) FROM recharges") == 1

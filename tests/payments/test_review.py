@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from tests.payments.stage import UTR, VISIT, Stage
 from tests.payments.test_claims import claim, row, statement
 
 pytestmark = pytest.mark.anyio
+
+DAY = timedelta(days=1)
 
 
 async def approve(stage: Stage, by: Caller, recharge: Recharge, **changes: Any) -> Decision:
@@ -232,3 +235,39 @@ async def test_money_of_nobodys_is_assigned_in_the_version_that_was_looked_at(st
             account_id=stage.asha, ref=None, note="whose it is",
         )  # fmt: skip
     assert await stage.bucket("suspense") == 77_00
+
+
+async def test_what_is_parked_cannot_be_another_amount_than_the_statement_says(stage: Stage) -> None:
+    recharge = await stage.begin()
+    await statement(stage, row(recharge, paise=5_00))
+    with pytest.raises(InvalidFields):
+        await payments.park(
+            stage.till, caller=await stage.staff(), visit=VISIT, ref=recharge.ref, version=recharge.version,
+            amount_paise=Paise(4000_00), utr=UTR, note="too much",
+        )  # fmt: skip
+    assert await stage.bucket("suspense") == 0
+
+
+async def test_a_statement_that_differs_from_what_was_approved_waits_for_nobody_and_is_a_difference(
+    stage: Stage,
+) -> None:
+    recharge = await claimed(stage)
+    await approve(stage, await stage.staff(), recharge, amount_paise=Paise(90_00))
+    await statement(stage, row(recharge))
+    await stage.change("UPDATE bank_credits SET created_at = created_at - interval '3 days'")
+    assert [await payments.suspend_unclaimed(stage.till) for _ in range(2)] == [1, 0]
+    (found,) = await payments.reconcile(stage.till, since=recharge.created_at - DAY, sources=["bank"])
+    assert len(found.differences) == 1
+    assert "our books say 90.00" in found.differences[0]
+
+
+async def test_one_row_of_a_bank_account_with_two_addresses_is_one_payment(stage: Stage) -> None:
+    recharge = await claimed(stage)
+    await statement(stage, row(recharge))
+    assert await stage.balance() == recharge.payable_paise
+    other = await payments.open_vpa(stage.db, address="second@okbank", payee_name="Acme", kind="merchant")
+    twin = await stage.begin(account=stage.bela)
+    await stage.change("UPDATE recharges SET vpa_id = $1 WHERE id = $2", other.id, twin.id)
+    with pytest.raises(payments.UtrAlreadyUsed):
+        await approve(stage, await stage.staff(), await stage.again(twin), utr=UTR)
+    assert await stage.balance(stage.bela) == 0

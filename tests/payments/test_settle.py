@@ -219,6 +219,66 @@ async def test_dust_waits_until_its_sum_is_worth_it(stage: Stage) -> None:
     assert await stage.ask("SELECT count(*) FROM external_payments WHERE state = 'waiting'") == 0
 
 
+async def test_dust_of_one_address_does_not_hold_up_what_waits_for_a_price_at_another(stage: Stage) -> None:
+    dusty = await _address(stage)
+    await stage.settle(*(_on_chain(stage, f"dust-{number}", 1, dusty) for number in range(250)))
+    await stage.settle(_on_chain(stage, "z", 10_000_000, dusty))
+    await stage.change("UPDATE external_payments SET why = 'dust' WHERE units = 1")
+    await _price(stage, "28.40")
+    assert await payments.settle_waiting(stage.till) == 1
+    assert await stage.balance() == 284_00
+
+
+async def test_what_the_operator_sends_himself_is_written_down_and_credited_to_nobody(stage: Stage) -> None:
+    address_id = await _address(stage)
+    await _price(stage, "28.40")
+    (settled,) = await stage.settle(replace(_on_chain(stage, "a", 30_000_000, address_id), why="own_move"))
+    assert settled.outcome == "ignored"
+    (settled,) = await stage.settle(_on_chain(stage, "b", 500_000, address_id))
+    assert settled.outcome == "waiting", "it is no part of the sum that makes dust worth something"
+    assert await stage.balance() == 0
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_promised_rate_is_given_once(stage: Stage, at_once: bool) -> None:
+    address_id = await _address(stage)
+    await _price(stage, "20.00")
+    await _quoted(stage, address_id, "30.00")
+    proofs = [_on_chain(stage, "a", 10_000_000, address_id), _on_chain(stage, "b", 10_000_000, address_id)]
+    if at_once:
+        await asyncio.gather(*(stage.settle(proof) for proof in proofs))
+    else:
+        await stage.settle(*proofs)
+    assert await stage.balance() == 300_00 + 200_00
+
+
+async def test_what_was_sent_before_a_promise_does_not_get_its_rate(stage: Stage) -> None:
+    address_id = await _address(stage)
+    await _price(stage, "20.00")
+    await _quoted(stage, address_id, "30.00")
+    await stage.settle(_on_chain(stage, "a", 10_000_000, address_id, minutes=-6))
+    assert await stage.balance() == 200_00
+
+
+async def _quoted(stage: Stage, address_id: int, rupees: str) -> None:
+    await stage.change(
+        """
+        WITH quote AS (
+            INSERT INTO quotes (asset, paise_per_unit, spread_bps, basis, samples, units, expires_at)
+            VALUES ('trx', $3::text::numeric * 100, 0, 'market', '[]', 10000000, now() + interval '15 minutes')
+            RETURNING id
+        )
+        INSERT INTO recharges (ref, account_id, method, rail, requested_paise, payable_paise, status, address_id,
+                               quote_id, expires_at)
+        SELECT 'RC' || repeat('0', 26), $1, 'trx', 'trx', 30000, 30000, 'awaiting_payment', $2, id,
+               now() + interval '15 minutes' FROM quote
+        """,
+        stage.asha,
+        address_id,
+        rupees,
+    )
+
+
 async def _address(stage: Stage) -> int:
     await stage.change("INSERT INTO tron_wallets (fingerprint) VALUES ('f')")
     return int(

@@ -27,4 +27,5 @@ async def client_of(*fakes: FakeTronGrid, keys: tuple[str, ...] = (), **options:
 
 async def listed(client: TronGrid, *, asset: Any = "trx", since_ms: int = 0) -> list[str] | Trouble:
     """Ask for the history of our address."""
-    return await trongrid.history(client, OURS, since_ms=since_ms, asset=asset)
+    found = await trongrid.history(client, OURS, since_ms=since_ms, asset=asset)
+    return found if isinstance(found, Trouble) else found.txids

@@ -29,8 +29,8 @@ RechargeEvent = Literal[
     "asked", "answered", "approved_once", "in_review", "refund_begun", "refunded", "refund_failed", "taken_back",
 ]  # fmt: skip
 ProofKind = Literal["gateway", "statement", "alert", "chain", "staff"]
-PaymentState = Literal["waiting", "credited", "suspense", "returned"]
-Why = Literal["dust", "no_rate", "unknown_reference", "unclaimed", "above_cap", "doubled", "staff"]
+PaymentState = Literal["waiting", "credited", "suspense", "returned", "ignored"]
+Why = Literal["dust", "no_rate", "unknown_reference", "unclaimed", "above_cap", "doubled", "staff", "own_move"]
 StatementState = Literal["waiting", "done", "failed"]
 BankCreditSource = Literal["statement", "alert"]
 BankCreditState = Literal["open", "settled", "suspense", "ignored"]
@@ -163,7 +163,7 @@ class Proof:
     raw: str = field(default="", repr=False)
 
 
-Outcome = Literal["credited", "known", "suspense", "waiting", "stale", "failed"]
+Outcome = Literal["credited", "known", "suspense", "waiting", "ignored", "stale", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +261,7 @@ class TronAddress:
     fingerprint: str
     read_to: datetime
     hot_until: datetime
+    failing_since: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

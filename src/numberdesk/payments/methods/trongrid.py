@@ -85,6 +85,13 @@ class TronGrid:
     health: tuple[_Health, ...] = field(repr=False)
 
 
+class History(NamedTuple):
+    """Transactions of an address, oldest first; when it is cut there are more behind the last."""
+
+    txids: list[str]
+    is_cut: bool
+
+
 class Balances(NamedTuple):
     """What an address holds; `usdt_units` is None when no contract was named."""
 
@@ -143,7 +150,7 @@ def open_client(
 
 async def history(
     client: TronGrid, address: str, *, since_ms: int, asset: Literal["trx", "usdt"], with_head: bool = False
-) -> list[str] | Trouble:
+) -> History | Trouble:
     """Return the ids of transactions to an address since a block time, oldest first.
 
     They may hold anything: tokens, failed calls, what was seen before. Of more than `PAGES_MAX` pages the oldest come.
@@ -172,12 +179,12 @@ async def history(
             return answer
         found |= dict.fromkeys(answer.txids)
         if answer.fingerprint is None:
-            return list(found)
+            return History(list(found), is_cut=False)
         if answer.fingerprint == params.get("fingerprint"):
             return Trouble("the history goes in a circle")
         params = {**params, "fingerprint": answer.fingerprint}
     log.warning("tron_history_cut", address=address, transactions=len(found))
-    return list(found)
+    return History(list(found), is_cut=True)
 
 
 async def solid_transaction(client: TronGrid, txid: str) -> SolidTransaction | Missing | Trouble:

@@ -71,6 +71,8 @@ async def match(till: Till, *, vpa_id: VpaId | None = None, rrn: str | None = No
             tx, with_alerts=till.rules.alerts_prove, vpa_id=vpa_id, rrn=rrn, before=CLOCKS, after=AFTER_END,
             limit=MATCH_LIMIT,
         )  # fmt: skip
+    # A UTR that statements of two of our addresses show is one payment: the second waits for a person.
+    found = list({item.rrn: item for item in reversed(found)}.values())
     outcomes = await settle(
         till,
         [
@@ -243,10 +245,10 @@ async def _write_credits(
             for item in await sql.list_bank_credits(tx, vpa_id=vpa_id, references=sorted(part.items))
         }
         for reference, known in before.items():
-            if known.amount_paise != part.items[reference].amount_paise and known.source == "statement":
-                part.problems.append(
-                    {"line": part.lines[reference], "problem": "has another amount than an earlier statement said"}
-                )
+            is_used = known.source == "statement" or known.state != "open"
+            if known.amount_paise != part.items[reference].amount_paise and is_used:
+                said = "an earlier statement said" if known.source == "statement" else "was credited by a message"
+                part.problems.append({"line": part.lines[reference], "problem": f"has another amount than {said}"})
         ordered = [part.items[reference] for reference in sorted(part.items)]
         new = await sql.insert_bank_credits(tx, vpa_id=vpa_id, source=source, statement_id=statement_id, items=ordered)
         # What a person approved before the statement came is known: it waits for nobody.
@@ -300,5 +302,6 @@ async def take_alert(
     item = NewBankCredit(alert.rrn, alert.rrn, alert.amount_paise, now, True, sealed)
     async with till.db.statement() as tx:
         new = await sql.insert_bank_credits(tx, vpa_id=vpa.id, source="alert", statement_id=None, items=[item])
+        await sql.link_known_credits(tx, vpa_id=vpa.id, references=[alert.rrn])
     await match(till, vpa_id=vpa.id, rrn=alert.rrn)
     return new[0] if new else None

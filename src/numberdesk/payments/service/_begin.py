@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import structlog
 
+from numberdesk.accounts.service import KeyReused
 from numberdesk.base import clock, ids
 from numberdesk.base.db import CommitUnknown, Duplicate, Tx
 from numberdesk.base.errors import NotFound
@@ -97,6 +98,7 @@ async def begin(
     Raises:
         AmountOutOfBounds, MethodClosed, RateUnknown, TooManyOpen, AmountsTaken: nothing was begun.
         TooMany: too many were begun in an hour.
+        KeyReused: the key began another recharge.
         GatewayUnavailable: no page could be made; the recharge stands as `created` or `failed`.
     """
     rules = till.rules
@@ -104,6 +106,8 @@ async def begin(
         raise AmountOutOfBounds(minimum_paise=rules.min_paise, maximum_paise=rules.max_paise)
     known = None if request_key is None else await _find_by_key(till, account_id, request_key)
     if known is not None:
+        if (known.method, known.requested_paise) != (method, amount_paise):
+            raise KeyReused
         return await show(till, known)
     for offered in await methods(till):
         if offered.method == method and offered.reason is not None:

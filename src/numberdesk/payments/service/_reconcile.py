@@ -177,19 +177,18 @@ async def _compare_address(till: Till, result: Comparison, address: sql.AtBalanc
     answer = await trongrid.balances(till.chain.grid, address.address, usdt_contract=till.rules.usdt_contract)
     if isinstance(answer, Trouble):
         return
+    expected_sun = (address.balance_sun or 0) + address.known_sun - address.seen_sun
+    expected_usdt = (address.balance_usdt or 0) + address.known_usdt - address.seen_usdt
     usdt = answer.usdt_units or 0
-    for asset, there, last, known, seen in (
-        ("TRX", answer.sun, address.balance_sun, address.known_sun, address.seen_sun),
-        ("USDT", usdt, address.balance_usdt, address.known_usdt, address.seen_usdt),
-    ):
-        expected = (last or 0) + known - seen
+    for asset, there, expected in (("TRX", answer.sun, expected_sun), ("USDT", usdt, expected_usdt)):
         if there > expected:
             result.differences.append(
                 f"{address.address}: {there - expected} millionths of {asset} more than is known to have come in"
             )
-    async with till.db.statement() as tx:
-        await sql.set_balance(tx, address, sun=answer.sun, usdt=usdt)
-        if answer.sun > (address.balance_sun or 0) + address.known_sun - address.seen_sun:
+    async with till.db.transaction() as tx:
+        # What is not explained is not remembered as known: it is told each day until it is credited.
+        await sql.set_balance(tx, address, sun=min(answer.sun, expected_sun), usdt=min(usdt, expected_usdt))
+        if answer.sun > expected_sun or usdt > expected_usdt:
             await sql.set_unread(tx, address.id, since=timedelta(days=8))
     result.unclear -= 1
 

@@ -137,6 +137,8 @@ async def _settle(till: Till, refund_id: RefundId, payment_id: PaymentId, answer
     async with till.db.transaction() as tx:
         payment = await _lock(tx, payment_id)
         row = await sql.lock_refund(tx, refund_id)
+        if isinstance(answer, Trouble) and row.state != "requested":
+            return  # a twin of this call was told that it is on its way
         state = "failed" if isinstance(answer, Trouble) else answer.state
         told = None if isinstance(answer, Trouble) else answer
         if not await sql.set_refund_state(

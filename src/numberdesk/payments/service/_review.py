@@ -29,6 +29,7 @@ from numberdesk.payments.model import (
     RechargeStatus,
     Settled,
     Subject,
+    VpaId,
 )
 from numberdesk.payments.service._bank import bank_id
 from numberdesk.payments.service._errors import ChangedMeanwhile, OwnPayment, SecondPersonNeeded, UtrAlreadyUsed
@@ -125,12 +126,7 @@ async def approve(
         recharge = await _lock(tx, caller, ref, version)
         rrn = await _rrn(tx, recharge, utr)
         assert recharge.vpa_id is not None
-        if await sql.has_rrn(tx, vpa_id=recharge.vpa_id, rrn=rrn):
-            raise UtrAlreadyUsed
-        known = await sql.list_bank_credits(tx, vpa_id=recharge.vpa_id, references=[rrn])
-        if known and known[0].source == "statement" and known[0].amount_paise != amount_paise:
-            said = format_rupees(known[0].amount_paise)
-            raise InvalidFields({"amount": f"is not what the bank's statement says: {said} rupees"})
+        known = await _said_by_bank(tx, recharge.vpa_id, rrn, amount_paise)
         await record(tx, caller, visit, "recharge_approved", recharge, paise=amount_paise, utr=rrn, note=note)
         if not await is_enough(
             till, tx, caller, "recharge", recharge.id, recharge.version, recharge.account_id, amount_paise, rrn
@@ -140,10 +136,21 @@ async def approve(
     proof = Proof(
         rail="upi_manual", external_id=bank_id(recharge.vpa_id, rrn), kind="staff", paid_at=None,
         amount_paise=amount_paise, recharge_id=recharge.id, vpa_id=recharge.vpa_id, rrn=rrn,
-        bank_credit_id=known[0].id if known else None, version=version,
+        bank_credit_id=None if known is None else known.id, version=version,
         raw=json.dumps({"by": caller.account_id, "note": note}),
     )  # fmt: skip
     return await settled(till, proof, ref)
+
+
+async def _said_by_bank(tx: Tx, vpa_id: VpaId, rrn: str, amount_paise: Paise) -> BankCredit | None:
+    """Return what the bank said of a UTR that was not used yet, once it is sure that it says nothing else."""
+    if await sql.has_rrn(tx, rrn):
+        raise UtrAlreadyUsed
+    known = await sql.list_bank_credits(tx, vpa_id=vpa_id, references=[rrn])
+    if known and known[0].source == "statement" and known[0].amount_paise != amount_paise:
+        said = format_rupees(known[0].amount_paise)
+        raise InvalidFields({"amount": f"is not what the bank's statement says: {said} rupees"})
+    return known[0] if known else None
 
 
 async def reject(
@@ -192,14 +199,12 @@ async def park(
         recharge = await _lock(tx, caller, ref, version)
         rrn = await _rrn(tx, recharge, utr)
         assert recharge.vpa_id is not None
-        if await sql.has_rrn(tx, vpa_id=recharge.vpa_id, rrn=rrn):
-            raise UtrAlreadyUsed
-        known = await sql.list_bank_credits(tx, vpa_id=recharge.vpa_id, references=[rrn])
+        known = await _said_by_bank(tx, recharge.vpa_id, rrn, amount_paise)
         await record(tx, caller, visit, "recharge_parked", recharge, paise=amount_paise, utr=rrn, note=note)
     proof = Proof(
         rail="upi_manual", external_id=bank_id(recharge.vpa_id, rrn), kind="staff", paid_at=None,
         amount_paise=amount_paise, recharge_id=recharge.id, vpa_id=recharge.vpa_id, rrn=rrn,
-        bank_credit_id=known[0].id if known else None, version=version, why="staff",
+        bank_credit_id=None if known is None else known.id, version=version, why="staff",
         raw=json.dumps({"by": caller.account_id, "note": note}),
     )  # fmt: skip
     return await settled(till, proof, ref)
@@ -279,7 +284,7 @@ def _word(found: Settled) -> Literal["credited", "suspense"]:
             return found.outcome
         case "known":
             raise UtrAlreadyUsed
-        case "stale" | "waiting" | "failed":
+        case "stale" | "waiting" | "ignored" | "failed":
             raise ChangedMeanwhile
 
 

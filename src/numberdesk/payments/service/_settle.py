@@ -117,7 +117,9 @@ async def _settle_once(till: Till, proofs: Sequence[Proof]) -> list[Settled]:
         crash_point("settle.begun")
         book = _Book(await _locked(tx, [*named, *at_address.values()]), proofs=distinct)
         crash_point("settle.recharges_locked")
-        stale = {(proof.rail, proof.external_id) for proof in ordered if _is_stale(book, proof)}
+        # Known first: a word whose commit's answer was lost finds its own work, not a newer version.
+        there = {(item.rail, item.external_id) for item in await sql.find_payments(tx, list(distinct))}
+        stale = {key for key, proof in distinct.items() if key not in there and _is_stale(book, proof)}
         rows = [_row(till, book, proof) for proof in ordered if (proof.rail, proof.external_id) not in stale]
         new = await sql.insert_payments(tx, rows)
         crash_point("settle.payments_written")
@@ -128,6 +130,11 @@ async def _settle_once(till: Till, proofs: Sequence[Proof]) -> list[Settled]:
         await _write(till, tx, book)
         known = [key for key in distinct if key not in stale | {(item.rail, item.external_id) for item in new}]
         before = await sql.find_payments(tx, known) if known else []
+        banked = [
+            (credit, item.id, item.state) for item in before if (credit := _credit_of(distinct, item)) is not None
+        ]
+        if banked:
+            await sql.set_bank_credits_settled(tx, banked)
         crash_point("settle.before_commit")
     crash_point("settle.committed")
     outcomes = {(item.rail, item.external_id): _outcome(book, item) for item in new}
@@ -136,6 +143,10 @@ async def _settle_once(till: Till, proofs: Sequence[Proof]) -> list[Settled]:
     }
     outcomes |= {key: Settled("stale", None, None, Paise(0)) for key in stale}
     return [outcomes[proof.rail, proof.external_id] for proof in proofs]
+
+
+def _credit_of(proofs: Mapping[tuple[Rail, str], Proof], item: Payment) -> BankCreditId | None:
+    return proofs[item.rail, item.external_id].bank_credit_id
 
 
 def _is_stale(book: "_Book", proof: Proof) -> bool:
@@ -206,16 +217,24 @@ async def _decide(
     }
     sums: dict[tuple[AddressId | None, str], int] = defaultdict(int)
     for item in on_chain:
-        sums[item.address_id, item.rail] += item.units or 0
+        sums[item.address_id, item.rail] += 0 if _is_own_move(book, item) else item.units or 0
     for item in on_chain:
+        if _is_own_move(book, item):
+            book.decided.append(sql.Decided(item.id, "ignored", "own_move", Paise(0), None, None, None))
+            continue
         assert item.address_id is not None, "money of a chain comes in at an address"
         recharge = book.recharges.get(at_address.get((item.address_id, item.rail), RechargeId(0)))
-        if recharge is not None and book.credited.get(recharge.id):
+        if recharge is not None and (recharge.credited_paise or book.credited.get(recharge.id)):
             recharge = None  # the first transfer fulfils it; what comes beside it is a top-up of its own
         quote = None if recharge is None or recharge.quote_id is None else quotes.get(recharge.quote_id)
         _decide_units(
             till, book, item, recharge, _price(item, quote, prices[item.rail]), sums[item.address_id, item.rail]
         )
+
+
+def _is_own_move(book: _Book, item: Payment) -> bool:
+    proof = book.proofs.get((item.rail, item.external_id))
+    return proof is not None and proof.why == "own_move"
 
 
 def _decide_rupees(till: Till, book: _Book, item: Payment) -> None:
@@ -256,7 +275,10 @@ def _decide_units(
 
 def _price(item: Payment, quote: Quote | None, now: Price | None) -> Price | None:
     """Return the quote's rate for what was sent within it, by the block's clock; else the rate of this moment."""
-    if quote is not None and item.paid_at is not None and item.paid_at <= quote.expires_at + QUOTE_GRACE:
+    if (
+        quote is not None and item.paid_at is not None
+        and quote.created_at - QUOTE_GRACE <= item.paid_at <= quote.expires_at + QUOTE_GRACE
+    ):  # fmt: skip
         return Price(quote.paise_per_unit, quote.id)
     return now
 

@@ -110,7 +110,7 @@ async def attach(
         await record(tx, caller, visit, "bank_credit_attached", recharge, credit=credit.id, note=note)
         if not await is_enough(
             till, tx, caller, "recharge", recharge.id, recharge.version, recharge.account_id, credit.amount_paise,
-            credit.rrn,
+            credit.reference,
         ):  # fmt: skip
             await sql.insert_event(tx, recharge.id, "approved_once", amount_paise=credit.amount_paise)
             return Decision("one_more_person", recharge, credit.amount_paise)

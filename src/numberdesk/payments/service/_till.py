@@ -60,6 +60,8 @@ class Chain:
 
     grid: TronGrid
     xpub: Xpub
+    foreign: dict[str, None] = field(default_factory=dict, repr=False)
+    """Final transactions that brought us nothing, newest last: tokens and dust of others are looked at once."""
 
 
 @dataclass(frozen=True)

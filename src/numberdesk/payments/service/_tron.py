@@ -4,6 +4,7 @@ A history says where to look, and nothing more. What credits is the transaction 
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Literal
@@ -18,7 +19,7 @@ from numberdesk.payments.methods import tron_transfers, trongrid
 from numberdesk.payments.methods.gateway import Trouble
 from numberdesk.payments.methods.tron_transfers import Detected, Transfer
 from numberdesk.payments.methods.trongrid_parse import HeadTransaction, Missing, SolidTransaction
-from numberdesk.payments.model import Asset, Proof, Recharge, TronAddress
+from numberdesk.payments.model import Asset, PaymentState, Proof, Recharge, TronAddress
 from numberdesk.payments.service._errors import MethodClosed, WrongMethod
 from numberdesk.payments.service._settle import LATE, settle
 from numberdesk.payments.service._till import Chain, Till
@@ -30,11 +31,14 @@ OVERLAP = timedelta(minutes=30)
 """A history is read again so far back: TronGrid's index lags, and what was seen is known by its id."""
 HOT, WARM, COLD = timedelta(seconds=15), timedelta(hours=1), timedelta(days=7)
 AT_ONCE = 5
-LEASE = timedelta(seconds=60)
+LEASE = timedelta(minutes=10)
 FINAL_AFTER = timedelta(seconds=90)
-GIVE_UP_AFTER = timedelta(hours=6)
+GIVE_UP_AFTER = timedelta(hours=24)
 """A transaction that its node cannot print for so long does not hold up the others of its address for ever."""
-HISTORY_MAX = trongrid.PAGES_MAX * trongrid.PAGE_SIZE
+LOOKS_MAX = 50
+"""Transactions looked at in one scan of an address; the rest has its turn soon after."""
+FOREIGN_MAX = 100_000
+LAST_TRIED = 5
 TXID_LENGTH = 64
 LAG_SECONDS = 300
 """The newest final block is a minute old when all is well."""
@@ -58,58 +62,94 @@ async def scan_due(till: Till, *, limit: int = 20) -> int:
 
 async def _scan_one(till: Till, chain: Chain, address: TronAddress) -> None:
     try:
-        read_to = await scan(till, chain, address)
+        found = await scan(till, chain, address)
     except Exception:
         log.exception("tron_scan_failed", address_id=address.id)
-        read_to = None
+        found = Scanned(None, is_behind=True)
     async with till.db.statement() as tx:
-        await sql.set_read(tx, address.id, read_to=read_to, hot=HOT, warm=WARM, cold=COLD)
+        await sql.set_read(tx, address, read_to=found.read_to, is_behind=found.is_behind, hot=HOT, warm=WARM, cold=COLD)
 
 
-async def scan(till: Till, chain: Chain, address: TronAddress) -> datetime | None:
-    """Read the history of one address.
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """How far a history is read now."""
 
-    Returns:
-        Up to when it is read now; None when some of it could not be, so that the next look begins where this one did.
-    """
+    read_to: datetime | None
+    """None when some of it could not be read, so that the next look begins where this one did."""
+    is_behind: bool
+    """There is more to read."""
+
+
+@dataclass
+class _Part:
+    """What was read of the history of one asset."""
+
+    is_cut: bool
+    on_way: list[Detected] = field(default_factory=list)
+    has_failed: bool = False
+    reached: datetime | None = None
+    """The block time of the last transaction that was read; what comes after it is read next time."""
+
+
+async def scan(till: Till, chain: Chain, address: TronAddress) -> Scanned:
+    """Read the history of one address, some transactions at a time, and settle what is final and ours."""
     started = clock.now()
     since = int((address.read_to - OVERLAP).timestamp() * 1000)
-    txids: dict[str, None] = {}
-    cut_after: str | None = None
+    parts: list[_Part] = []
     for asset in _assets(till):
         found = await trongrid.history(chain.grid, address.address, since_ms=since, asset=asset, with_head=True)
         if isinstance(found, Trouble):
             log.warning("tron_history_failed", address_id=address.id, problem=found.reason)
-            return None
-        txids |= dict.fromkeys(found)
-        cut_after = found[-1] if len(found) >= HISTORY_MAX else cut_after
-    async with till.db.statement() as tx:
-        known = await sql.list_known_txids(tx, list(txids))
-    on_way: list[Detected] = []
-    is_whole = True
-    for txid in txids:
-        if txid in known:
-            continue
-        seen = await _look(till, chain, txid)
-        if isinstance(seen, Trouble):
-            log.warning("tron_transaction_not_read", txid=txid, problem=seen.reason)
-            is_whole = False
-        else:
-            on_way += [item for item in seen if isinstance(item, Detected)]
-    await _show_detected(till, address, on_way, is_all=is_whole and cut_after is None)
-    if cut_after is not None:
-        return await _end_of_part(chain, cut_after)
-    if not is_whole and started - address.read_to < GIVE_UP_AFTER:
-        return None
-    if not is_whole:
+            return Scanned(None, is_behind=True)
+        parts.append(await _read_part(till, chain, found))
+    has_failed = any(part.has_failed for part in parts)
+    cut = [part for part in parts if part.is_cut]
+    on_way = [item for part in parts for item in part.on_way]
+    await _show_detected(till, address, on_way, is_all=not has_failed and not cut)
+    if has_failed and (address.failing_since is None or started - address.failing_since < GIVE_UP_AFTER):
+        return Scanned(None, is_behind=True)
+    if has_failed:
         log.error("tron_transactions_given_up", address_id=address.id)  # the daily comparison still finds their money
-    return started - FINAL_AFTER
+    if cut:
+        ends = [part.reached for part in cut if part.reached is not None]
+        return Scanned(min(ends) + OVERLAP if len(ends) == len(cut) else None, is_behind=True)
+    return Scanned(started - FINAL_AFTER, is_behind=False)
 
 
-async def _end_of_part(chain: Chain, txid: str) -> datetime | None:
-    """Return how far a history that is longer than one look was read, by the last transaction of it."""
-    last = await trongrid.solid_transaction(chain.grid, txid)
-    return last.info.block_at + OVERLAP if isinstance(last, SolidTransaction) else None
+async def _read_part(till: Till, chain: Chain, history: trongrid.History) -> _Part:
+    async with till.db.statement() as tx:
+        known = await sql.list_known_txids(tx, history.txids)
+    unread = [txid for txid in history.txids if txid not in known and txid not in chain.foreign]
+    part = _Part(history.is_cut or len(unread) > LOOKS_MAX)
+    for txid in unread[:LOOKS_MAX]:
+        looked = await _look(till, chain, txid)
+        if isinstance(looked, Trouble):
+            log.warning("tron_transaction_not_read", txid=txid, problem=looked.reason)
+            part.has_failed = True
+            continue
+        part.on_way += looked.on_way
+        if looked.final_at is not None:
+            part.reached = looked.final_at
+            if not looked.transfers:
+                _remember(chain, txid)
+    if history.is_cut and len(unread) <= LOOKS_MAX:
+        part.reached = await _last_time(chain, history.txids)
+    return part
+
+
+def _remember(chain: Chain, txid: str) -> None:
+    chain.foreign[txid] = None
+    if len(chain.foreign) > FOREIGN_MAX:
+        del chain.foreign[next(iter(chain.foreign))]
+
+
+async def _last_time(chain: Chain, txids: Sequence[str]) -> datetime | None:
+    """Return the block time of the last transaction of a list that is final."""
+    for txid in txids[: -LAST_TRIED - 1 : -1]:
+        last = await trongrid.solid_transaction(chain.grid, txid)
+        if isinstance(last, SolidTransaction):
+            return last.info.block_at
+    return None
 
 
 async def watch_chain(till: Till) -> None:
@@ -127,7 +167,16 @@ def _assets(till: Till) -> list[Asset]:
     return ["trx"] if till.rules.usdt_contract is None else ["trx", "usdt"]
 
 
-async def _look(till: Till, chain: Chain, txid: str) -> Sequence[Detected | Transfer] | Trouble:
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What a transaction brought us: settled, or on its way."""
+
+    transfers: Sequence[Transfer] = ()
+    on_way: Sequence[Detected] = ()
+    final_at: datetime | None = None
+
+
+async def _look(till: Till, chain: Chain, txid: str) -> _Looked | Trouble:
     """Settle what a transaction brought us, if it is final; else return what is on its way."""
     solid = await trongrid.solid_transaction(chain.grid, txid)
     if isinstance(solid, Trouble):
@@ -135,22 +184,21 @@ async def _look(till: Till, chain: Chain, txid: str) -> Sequence[Detected | Tran
     if isinstance(solid, SolidTransaction):
         transfers = await _ours_in(till, solid)
         outcomes = await settle(till, await _proofs(till, transfers))
-        return Trouble("it could not be settled") if any(o.outcome == "failed" for o in outcomes) else transfers
+        if any(item.outcome == "failed" for item in outcomes):
+            return Trouble("it could not be settled")
+        return _Looked(transfers, final_at=solid.info.block_at)
     head = await trongrid.head_transaction(chain.grid, txid)
-    if isinstance(head, Missing | Trouble):
-        return [] if isinstance(head, Missing) else head
-    return await _ours_in_head(till, head)
+    if isinstance(head, Trouble):
+        return head
+    return _Looked() if isinstance(head, Missing) else _Looked(on_way=await _ours_in_head(till, head))
 
 
 async def _ours_in(till: Till, solid: SolidTransaction) -> list[Transfer]:
     everything = tron_transfers.transfers_to(
         solid, ours=lambda _address: True, usdt_contract=till.rules.usdt_contract, with_internal=True
     )
-    named = [name for item in everything for name in (item.to_address, item.from_address) if name is not None]
-    ours = {item.address for item in await _our_addresses(till, named)}
-    # What the operator sends himself is nobody's payment.
-    own = ours | till.rules.own_addresses
-    return [item for item in everything if item.to_address in ours and item.from_address not in own]
+    ours = {item.address for item in await _our_addresses(till, (item.to_address for item in everything))}
+    return [item for item in everything if item.to_address in ours]
 
 
 async def _ours_in_head(till: Till, head: HeadTransaction) -> list[Detected]:
@@ -170,11 +218,15 @@ async def _our_addresses(till: Till, addresses: Iterable[str]) -> list[TronAddre
 
 
 async def _proofs(till: Till, transfers: Sequence[Transfer]) -> list[Proof]:
-    ours = {item.address: item for item in await _our_addresses(till, (item.to_address for item in transfers))}
+    named = [name for item in transfers for name in (item.to_address, item.from_address) if name is not None]
+    ours = {item.address: item for item in await _our_addresses(till, named)}
+    own = ours.keys() | till.rules.own_addresses
     return [
         Proof(
             rail=item.asset, external_id=item.external_id, kind="chain", paid_at=item.block_at, units=item.units,
             account_id=ours[item.to_address].account_id, address_id=ours[item.to_address].id,
+            # What the operator sends himself is nobody's payment; it is written down, or it would seem to be missing.
+            why="own_move" if item.from_address in own else None,
             raw=item.raw.decode("utf-8", "replace"),
         )
         for item in transfers
@@ -222,30 +274,26 @@ async def claim_txid(till: Till, *, account_id: AccountId, ref: str, txid: str) 
     async with till.db.statement() as tx:
         address = await sql.get_address(tx, recharge.address_id)
         await sql.set_hot(tx, address.id, lasting=timedelta(minutes=30))
-    found = await till.db.to_the_end(_look(till, till.chain, wanted))
-    if isinstance(found, Trouble):
-        log.warning("tron_look_failed", problem=found.reason)
+    looked = await till.db.to_the_end(_look(till, till.chain, wanted))
+    if isinstance(looked, Trouble):
+        log.warning("tron_look_failed", problem=looked.reason)
         return recharge, "unknown"
-    mine = [item for item in found if item.to_address == address.address]
-    on_way = [item for item in mine if isinstance(item, Detected)]
+    on_way = [item for item in looked.on_way if item.to_address == address.address]
     if on_way:
         await _show_detected(till, address, on_way, is_all=False)
     async with till.db.statement() as tx:
         now = await sql.get_recharge(tx, recharge.id)
-        keys = [(item.asset, item.external_id) for item in mine if isinstance(item, Transfer)]
+        keys = [(item.asset, item.external_id) for item in looked.transfers if item.to_address == address.address]
         payments = await sql.find_payments(tx, keys) if keys else []
     if on_way:
         return now, "detected"
-    states = {item.state for item in payments}
-    if not states:
-        return now, "not_ours" if found else "unknown"
-    words: dict[str, Seen] = {
-        "credited": "credited",
-        "waiting": "waiting",
-        "suspense": "in_review",
-        "returned": "known",
-    }
-    return now, words[next(iter(sorted(states)))]
+    if not payments:
+        return now, "not_ours" if looked.transfers or looked.on_way else "unknown"
+    words: dict[PaymentState, Seen] = {
+        "credited": "credited", "waiting": "waiting", "suspense": "in_review", "returned": "known",
+        "ignored": "not_ours",
+    }  # fmt: skip
+    return now, words[min(item.state for item in payments)]
 
 
 def _txid(text: str) -> str:

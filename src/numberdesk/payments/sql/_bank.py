@@ -150,7 +150,7 @@ async def insert_bank_credits(
             SET source = 'statement', statement_id = excluded.statement_id, paid_at = excluded.paid_at,
                 is_exact = excluded.is_exact, details = excluded.details, amount_paise = excluded.amount_paise,
                 version = bank_credits.version + 1
-            WHERE bank_credits.source = 'alert' AND excluded.source = 'statement' AND bank_credits.state = 'open'
+            WHERE bank_credits.source = 'alert' AND excluded.source = 'statement'
         RETURNING *
         """,
         vpa_id,
@@ -254,7 +254,9 @@ async def list_matches(
                                   - CASE WHEN credit.is_exact THEN interval '0' ELSE interval '12 hours' END
              AND credit.paid_at < recharge.expires_at + $5::interval
                                   + CASE WHEN credit.is_exact THEN interval '0' ELSE interval '12 hours' END
-        WHERE credit.state = 'open' AND ($1 OR credit.source = 'statement')
+        WHERE NOT EXISTS (SELECT FROM external_payments AS payment
+                          WHERE payment.rail = 'upi_manual' AND payment.rrn = credit.rrn)
+          AND credit.state = 'open' AND ($1 OR credit.source = 'statement')
           AND ($2::bigint IS NULL OR credit.vpa_id = $2) AND ($3::text IS NULL OR credit.rrn = $3)
         GROUP BY credit.id HAVING count(DISTINCT recharge.id) = 1
         ORDER BY credit.id LIMIT $6

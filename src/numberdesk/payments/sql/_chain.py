@@ -114,26 +114,33 @@ async def lease_addresses(tx: Tx, *, lease: timedelta, limit: int) -> list[TronA
 
 
 async def set_read(
-    tx: Tx, address_id: AddressId, *, read_to: datetime | None, hot: timedelta, warm: timedelta, cold: timedelta
-) -> None:
+    tx: Tx, address: TronAddress, *, read_to: datetime | None, is_behind: bool, hot: timedelta, warm: timedelta,
+    cold: timedelta,
+) -> None:  # fmt: skip
     """Write down up to when a history was read, and when the next look is due.
 
+    Where somebody has set it back meanwhile, so that it is read again, that stands.
+
     Args:
-        read_to: None when it could not be read, and is read again from where it was.
+        read_to: None when something could not be read, and is read again from where it was.
+        is_behind: there is more to read at once.
         hot: until the next look while a payment is expected; `warm` for a week after; `cold` from then on.
     """
     await run(
         tx,
         """
         UPDATE tron_addresses
-        SET read_to = GREATEST(read_to, $2::timestamptz),
+        SET read_to = GREATEST(read_to, $3::timestamptz),
+            failing_since = CASE WHEN $3::timestamptz IS NULL THEN COALESCE(failing_since, clock_timestamp()) END,
             due_at = clock_timestamp() + CASE
-                WHEN hot_until > clock_timestamp() THEN $3::interval
-                WHEN hot_until > clock_timestamp() - interval '7 days' THEN $4::interval ELSE $5::interval END
-        WHERE id = $1
+                WHEN $4 OR hot_until > clock_timestamp() THEN $5::interval
+                WHEN hot_until > clock_timestamp() - interval '7 days' THEN $6::interval ELSE $7::interval END
+        WHERE id = $1 AND read_to = $2
         """,
-        address_id,
+        address.id,
+        address.read_to,
         read_to,
+        is_behind,
         hot,
         warm,
         cold,

@@ -169,7 +169,8 @@ async def ask_for_look(tx: Tx, recharge_id: RechargeId, *, every: timedelta) -> 
         await run(
             tx,
             """
-            UPDATE recharges SET due_at = clock_timestamp(), looked_at = clock_timestamp()
+            UPDATE recharges SET due_at = CASE WHEN address_id IS NULL THEN clock_timestamp() END,
+                                 looked_at = clock_timestamp()
             WHERE id = $1 AND (looked_at IS NULL OR looked_at < clock_timestamp() - $2::interval)
             """,
             recharge_id,
@@ -190,7 +191,8 @@ async def insert_refund(
         """
         INSERT INTO gateway_refunds (payment_id, key, amount_paise, state, begun_by, by_account, reason, gateway_id,
                                      due_at, ended_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, CASE WHEN $4 = 'requested' THEN clock_timestamp() END,
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8,
+                CASE WHEN $4 = 'requested' THEN clock_timestamp() + interval '1 minute' END,
                 CASE WHEN $4 IN ('processed', 'failed') THEN clock_timestamp() END)
         ON CONFLICT (key) DO NOTHING RETURNING *
         """,

@@ -84,7 +84,7 @@ async def list_unproven(tx: Tx, *, vpa_id: VpaId, since: datetime, until: dateti
         FROM external_payments AS payment
         LEFT JOIN bank_credits AS credit ON credit.payment_id = payment.id AND credit.source = 'statement'
         WHERE payment.rail = 'upi_manual' AND payment.vpa_id = $1
-          AND COALESCE(payment.paid_at, payment.created_at) BETWEEN $2 AND $3
+          AND (COALESCE(payment.paid_at, payment.created_at) BETWEEN $2 AND $3 OR credit.paid_at BETWEEN $2 AND $3)
           AND credit.amount_paise IS DISTINCT FROM payment.amount_paise
         ORDER BY payment.id LIMIT $4
         """,

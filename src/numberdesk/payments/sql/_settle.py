@@ -131,9 +131,12 @@ async def find_payment(tx: Tx, payment_id: PaymentId) -> Payment | None:
 
 
 async def list_waiting(tx: Tx, *, limit: int) -> list[Payment]:
-    """Return payments that wait for their sum or for a price, oldest first."""
+    """Return payments that wait for a price, oldest first. Dust is decided again when more comes."""
     return await many(
-        tx, Payment, "SELECT * FROM external_payments WHERE state = 'waiting' ORDER BY id LIMIT $1", limit
+        tx,
+        Payment,
+        "SELECT * FROM external_payments WHERE state = 'waiting' AND why = 'no_rate' ORDER BY id LIMIT $1",
+        limit,
     )
 
 
@@ -221,12 +224,11 @@ async def link_known_credits(tx: Tx, *, vpa_id: VpaId, references: Sequence[str]
     )
 
 
-async def has_rrn(tx: Tx, *, vpa_id: VpaId, rrn: str) -> bool:
-    """Tell whether a UTR at an address had its effect."""
+async def has_rrn(tx: Tx, rrn: str) -> bool:
+    """Tell whether a UTR had its effect, at whichever of our addresses: two may be of one bank account."""
     found: bool = await value(
         tx,
-        "SELECT EXISTS (SELECT FROM external_payments WHERE rail = 'upi_manual' AND vpa_id = $1 AND rrn = $2)",
-        vpa_id,
+        "SELECT EXISTS (SELECT FROM external_payments WHERE rail = 'upi_manual' AND rrn = $1)",
         rrn,
     )
     return found
