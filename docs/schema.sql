@@ -1122,6 +1122,9 @@ ALTER TABLE ONLY public.wallets
     ADD CONSTRAINT wallets_pkey PRIMARY KEY (account_id);
 
 ALTER TABLE ONLY public.webhook_events
+    ADD CONSTRAINT webhook_events_body UNIQUE (gateway, body_sha256);
+
+ALTER TABLE ONLY public.webhook_events
     ADD CONSTRAINT webhook_events_once UNIQUE (gateway, event_id);
 
 ALTER TABLE ONLY public.webhook_events

@@ -270,7 +270,9 @@ CREATE TABLE webhook_events (
     received_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     due_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
     ended_at     timestamptz,
-    CONSTRAINT webhook_events_once UNIQUE (gateway, event_id)
+    CONSTRAINT webhook_events_once UNIQUE (gateway, event_id),
+    -- An event's id is not signed: under other names a body is still the same.
+    CONSTRAINT webhook_events_body UNIQUE (gateway, body_sha256)
 );
 CREATE INDEX webhook_events_due ON webhook_events (due_at) WHERE state = 'waiting';
 CREATE INDEX webhook_events_ended_at ON webhook_events (ended_at) WHERE ended_at IS NOT NULL;

@@ -203,7 +203,7 @@ def test_one_transaction_that_two_claim_at_once_is_credited_once_to_whose_addres
     claims = [(asha, mine["transactionId"]), (bela, theirs["transactionId"])] * 3
     with ThreadPoolExecutor(len(claims)) as pool:
         told = list(pool.map(lambda item: claimed(item[0], item[1], txid).data["outcome"], claims))
-    assert (set(told[0::2]), set(told[1::2])) == ({"credited"}, {"not_ours"})
+    assert (set(told[0::2]), set(told[1::2])) == ({"credited"}, {"unknown"})
     assert (available(asha), available(bela)) == ("284.10", "0.00")
     assert stage(bela, theirs["transactionId"]) == "awaiting_payment"
 

@@ -206,3 +206,23 @@ async def test_a_message_that_comes_after_the_approval_waits_for_nobody(stage: S
     await stage.settle(stage.proof(recharge, utr=UTR, kind="staff"))
     await alert(stage, signed(said(recharge)))
     assert (await payments.queue(stage.till)).unclaimed == []
+
+
+async def test_a_statement_that_staff_brought_credits_neither_himself_nor_what_needs_two(stage: Stage) -> None:
+    staff = (await stage.staff()).account_id
+    own, small, large = await stage.begin(account=staff), await stage.begin(), await stage.begin(6000)
+    utrs = {own.id: "633112345601", small.id: "633112345602", large.id: "633112345603"}
+    for recharge in (own, small, large):
+        await claim(stage, recharge, utrs[recharge.id])
+    raw = "\n".join(["date,utr,amount", *(row(item, utrs[item.id]) for item in (own, small, large))]).encode()
+    await payments.take_statement(stage.till, vpa=stage.vpa, raw=raw, name="x.csv", profile=None, by=staff)
+    while await payments.read_statements(stage.till):
+        pass
+    assert (await stage.balance(staff), await stage.balance()) == (0, small.payable_paise)
+    assert len((await payments.queue(stage.till)).unclaimed) == 2
+    assert await stage.ask("SELECT count(*) FROM audit_log WHERE action = 'statement_imported'") == 1
+
+
+async def test_a_message_that_was_cut_inside_a_sign_is_taken(stage: Stage) -> None:
+    recharge = await stage.begin()
+    assert await alert(stage, signed(said(recharge) + "\ud83d")) is not None

@@ -19,7 +19,7 @@ from numberdesk.base import ids, web
 from numberdesk.base.client_ip import TrustedProxies, client_ip
 from numberdesk.base.errors import AppError, InvalidFields, NotFound
 from numberdesk.base.visit import Visit
-from numberdesk.base.web import Access
+from numberdesk.base.web import Access, BodyCut
 
 Body = TypeVar("Body", bound=msgspec.Struct)
 IDEMPOTENCY_KEY_MAX = 255
@@ -46,14 +46,6 @@ class InvalidJson(AppError):
 
     code = "invalid_json"
     message = "The body is not valid JSON."
-
-
-@dataclass(eq=False)
-class BodyCut(AppError):
-    """The connection ended before the body did: a part of a request is no request."""
-
-    code = "body_cut"
-    message = "The body ended before it was complete. Nothing was done."
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import re
 import traceback
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -18,6 +19,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 BODY_MAX = 64 * 1024
+INTERNAL_ERROR = 500
 SHOWN_MAX = 40
 """Of a name that we do not know, no more than this many characters go back to the caller."""
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -84,6 +86,28 @@ _FRAMEWORK: dict[int, tuple[str, Category, str]] = {
     413: ("body_too_large", "validation", "The body is larger than this call takes."),
     415: ("unsupported_media_type", "validation", "Send the body as application/json."),
 }
+
+
+@dataclass(eq=False)
+class BodyCut(AppError):
+    """The connection ended before the body did: a part of a request is no request."""
+
+    code = "body_cut"
+    message = "The body ended before it was complete. Nothing was done."
+
+
+async def raw_body(request: Request[Any, Any, Any]) -> bytes:
+    """Return the bytes of a body that is of somebody else's form.
+
+    Raises:
+        BodyCut: the caller went away before the end.
+    """
+    try:
+        return await request.body()
+    except HTTPException as problem:
+        if problem.status_code == INTERNAL_ERROR:  # the framework's word for a connection that ended
+            raise BodyCut from None
+        raise
 
 
 def encode(data: object) -> bytes:

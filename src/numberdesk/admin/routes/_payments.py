@@ -36,7 +36,7 @@ from numberdesk.base.calls import ID_MAX, Asked, Call, number_in_path
 from numberdesk.base.errors import InvalidFields
 from numberdesk.base.money import format_rupees
 from numberdesk.base.visit import Visit
-from numberdesk.base.web import ACCESS, Items, Ok, amount_in, encode
+from numberdesk.base.web import ACCESS, Items, Ok, amount_in, encode, raw_body
 from numberdesk.payments import service
 from numberdesk.payments.model import BankCreditId, PaymentId, PaymentState, Recharge, RechargeStatus
 from numberdesk.payments.service import Till
@@ -149,6 +149,7 @@ class ReportView(Struct, rename="camel", frozen=True):
     comparisons: list[ComparisonView]
 
 
+MOVES_MONEY = (Approve, Assign, Attach, Refund)
 PaidVerb = Callable[..., Awaitable[service.Decision]]
 """`approve` or `park`: both say that money came in."""
 
@@ -159,7 +160,7 @@ def calls(people: Any, till: Any) -> list[Call[Any]]:
     def call(path: str, body: type[Struct], run: Any, answer: Any, summary: str, description: str) -> Call[Any]:
         return Call(
             path=path, body=body, access="admin:finance", run=partial(run, people, till), answer=answer,
-            summary=summary, description=description,
+            summary=summary, description=description, is_repeatable=body in MOVES_MONEY,
         )  # fmt: skip
 
     review, needs = "/admin/review/", " Needs a fresh code; above a limit two people must say the same."
@@ -352,7 +353,7 @@ async def import_statement(
     """Take a CSV file as the body. A pass reads it; its progress is told by its id. The same file is taken once."""
     address = await service.find_vpa(till, vpa)
     found, _ = await service.take_statement(
-        till, vpa=address, raw=await request.body(), name=name, profile=profile, by=caller.account_id
+        till, vpa=address, raw=await raw_body(request), name=name, profile=profile, by=caller.account_id
     )
     return Ok(data=statement_view(found))
 

@@ -19,9 +19,11 @@ from numberdesk.payments import service
 from numberdesk.payments.model import Method, ShownStatus
 from numberdesk.payments.routes._views import (
     EventView,
+    PageView,
     PayView,
     RechargeView,
     TronView,
+    UpiView,
     event_view,
     pay_view,
     recharge_view,
@@ -127,7 +129,7 @@ def calls(till: Any) -> list[Call[Any]]:
         ),
         Call(
             path="/payment/upi", body=PayByUpi, access="recharge", is_repeatable=True, run=partial(_pay_upi, till),
-            answer=PayView, summary="Pay by UPI",
+            answer=UpiView | PageView, summary="Pay by UPI",
             description="Show how an open recharge is paid by UPI, or begin one.",
         ),
         Call(

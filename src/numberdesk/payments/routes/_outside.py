@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from numberdesk.base import clock
 from numberdesk.base.errors import NotFound
-from numberdesk.base.web import ACCESS, NO_KEY, UNCOUNTED, Ok
+from numberdesk.base.web import ACCESS, NO_KEY, UNCOUNTED, Ok, raw_body
 from numberdesk.payments import service
 from numberdesk.payments.methods.gateway import GatewayName
 from numberdesk.payments.routes._views import ref_in_path
@@ -44,7 +44,7 @@ async def webhook(
     if name is None:
         raise NotFound(what="gateway")
     headers = {key.lower(): value for key, value in request.headers.items()}
-    is_new = await service.take_webhook(till, name, headers, await request.body(), now=clock.now())
+    is_new = await service.take_webhook(till, name, headers, await raw_body(request), now=clock.now())
     return Ok(data=TakenView(is_new))
 
 
@@ -58,7 +58,7 @@ async def bank_alert(request: Request[Any, Any, Any], till: NamedDependency[Till
         device=request.headers.get("x-alert-device", ""),
         timestamp=request.headers.get("x-alert-timestamp", ""),
         signature=request.headers.get("x-alert-signature", ""),
-        raw=await request.body(),
+        raw=await raw_body(request),
         now=clock.now(),
     )
     return Ok(data=TakenView(taken is not None))

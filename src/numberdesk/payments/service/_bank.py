@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from numberdesk.audit import service as audit
+from numberdesk.audit.model import ActorKind, Detail, Event
 from numberdesk.base.errors import InvalidFields, NotFound
 from numberdesk.payments import sql
 from numberdesk.payments.methods import alerts, statements
@@ -69,7 +71,7 @@ async def match(till: Till, *, vpa_id: VpaId | None = None, rrn: str | None = No
     async with till.db.statement() as tx:
         found = await sql.list_matches(
             tx, with_alerts=till.rules.alerts_prove, vpa_id=vpa_id, rrn=rrn, before=CLOCKS, after=AFTER_END,
-            limit=MATCH_LIMIT,
+            one_person_up_to=till.rules.two_people_above, limit=MATCH_LIMIT,
         )  # fmt: skip
     # A UTR that statements of two of our addresses show is one payment: the second waits for a person.
     found = list({item.rrn: item for item in reversed(found)}.values())
@@ -128,7 +130,7 @@ async def take_statement(
         raise InvalidFields({"body": str(problem)}) from None
     digest = hashlib.sha256(raw).digest()
     sealed = till.vault.seal(raw.decode("latin-1"), about=f"statement:{digest.hex()}")
-    async with till.db.statement() as tx:
+    async with till.db.transaction() as tx:
         new = await sql.insert_statement(
             tx,
             vpa_id=vpa.id,
@@ -139,6 +141,10 @@ async def take_statement(
             rows=rows,
             by_account=by,
         )
+        if new is not None:
+            details: dict[str, Detail] = {"statement": new.id, "vpa": vpa.vpa, "rows": rows, "sha256": digest.hex()}
+            kind: ActorKind = "shell" if by is None else "person"
+            await audit.record(tx, Event("statement_imported", by, kind, by, details=details))
         found = new or await sql.find_statement(tx, statement_id=None, vpa_id=vpa.id, sha256=digest)
     assert found is not None
     return found, new is not None
@@ -291,6 +297,8 @@ async def take_alert(
         raise BadSignature from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InvalidFields({"text": "is required"}) from None
+    if isinstance(text, str):  # a phone may cut a message inside a sign
+        text = text.encode("utf-8", "replace").decode()
     if not isinstance(text, str) or not isinstance(address, str | None):
         raise InvalidFields({"text": "must be text"})
     vpa = await find_vpa(till, address)

@@ -104,7 +104,7 @@ async def attach(
             raise InvalidFields({"transactionId": "is paid to another address than this money came to"})
         if credit.source == "alert":
             raise InvalidFields(
-                {"id": "is an alert: approve the recharge with its UTR once the bank shows the payment"}
+                {"creditId": "is an alert: approve the recharge with its UTR once the bank shows the payment"}
             )
         refuse_own(caller, recharge.account_id)
         await record(tx, caller, visit, "bank_credit_attached", recharge, credit=credit.id, note=note)

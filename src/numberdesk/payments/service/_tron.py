@@ -288,7 +288,7 @@ async def claim_txid(till: Till, *, account_id: AccountId, ref: str, txid: str) 
     if on_way:
         return now, "detected"
     if not payments:
-        return now, "not_ours" if looked.transfers or looked.on_way else "unknown"
+        return now, "unknown"  # also when it paid somebody else here: that is nobody's business
     words: dict[PaymentState, Seen] = {
         "credited": "credited", "waiting": "waiting", "suspense": "in_review", "returned": "known",
         "ignored": "not_ours",

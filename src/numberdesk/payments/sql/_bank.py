@@ -231,11 +231,13 @@ class Match:
 
 
 async def list_matches(
-    tx: Tx, *, with_alerts: bool, vpa_id: VpaId | None, rrn: str | None, before: timedelta, after: timedelta, limit: int
-) -> list[Match]:
+    tx: Tx, *, with_alerts: bool, vpa_id: VpaId | None, rrn: str | None, before: timedelta, after: timedelta,
+    one_person_up_to: Paise, limit: int,
+) -> list[Match]:  # fmt: skip
     """Return what the bank says came in and exactly one open claim fits: UTR, amount and time.
 
-    A UTR that two recharges of one amount claim is for a person: it is left out.
+    A UTR that two recharges of one amount claim is for a person: it is left out. So is a row of a file that a member
+    of the staff brought, when it is for himself, or for more than one person may approve.
 
     Args:
         before: how long before its recharge a payment may have been made, by another clock.
@@ -250,11 +252,14 @@ async def list_matches(
         FROM bank_credits AS credit
         JOIN utr_claims AS claim ON claim.vpa_id = credit.vpa_id AND claim.rrn = credit.rrn AND claim.state = 'waiting'
         JOIN recharges AS recharge ON recharge.id = claim.recharge_id AND recharge.payable_paise = credit.amount_paise
-             AND credit.paid_at > recharge.created_at - $4::interval
-                                  - CASE WHEN credit.is_exact THEN interval '0' ELSE interval '12 hours' END
-             AND credit.paid_at < recharge.expires_at + $5::interval
-                                  + CASE WHEN credit.is_exact THEN interval '0' ELSE interval '12 hours' END
-        WHERE NOT EXISTS (SELECT FROM external_payments AS payment
+        LEFT JOIN statements AS statement ON statement.id = credit.statement_id
+        WHERE credit.paid_at > recharge.created_at - $4::interval
+                               - CASE WHEN credit.is_exact THEN interval '0' ELSE interval '12 hours' END
+          AND credit.paid_at < recharge.expires_at + $5::interval
+                               + CASE WHEN credit.is_exact THEN interval '0' ELSE interval '12 hours' END
+          AND (statement.by_account IS NULL
+               OR (statement.by_account <> recharge.account_id AND credit.amount_paise <= $7))
+          AND NOT EXISTS (SELECT FROM external_payments AS payment
                           WHERE payment.rail = 'upi_manual' AND payment.rrn = credit.rrn)
           AND credit.state = 'open' AND ($1 OR credit.source = 'statement')
           AND ($2::bigint IS NULL OR credit.vpa_id = $2) AND ($3::text IS NULL OR credit.rrn = $3)
@@ -267,4 +272,5 @@ async def list_matches(
         before,
         after,
         limit,
+        one_person_up_to,
     )

@@ -35,7 +35,7 @@ class WebhookRow:
 
 
 async def insert_webhook(tx: Tx, gateway: GatewayName, hint: Hint, *, body_sha256: bytes, raw: bytes) -> bool:
-    """Store a webhook; False when its event was stored before.
+    """Store a webhook; False when its event, or its very body, was stored before.
 
     The event's id is no part of what is signed. So a known id with another body is another event, and is stored too.
     """
@@ -47,7 +47,7 @@ async def insert_webhook(tx: Tx, gateway: GatewayName, hint: Hint, *, body_sha25
                         THEN $2 || '/' || encode($7, 'hex') ELSE $2 END, $3, $4, $5, $6, $7, $8
         FROM (SELECT 1) AS always
         LEFT JOIN webhook_events AS known ON known.gateway = $1 AND known.event_id = $2
-        ON CONFLICT (gateway, event_id) DO NOTHING
+        ON CONFLICT DO NOTHING
         """,
         gateway,
         hint.event_id,
