@@ -37,7 +37,7 @@ async def open_till(
         db=db,
         vault=vault,
         limiter=limiter,
-        rules=_rules(settings, takes_trx=chain is not None),
+        rules=_rules(settings),
         supplier=_supplier(settings),
         gateways=gateways,
         chain=chain,
@@ -45,7 +45,7 @@ async def open_till(
     )
 
 
-def _rules(settings: Settings, *, takes_trx: bool) -> PaymentRules:
+def _rules(settings: Settings) -> PaymentRules:
     return PaymentRules(
         min_paise=Paise(settings.min_recharge_amount * PAISE_PER_RUPEE),
         max_paise=Paise(settings.max_recharge_amount * PAISE_PER_RUPEE),
@@ -57,7 +57,6 @@ def _rules(settings: Settings, *, takes_trx: bool) -> PaymentRules:
         credits_doubles=settings.duplicate_payment_policy == "credit",
         alerts_prove=settings.alert_autocredit,
         two_people_above=Paise(settings.review_dual_control_amount * PAISE_PER_RUPEE),
-        takes_trx=takes_trx,
         usdt_contract=None if settings.usdt_contract is None else settings.usdt_contract.strip(),
         public_url=settings.base_url,
         own_addresses=_own_addresses(settings),
@@ -84,8 +83,8 @@ def gateways_of(settings: Settings, session: ClientSession) -> Mapping[str, Gate
         newest, *older = _needed("CASHFREE_CLIENT_SECRETS", settings.cashfree_client_secrets)
         found["cashfree"] = Cashfree(
             session, settings.cashfree_client_id, newest, settings.cashfree_url == CASHFREE_URL,
-            settings.cashfree_phone, tuple(older), notify_url=f"{settings.base_url}/webhooks/cashfree",
-            base_url=settings.cashfree_url.rstrip("/"),
+            settings.cashfree_phone, settings.cashfree_url.rstrip("/"), tuple(older),
+            notify_url=f"{settings.base_url}/webhooks/cashfree",
         )  # fmt: skip
     if settings.phonepe_client_id is not None:
         _needed("PHONEPE_WEBHOOK_LOGINS", settings.phonepe_webhook_logins)

@@ -83,10 +83,14 @@ class Scene:
         body: Any = message.get_body(("plain",))
         return str(body.get_content())
 
+    def verify_ledger(self) -> None:
+        """Check the ledger."""
+        checks = self.stand.portal.call(monitoring.verify, self.till.db)
+        assert [(check.name, check.wrong) for check in checks if not check.ok] == []
+
     def is_right(self, *sources: ReconciledSource) -> None:
         """Check the ledger, and the books against the outside."""
-        checks = self.stand.portal.call(lambda: monitoring.verify(self.till.db))
-        assert [(check.name, check.wrong) for check in checks if not check.ok] == []
+        self.verify_ledger()
         since = clock.now() - timedelta(days=1)
         for found in self.stand.portal.call(lambda: payments.reconcile(self.till, since=since, sources=sources)):
             assert not found.differences, found.differences

@@ -60,3 +60,11 @@ def paid(stand: Stand, ref: str, utr: str | None = None) -> str:
 
     stand.portal.call(work)
     return rrn
+
+
+def recharged(stand: Stand, client: Client) -> str:
+    """Have a customer recharge by UPI, as the bank's statement proves it; returns the recharge's id."""
+    stand.portal.call(lambda: payments.open_vpa(stand.site.db, address=VPA, payee_name=PAYEE, kind="merchant"))
+    ref = begun(client)
+    paid(stand, ref)
+    return ref

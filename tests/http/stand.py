@@ -18,7 +18,7 @@ from anyio.from_thread import BlockingPortal
 from numberdesk import worker
 from numberdesk.accounts import service as accounts
 from numberdesk.accounts.model import Role
-from numberdesk.base import clock, crypto
+from numberdesk.base import crypto
 from numberdesk.base.db import Database, open_database, run, value
 from numberdesk.base.money import Paise, parse_rupees
 from numberdesk.base.postgres import Cluster
@@ -28,8 +28,6 @@ from numberdesk.catalogue import service as catalogue
 from numberdesk.cli._providers import sync_provider
 from numberdesk.cli._serve import free_port, mailer_of, serving
 from numberdesk.main import Site, open_site, secrets_of
-from numberdesk.payments import service as payments
-from numberdesk.payments.model import Proof
 from numberdesk.providers import service as providers
 from numberdesk.providers import simulator
 from numberdesk.providers.simulator import Simulator
@@ -221,29 +219,6 @@ class Stand:
                 await wallet.credit(tx, causes)
 
         self.portal.call(work)
-
-    def recharged(self, client: Client, rupees: int = 100) -> str:
-        """Have a customer recharge by UPI, as the bank's statement proves it; returns the recharge's reference."""
-
-        async def work() -> str:
-            till = self.site.till
-            await payments.open_vpa(till.db, address="numbers@okbank", payee_name="Acme", kind="merchant")
-            shown = await payments.begin(
-                till, account_id=client.account_id, method="upi", amount_paise=Paise(rupees * 100)
-            )
-            recharge, rrn = shown.recharge, f"{next(_numbers) + 600_000_000_000}"
-            await payments.settle(
-                till,
-                [
-                    Proof(
-                        "upi_manual", f"{recharge.vpa_id}:{rrn}", "statement", clock.now(), rrn=rrn,
-                        amount_paise=recharge.payable_paise, recharge_id=recharge.id, vpa_id=recharge.vpa_id,
-                    )
-                ],
-            )  # fmt: skip
-            return recharge.ref
-
-        return self.portal.call(work)
 
     def deliver(self, order_id: int, code: str) -> None:
         """Have the provider receive an SMS for an order."""

@@ -3,12 +3,11 @@
 import json
 from typing import Any
 
-import msgspec
 import pytest
 
-from numberdesk.base.calls import Call
 from numberdesk.orders import routes
 from tests.http.stand import PRICE, TELEGRAM, Answer, Client, Stand
+from tests.http.wrong_bodies import name_missing_and_unknown, refuse_wrong_types
 
 BUY = "/auth/get-number"
 CHECK = "/auth/check-otp"
@@ -36,11 +35,6 @@ def base_of(path: str) -> dict[str, Any]:
     if path == BUY:
         return dict(TELEGRAM)
     return {"orderId": 987654321} | ({"minutes": 5} if path == "/auth/extend-number" else {})
-
-
-def fields_of(call: Call[Any]) -> list[tuple[str, bool]]:
-    """Return the names of a body on the wire, and whether each must be there."""
-    return [(field.encode_name, field.required) for field in msgspec.structs.fields(call.body)]
 
 
 def test_the_table_of_calls_is_the_one_tested_here(stand: Stand) -> None:
@@ -175,28 +169,13 @@ def test_a_field_out_of_its_bounds_is_named(alice: Client, field: str, given: ob
 
 
 def test_every_field_of_every_call_refuses_wrong_types_in_plain_words(stand: Stand, alice: Client) -> None:
-    for call in routes.calls(stand.site.desk):
-        for name, is_required in fields_of(call):
-            wrongs: list[object] = [True, [], {}, [1], {"a": {}}, *([None] if is_required else [])]
-            for wrong in wrongs:
-                answer = alice.post(call.path, base_of(call.path) | {name: wrong})
-                assert answer.refusal == (400, "invalid_request"), (call.path, name, wrong)
-                assert list(answer.details["fields"]) == [name]
-                words = answer.details["fields"][name]
-                assert words.startswith("must be ")
-                assert not {"int", "str", "float", "bool", "array", "|", "`", "got"} & set(words.split()), words
+    refuse_wrong_types(alice, routes.calls(stand.site.desk), base_of)
 
 
 def test_every_call_names_a_missing_and_an_unknown_field(stand: Stand, alice: Client) -> None:
+    unknown = ("bogus", "order_id", "ORDERID", "accountId", "price", "__proto__")
+    name_missing_and_unknown(alice, routes.calls(stand.site.desk), base_of, unknown=unknown)
     for call in routes.calls(stand.site.desk):
-        good = base_of(call.path)
-        for name, is_required in fields_of(call):
-            if is_required:
-                without = {key: item for key, item in good.items() if key != name}
-                assert alice.post(call.path, without).details["fields"] == {name: "is required"}
-        for unknown in ("bogus", "order_id", "ORDERID", "accountId", "price", "__proto__"):
-            answer = alice.post(call.path, good | {unknown: 1})
-            assert answer.details["fields"] == {unknown: "is not a known field"}, call.path
         assert alice.post(call.path, b"").details["fields"] == alice.post(call.path, {}).details["fields"]
 
 

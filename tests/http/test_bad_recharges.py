@@ -3,13 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
 import pytest
 from anyio.from_thread import BlockingPortal
 
 from numberdesk.accounts import service as accounts
 from numberdesk.accounts.model import AccountState
-from numberdesk.base.calls import Call
 from numberdesk.base.postgres import Cluster
 from numberdesk.payments import routes
 from tests.http.recharging import (
@@ -28,6 +26,7 @@ from tests.http.recharging import (
     paid_by_upi,
 )
 from tests.http.stand import Answer, Client, Stand
+from tests.http.wrong_bodies import name_missing_and_unknown, refuse_wrong_types
 
 UTR, TXID = "633112345678", "ab" * 32
 CLAIMS_MAX = 3
@@ -81,10 +80,6 @@ def base_of(path: str) -> dict[str, Any]:
         BEGIN: {"method": "upi", "amount": "100"}, UPI: {"amount": "100"}, TRON: {"amount": "100"},
         CLAIM_UPI: {"transactionId": NOT_THERE, "utr": UTR}, CLAIM_TRON: {"transactionId": NOT_THERE, "txid": TXID},
     }[path]  # fmt: skip
-
-
-def fields_of(call: Call[Any]) -> list[tuple[str, bool]]:
-    return [(field.encode_name, field.required) for field in msgspec.structs.fields(call.body)]
 
 
 def test_the_table_of_calls_is_the_one_tested_here(stand: Stand) -> None:
@@ -171,28 +166,12 @@ def test_without_an_open_address_upi_is_closed_and_says_so(stand: Stand, alice: 
 
 
 def test_every_field_of_every_call_refuses_wrong_types_in_plain_words(stand: Stand, alice: Client) -> None:
-    for call in routes.calls(stand.site.till):
-        for name, is_required in fields_of(call):
-            wrongs: list[object] = [True, [], {}, [1], {"a": {}}, *([None] if is_required else [])]
-            for wrong in wrongs:
-                answer = alice.post(call.path, base_of(call.path) | {name: wrong})
-                assert answer.refusal == (400, "invalid_request"), (call.path, name, wrong)
-                assert list(answer.details["fields"]) == [name]
-                words = answer.details["fields"][name]
-                assert words.startswith("must be ")
-                assert not {"int", "str", "float", "bool", "array", "|", "`", "got"} & set(words.split()), words
+    refuse_wrong_types(alice, routes.calls(stand.site.till), base_of)
 
 
 def test_every_call_names_a_missing_and_an_unknown_field(stand: Stand, alice: Client) -> None:
-    for call in routes.calls(stand.site.till):
-        good = base_of(call.path)
-        for name, is_required in fields_of(call):
-            if is_required:
-                without = {key: item for key, item in good.items() if key != name}
-                assert alice.post(call.path, without).details["fields"] == {name: "is required"}
-        for unknown in ("bogus", "transaction_id", "accountId", "payTo", "credited", "__proto__"):
-            answer = alice.post(call.path, good | {unknown: 1})
-            assert answer.details["fields"] == {unknown: "is not a known field"}, call.path
+    unknown = ("bogus", "transaction_id", "accountId", "payTo", "credited", "__proto__")
+    name_missing_and_unknown(alice, routes.calls(stand.site.till), base_of, unknown=unknown)
     assert alice.get("/recharge/history").data["items"] == []
 
 

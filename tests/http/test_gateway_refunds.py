@@ -7,7 +7,6 @@ import pytest
 from anyio.from_thread import BlockingPortal
 
 from numberdesk.base.postgres import Cluster
-from numberdesk.monitoring import service as monitoring
 from numberdesk.payments import service as payments
 from tests.http.money_in import GATEWAYS, Scene, available, events, opened, status, until
 from tests.http.stand import TELEGRAM, Answer, Client
@@ -43,8 +42,7 @@ def finance(scene: Scene) -> Member:
 def _ledger_is_right(scene: Scene) -> Iterator[None]:
     """Check the ledger after every test."""
     yield
-    checks = scene.stand.portal.call(monitoring.verify, scene.till.db)
-    assert [(check.name, check.wrong) for check in checks if not check.ok] == []
+    scene.verify_ledger()
 
 
 def paid(scene: Scene, client: Client, name: str) -> tuple[str, str]:

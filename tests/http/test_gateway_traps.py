@@ -11,7 +11,6 @@ from anyio.from_thread import BlockingPortal
 from numberdesk.base import clock
 from numberdesk.base.money import Paise
 from numberdesk.base.postgres import Cluster
-from numberdesk.monitoring import service as monitoring
 from numberdesk.payments import service as payments
 from numberdesk.payments.methods.gateway import Checkout, CheckoutWanted, Gateway
 from tests.http.money_in import GATEWAYS, Scene, available, events, opened, status, until
@@ -44,8 +43,7 @@ def asha(scene: Scene) -> Client:
 def _ledger_is_right(scene: Scene) -> Iterator[None]:
     """Check the ledger after every test."""
     yield
-    checks = scene.stand.portal.call(monitoring.verify, scene.till.db)
-    assert [(check.name, check.wrong) for check in checks if not check.ok] == []
+    scene.verify_ledger()
 
 
 def begun(scene: Scene, client: Client) -> str:

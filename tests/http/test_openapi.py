@@ -8,6 +8,7 @@ import pytest
 
 from numberdesk import main
 from numberdesk.main import ROUTERS
+from tests.http.recharging import recharged
 from tests.http.stand import TELEGRAM, Client, Stand
 
 KEYS = {
@@ -136,7 +137,7 @@ def owner(stand: Stand, email: str) -> Client:
 
 def there(stand: Stand, client: Client, order_id: int) -> dict[str, str]:
     """Return what stands for the parts of paths: by the path, or by the part's name."""
-    ref = stand.recharged(client)
+    ref = recharged(stand, client)
     receipt = stand.ask("SELECT max(id) FROM receipts WHERE account_id = $1", client.account_id)
     statement = client.send("POST", "/admin/statements?profile=generic", body=STATEMENT).data
     return {

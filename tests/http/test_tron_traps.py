@@ -8,7 +8,6 @@ import pytest
 from anyio.from_thread import BlockingPortal
 
 from numberdesk.base.postgres import Cluster
-from numberdesk.monitoring import service as monitoring
 from numberdesk.payments import service as payments
 from tests.http.money_in import Scene, available, events, opened, status, until
 from tests.http.recharging import BEGIN, CLAIM_TRON
@@ -51,8 +50,7 @@ def asha(scene: Scene, prices: Rates) -> Client:
 def _ledger_is_right(scene: Scene) -> Iterator[None]:
     """Check the ledger after every test."""
     yield
-    checks = scene.stand.portal.call(monitoring.verify, scene.till.db)
-    assert [(check.name, check.wrong) for check in checks if not check.ok] == []
+    scene.verify_ledger()
 
 
 def priced(scene: Scene, prices: Rates, *trx: str) -> None:

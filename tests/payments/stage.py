@@ -32,7 +32,6 @@ RULES = PaymentRules(
     credits_doubles=True,
     alerts_prove=False,
     two_people_above=Paise(5_000_00),
-    takes_trx=False,
     usdt_contract=None,
     public_url="http://127.0.0.1:3000",
     alert_keys={"phone": "secret-of-the-phone"},

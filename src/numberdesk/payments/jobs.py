@@ -13,7 +13,7 @@ async def expire_due(till: Till, *, limit: int = 200) -> int:
     """End recharges whose time is over. Money that comes for them later is credited all the same."""
     async with till.db.transaction() as tx:
         ended = await sql.expire(tx, limit=limit)
-        await sql.insert_plain_events(tx, "expired", ended)
+        await sql.insert_events(tx, "expired", [(recharge_id, None, "") for recharge_id in ended])
     return len(ended)
 
 

@@ -1,5 +1,6 @@
 """Nouns of payments: what customers ask for, what came in from outside, what proves it, and what people decide."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -44,6 +45,8 @@ ReconciledSource = Literal["gateway", "bank", "chain"]
 Basis = Literal["market", "last_good", "staff"]
 
 NO_PAISE = Paise(0)
+REF = re.compile("RC[0-9A-Z]{26}")
+"""What a reference of ours looks like."""
 OPEN: tuple[RechargeStatus, ...] = ("created", "awaiting_payment", "submitted", "detected")
 SHOWN: dict[RechargeStatus, ShownStatus] = {
     "created": "pending", "awaiting_payment": "pending", "submitted": "pending", "detected": "pending",

@@ -1,13 +1,11 @@
 """How payments look to staff."""
 
-import re
 from datetime import datetime
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from numberdesk.base.errors import NotFound
 from numberdesk.base.money import format_rupees
 from numberdesk.base.web import rfc3339
 from numberdesk.payments.model import (
@@ -22,8 +20,6 @@ from numberdesk.payments.model import (
     Statement,
 )
 from numberdesk.payments.service import Queue, Waiting
-
-_REF = re.compile("RC[0-9A-Z]{26}")
 
 
 class PaymentView(Struct, rename="camel", frozen=True):
@@ -168,17 +164,6 @@ class ComparisonView(Struct, rename="camel", frozen=True):
     unclear: int
     differences: list[str]
     ended_at: datetime | None
-
-
-def ref_in_path(text: str) -> str:
-    """Return a recharge's id that stands in a path.
-
-    Raises:
-        NotFound: it is none that any could have.
-    """
-    if not _REF.fullmatch(text):
-        raise NotFound(what="recharge")
-    return text
 
 
 def payment_view(item: Payment) -> PaymentView:

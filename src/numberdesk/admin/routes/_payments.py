@@ -26,7 +26,6 @@ from numberdesk.admin.routes._payment_views import (
     payment_view,
     queue_view,
     recharge_detail,
-    ref_in_path,
     refund_view,
     statement_view,
     total_view,
@@ -315,7 +314,7 @@ async def list_recharges(
 @get("/admin/recharges/{transaction_id:str}", summary="Read a recharge", opt={ACCESS: "admin:support"})
 async def read_recharge(transaction_id: FromPath[str], till: NamedDependency[Till]) -> Ok[RechargeDetail]:
     """Read a recharge with its time line and its payments."""
-    recharge = await service.find(till.db, account_id=None, ref=ref_in_path(transaction_id))
+    recharge = await service.find(till.db, account_id=None, ref=transaction_id)
     events = await service.time_line(till.db, recharge)
     return Ok(data=recharge_detail(recharge, events, await service.payments_of(till.db, recharge)))
 

@@ -33,7 +33,6 @@ from numberdesk.payments.methods.gateway import (
 )
 from numberdesk.payments.methods.gateway_answers import Told, at
 
-BASE_URL: Final = "https://api.cashfree.com/pg"
 API_VERSION: Final = "2025-01-01"
 EXPIRY_MIN: Final = timedelta(minutes=16)
 WEBHOOK_AGE_MAX: Final = timedelta(hours=24, minutes=5)
@@ -70,10 +69,10 @@ class Cashfree:
     is_live: bool
     business_phone: str = field(repr=False)
     """An order needs a phone number of the customer; we ask customers for none, so it is the operator's."""
+    base_url: str
     old_secrets: tuple[str, ...] = field(default=(), repr=False)
     """Client secrets of before, which webhooks may still be signed with."""
     notify_url: str | None = None
-    base_url: str = BASE_URL
     deadline: float = answers.DEADLINE
     name: GatewayName = field(default="cashfree", init=False)
 

@@ -33,8 +33,6 @@ from numberdesk.payments.methods.gateway import (
 )
 from numberdesk.payments.methods.gateway_answers import Told, at
 
-BASE_URL: Final = "https://api.phonepe.com/apis/pg"
-TOKEN_URL: Final = "https://api.phonepe.com/apis/identity-manager/v1/oauth/token"  # noqa: S105
 EXPIRY_MIN: Final = 300
 EXPIRY_MAX: Final = 3600
 """Seconds in which a page may be paid; the API refuses less and more."""
@@ -77,8 +75,8 @@ class PhonePe:
     is_live: bool
     webhook_logins: tuple[tuple[str, str], ...] = field(repr=False)
     """User and password of the webhook, as set in its dashboard: the newest and older ones."""
-    base_url: str = BASE_URL
-    token_url: str = TOKEN_URL
+    base_url: str
+    token_url: str
     deadline: float = answers.DEADLINE
     name: GatewayName = field(default="phonepe", init=False)
     _token: _Token | None = field(default=None, init=False, repr=False)

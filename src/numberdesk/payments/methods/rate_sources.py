@@ -42,9 +42,9 @@ class Sources:
     """Where prices are asked for."""
 
     session: ClientSession = field(repr=False)
-    coingecko: str = "https://api.coingecko.com"
-    coindcx: str = "https://api.coindcx.com"
-    wazirx: str = "https://api.wazirx.com"
+    coingecko: str
+    coindcx: str
+    wazirx: str
     coingecko_key: str | None = field(default=None, repr=False)
     deadline: float = DEADLINE
     """Seconds for each."""

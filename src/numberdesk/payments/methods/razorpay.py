@@ -32,7 +32,6 @@ from numberdesk.payments.methods.gateway import (
 )
 from numberdesk.payments.methods.gateway_answers import Told, at
 
-BASE_URL: Final = "https://api.razorpay.com/v1"
 LIVE_KEY: Final = "rzp_live_"
 EXPIRY_MIN: Final = timedelta(minutes=16)
 """The API refuses less than 15 minutes ahead; the rest is for the way there and clocks that differ."""
@@ -61,7 +60,7 @@ class Razorpay:
     key_secret: str = field(repr=False)
     webhook_secrets: tuple[str, ...] = field(repr=False)
     """The newest and older ones: deliveries that are tried again keep the signature of their first try."""
-    base_url: str = BASE_URL
+    base_url: str
     deadline: float = answers.DEADLINE
     name: GatewayName = field(default="razorpay", init=False)
     is_live: bool = field(init=False)

@@ -27,7 +27,6 @@ from numberdesk.payments.routes._views import (
     event_view,
     pay_view,
     recharge_view,
-    ref_in_path,
 )
 from numberdesk.payments.service import Till
 from numberdesk.wallet.model import AccountId
@@ -231,7 +230,7 @@ async def verify(
     transaction_id: FromPath[str], reader: NamedDependency[AccountId], till: NamedDependency[Till]
 ) -> Ok[VerifiedView]:
     """Read a recharge; moves no money. The worker is asked for a fresh look, at most every ten seconds."""
-    recharge = await service.find(till.db, account_id=reader, ref=ref_in_path(transaction_id))
+    recharge = await service.find(till.db, account_id=reader, ref=transaction_id)
     is_checked = await service.ask_for_look(till, recharge)
     return Ok(data=VerifiedView(recharge_view(recharge), is_checked))
 
@@ -241,7 +240,7 @@ async def status(
     transaction_id: FromPath[str], reader: NamedDependency[AccountId], till: NamedDependency[Till]
 ) -> Ok[StatusView]:
     """Read every step of a recharge, and how to pay it while it is open."""
-    recharge = await service.find(till.db, account_id=reader, ref=ref_in_path(transaction_id))
+    recharge = await service.find(till.db, account_id=reader, ref=transaction_id)
     events = await service.time_line(till.db, recharge)
     pay = None if recharge.status == "created" else pay_view(await service.show(till, recharge))
     return Ok(data=StatusView(recharge_view(recharge), [event_view(item) for item in events], pay))

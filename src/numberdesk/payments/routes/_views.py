@@ -1,21 +1,17 @@
 """How recharges look on the wire."""
 
-import re
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from msgspec import Struct
 
-from numberdesk.base.errors import NotFound
 from numberdesk.base.money import format_rupees
 from numberdesk.base.web import rfc3339
 from numberdesk.payments.methods import upi
+from numberdesk.payments.methods.rate_sources import UNITS
 from numberdesk.payments.model import OPEN, SHOWN, Event, Method, Quote, Recharge, RechargeStatus, ShownStatus
 from numberdesk.payments.service import Shown
-
-UNITS = 1_000_000
-_REF = re.compile("RC[0-9A-Z]{26}")
 
 
 class UpiView(Struct, rename="camel", frozen=True, tag_field="kind", tag="upi"):
@@ -85,17 +81,6 @@ class EventView(Struct, rename="camel", frozen=True):
     event: str
     amount: str | None
     detail: str
-
-
-def ref_in_path(text: str) -> str:
-    """Return a recharge's id that stands in a path.
-
-    Raises:
-        NotFound: it is none that any could have.
-    """
-    if not _REF.fullmatch(text):
-        raise NotFound(what="recharge")
-    return text
 
 
 def recharge_view(recharge: Recharge) -> RechargeView:

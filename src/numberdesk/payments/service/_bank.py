@@ -17,7 +17,6 @@ from numberdesk.payments import sql
 from numberdesk.payments.methods import alerts, statements
 from numberdesk.payments.model import (
     BankCredit,
-    BankCreditSource,
     NewBankCredit,
     Proof,
     Statement,
@@ -93,7 +92,7 @@ async def match(till: Till, *, vpa_id: VpaId | None = None, rrn: str | None = No
 async def suspend_unclaimed(till: Till, *, limit: int = 200) -> int:
     """Put proven money that nobody claimed for long into suspense, where a person finds it."""
     async with till.db.statement() as tx:
-        found = await sql.list_open_credits(tx, older_than=UNCLAIMED_AFTER, proven_only=True, limit=limit)
+        found = await sql.list_unclaimed_since(tx, older_than=UNCLAIMED_AFTER, limit=limit)
     await settle(till, [_unclaimed(item) for item in found])
     return len(found)
 
@@ -188,7 +187,7 @@ async def read_statements(till: Till) -> int:
         async with till.db.statement() as tx:
             await sql.set_statement_failed(tx, content.id, problem=f"it cannot be read ({type(problem).__name__})")
         return 0
-    new = await _write_credits(till, content.vpa_id, "statement", content.id, part)
+    new = await _write_credits(till, content, part)
     settled = 0
     for _ in range(1 + len(new) // MATCH_LIMIT):
         settled += await match(till, vpa_id=content.vpa_id) if new else 0
@@ -240,25 +239,25 @@ def _sort(till: Till, vpa_id: VpaId, part: _Part, row: statements.Row) -> None:
             part.lines[reference] = row.line
 
 
-async def _write_credits(
-    till: Till, vpa_id: VpaId, source: BankCreditSource, statement_id: int | None, part: _Part
-) -> Sequence[BankCredit]:
+async def _write_credits(till: Till, content: sql.Content, part: _Part) -> Sequence[BankCredit]:
     if not part.items:
         return []
+    vpa_id, references = content.vpa_id, sorted(part.items)
     async with till.db.transaction() as tx:
         before = {
-            item.reference: item
-            for item in await sql.list_bank_credits(tx, vpa_id=vpa_id, references=sorted(part.items))
+            item.reference: item for item in await sql.list_bank_credits(tx, vpa_id=vpa_id, references=references)
         }
         for reference, known in before.items():
             is_used = known.source == "statement" or known.state != "open"
             if known.amount_paise != part.items[reference].amount_paise and is_used:
                 said = "an earlier statement said" if known.source == "statement" else "was credited by a message"
                 part.problems.append({"line": part.lines[reference], "problem": f"has another amount than {said}"})
-        ordered = [part.items[reference] for reference in sorted(part.items)]
-        new = await sql.insert_bank_credits(tx, vpa_id=vpa_id, source=source, statement_id=statement_id, items=ordered)
+        ordered = [part.items[reference] for reference in references]
+        new = await sql.insert_bank_credits(
+            tx, vpa_id=vpa_id, source="statement", statement_id=content.id, items=ordered
+        )
         # What a person approved before the statement came is known: it waits for nobody.
-        await sql.link_known_credits(tx, vpa_id=vpa_id, references=sorted(part.items))
+        await sql.link_known_credits(tx, vpa_id=vpa_id, references=references)
     return new
 
 

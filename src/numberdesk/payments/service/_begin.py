@@ -8,17 +8,16 @@ import structlog
 from numberdesk.accounts.service import KeyReused
 from numberdesk.base import clock, ids
 from numberdesk.base.db import CommitUnknown, Duplicate, Tx
-from numberdesk.base.errors import NotFound
 from numberdesk.base.money import Paise
 from numberdesk.payments import sql
 from numberdesk.payments.methods.gateway import Checkout, CheckoutWanted, Trouble
 from numberdesk.payments.methods.tron_address import IndexUnusable, Xpub
 from numberdesk.payments.model import (
     OPEN,
-    Asset,
     Method,
     NewRecharge,
     Quote,
+    Rail,
     Recharge,
     TronAddress,
     Vpa,
@@ -33,6 +32,7 @@ from numberdesk.payments.service._errors import (
     WrongMethod,
 )
 from numberdesk.payments.service._rates import closed_reason, make_quote
+from numberdesk.payments.service._read import find
 from numberdesk.payments.service._till import Till
 from numberdesk.wallet import service as wallet
 from numberdesk.wallet.model import AccountId
@@ -67,16 +67,19 @@ class Offered:
 
 async def methods(till: Till) -> list[Offered]:
     """Return every way to pay, with the reason of those that are closed."""
-    rules = till.rules
-    offered = [Offered("upi", rules.upi_rail, await _upi_closed(till))]
-    assets: list[Asset] = ["trx", *(["usdt"] if rules.usdt_contract is not None else [])]  # type: ignore[list-item]
-    for asset in assets:
-        reason = "it is not offered here" if till.chain is None or not rules.takes_trx else None
-        offered.append(Offered(asset, asset, reason or await closed_reason(till, asset)))
-    return offered
+    known: list[Method] = ["upi", "trx"] if till.rules.usdt_contract is None else ["upi", "trx", "usdt"]
+    return [Offered(method, _rail(till, method), await _closed(till, method)) for method in known]
 
 
-async def _upi_closed(till: Till) -> str | None:
+def _rail(till: Till, method: Method) -> Rail:
+    return till.rules.upi_rail if method == "upi" else method
+
+
+async def _closed(till: Till, method: Method) -> str | None:
+    """Return why nothing can be paid by a method now, or None."""
+    if method != "upi":
+        is_offered = till.chain is not None and (method == "trx" or till.rules.usdt_contract is not None)
+        return await closed_reason(till, method) if is_offered else "it is not offered here"
     if till.rules.upi_rail != "upi_manual":
         return None if till.rules.upi_rail in till.gateways else "its gateway is not set up"
     async with till.db.statement() as tx:
@@ -109,15 +112,13 @@ async def begin(
         if (known.method, known.requested_paise) != (method, amount_paise):
             raise KeyReused
         return await show(till, known)
-    for offered in await methods(till):
-        if offered.method == method and offered.reason is not None:
-            raise MethodClosed(method=method, reason=offered.reason)
-    if method == "usdt" and rules.usdt_contract is None:
-        raise MethodClosed(method=method, reason="it is not offered here")
+    reason = await _closed(till, method)
+    if reason is not None:
+        raise MethodClosed(method=method, reason=reason)
     await till.limiter.admit("recharge", str(account_id))
     new = NewRecharge(
         ref=f"RC{ids.ulid(clock.now())}", account_id=account_id, request_key=request_key, method=method,
-        rail=rules.upi_rail if method == "upi" else method, requested_paise=amount_paise, payable_paise=amount_paise,
+        rail=_rail(till, method), requested_paise=amount_paise, payable_paise=amount_paise,
         status="awaiting_payment", lifetime=rules.lifetime,
     )  # fmt: skip
     try:
@@ -253,13 +254,8 @@ async def pay_page(till: Till, *, account_id: AccountId, ref: str, method: Metho
         WrongMethod: it is paid in another way.
         RechargeOver: it is not open any more.
     """
-    async with till.db.statement() as tx:
-        recharge = await sql.find_recharge(tx, ref, account_id=account_id)
-    if recharge is None:
-        raise NotFound(what="recharge")
-    if method == "upi" and recharge.method != "upi":
-        raise WrongMethod(method=recharge.method)
-    if method != "upi" and recharge.method == "upi":
+    recharge = await find(till.db, account_id=account_id, ref=ref)
+    if (method == "upi") != (recharge.method == "upi"):
         raise WrongMethod(method=recharge.method)
     if recharge.status not in OPEN:
         raise RechargeOver(payment_status=recharge.status)

@@ -81,7 +81,7 @@ async def _write(till: Till, recharge: Recharge, rrn: str, payer: str | None) ->
     sealed = None if payer is None else till.vault.seal(payer, about=f"claim:{recharge.id}:{rrn}")
     async with till.db.transaction() as tx:
         (locked,) = await sql.lock_recharges(tx, [recharge.id])
-        if await sql.insert_claim(tx, locked, rrn=rrn, payer=sealed, state="waiting") is None:
+        if not await sql.insert_claim(tx, locked, rrn=rrn, payer=sealed):
             return  # said before
         event: RechargeEvent = "claimed" if locked.asked_at is None else "answered"
         await sql.insert_event(tx, locked.id, event, detail=f"UTR …{rrn[-4:]}")

@@ -1,7 +1,6 @@
 """Gateways: webhooks are kept and say where to look; what counts is what the gateway's own API says."""
 
 import hashlib
-import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
@@ -11,8 +10,8 @@ import structlog
 from numberdesk.base.errors import NotFound
 from numberdesk.base.passes import each
 from numberdesk.payments import sql
-from numberdesk.payments.methods.gateway import BadWebhook, Gateway, GatewayName, GatewayPayment, Look, Trouble
-from numberdesk.payments.model import Proof, Recharge, RechargeId
+from numberdesk.payments.methods.gateway import BadWebhook, Gateway, GatewayPayment, Look, Trouble
+from numberdesk.payments.model import REF, Proof, Recharge, RechargeId
 from numberdesk.payments.service._errors import BadSignature
 from numberdesk.payments.service._refunds import notice_refunds
 from numberdesk.payments.service._settle import settle
@@ -20,7 +19,6 @@ from numberdesk.payments.service._till import Till
 
 log = structlog.get_logger()
 
-OUR_REF = re.compile(r"RC[0-9A-Z]{26}")
 AT_ONCE = 10
 LEASE = timedelta(seconds=60)
 LONGEST_PAUSE = timedelta(hours=1)
@@ -29,7 +27,7 @@ ATTEMPTS_MAX = 40
 ENDED_KEPT = timedelta(days=30)
 
 
-async def take_webhook(till: Till, name: GatewayName, headers: Mapping[str, str], raw: bytes, *, now: datetime) -> bool:
+async def take_webhook(till: Till, name: str, headers: Mapping[str, str], raw: bytes, *, now: datetime) -> bool:
     """Check and store a webhook, once; a pass works on it.
 
     Returns:
@@ -50,7 +48,7 @@ async def take_webhook(till: Till, name: GatewayName, headers: Mapping[str, str]
     digest = hashlib.sha256(raw).digest()
     sealed = till.vault.seal(raw.decode("utf-8", "replace"), about=f"webhook:{name}:{digest.hex()}")
     async with till.db.statement() as tx:
-        return await sql.insert_webhook(tx, name, hint, body_sha256=digest, raw=sealed)
+        return await sql.insert_webhook(tx, gateway.name, hint, body_sha256=digest, raw=sealed)
 
 
 async def work_on_webhooks(till: Till, *, limit: int = 50) -> int:
@@ -88,7 +86,7 @@ async def _work(till: Till, item: sql.WebhookRow) -> str | None:
     if gateway is None:
         return "its gateway is not set up any more"
     ref = await _ref_of(till, item)
-    if ref is None or not OUR_REF.fullmatch(ref):
+    if ref is None or not REF.fullmatch(ref):
         # The operator's account at the gateway may serve other shops of his; that money is not ours to keep.
         async with till.db.statement() as tx:
             await sql.set_webhook_ended(tx, item.id, "foreign")

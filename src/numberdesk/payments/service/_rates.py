@@ -57,21 +57,13 @@ async def fetch_rates(till: Till) -> int:
     samples = [answer for answer in answers if isinstance(answer, Sample)]
     if samples:
         async with till.db.statement() as tx:
-            await sql.insert_samples(tx, [_stored(sample) for sample in samples])
+            await sql.insert_samples(tx, samples)
     return len(samples)
-
-
-def _stored(sample: Sample) -> sql.StoredSample:
-    return sql.StoredSample(sample.source, sample.asset, sample.paise_per_unit, sample.observed_at, sample.valid_until)
 
 
 async def rate_now(tx: Tx, asset: Asset) -> Rate | NoRate:
     """Return the price that sources agree on at this moment, without the operator's spread."""
-    stored = await sql.list_samples(tx, asset, since=FRESH + LAST_GOOD)
-    samples = [
-        Sample(item.source, item.asset, item.paise_per_unit, item.observed_at, item.valid_until) for item in stored
-    ]
-    return rate_sources.agree(samples, now=clock.now())
+    return rate_sources.agree(await sql.list_samples(tx, asset, since=FRESH + LAST_GOOD), now=clock.now())
 
 
 async def rates(db: Database) -> list[tuple[Asset, Rate | NoRate]]:
@@ -134,7 +126,7 @@ async def fix_rate(
     async with till.db.transaction() as tx:
         await sql.end_staff_rates(tx, asset)
         if paise_per_unit is not None:
-            await sql.insert_samples(tx, [sql.StoredSample(STAFF, asset, paise_per_unit, now, now + lasting)])
+            await sql.insert_samples(tx, [Sample(STAFF, asset, paise_per_unit, now, now + lasting)])
         if caller is None or visit is None:
             event = Event("rate_fixed", None, "shell", details=details)
         else:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from numberdesk.base.db import Database
 from numberdesk.base.errors import NotFound
 from numberdesk.payments import sql
-from numberdesk.payments.model import SHOWN, Event, Payment, Recharge, RechargeStatus, ShownStatus
+from numberdesk.payments.model import REF, SHOWN, Event, Payment, Recharge, RechargeStatus, ShownStatus
 from numberdesk.payments.service._till import Till
 from numberdesk.wallet.model import AccountId
 
@@ -50,6 +50,8 @@ async def find(db: Database, *, account_id: AccountId | None, ref: str) -> Recha
     Raises:
         NotFound: there is no such recharge, or it is another account's.
     """
+    if not REF.fullmatch(ref):
+        raise NotFound(what="recharge")
     async with db.statement() as tx:
         recharge = await sql.find_recharge(tx, ref, account_id=account_id)
     if recharge is None:

@@ -21,7 +21,6 @@ from numberdesk.payments.model import GatewayRefundRow, Payment, Rail, Receipt, 
 from numberdesk.payments.service._till import Supplier, Till
 from numberdesk.wallet.model import AccountId
 
-INDIA = ZoneInfo("Asia/Kolkata")
 PAID_BY: dict[Rail, str] = {
     "upi_manual": "UPI", "razorpay": "UPI (Razorpay)", "cashfree": "UPI (Cashfree)", "phonepe": "UPI (PhonePe)",
     "trx": "TRX", "usdt": "USDT (TRC-20)",

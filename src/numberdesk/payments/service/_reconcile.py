@@ -114,13 +114,12 @@ async def _compare(till: Till, result: Comparison, before: Recharge) -> None:
         return
     async with till.db.statement() as tx:
         now = await sql.get_recharge(tx, before.id)
+        payments = await sql.list_payments_of(tx, before.id)
     paid = sum(item.amount_paise for item in answer.payments if item.state == "paid")
     back = sum(item.amount_paise for item in answer.refunds if item.state == "processed")
     if now.credited_paise != before.credited_paise:
         found = format_rupees(now.credited_paise - before.credited_paise)
         result.differences.append(f"{before.ref}: {found} had been paid and not credited; it is credited now")
-    async with till.db.statement() as tx:
-        payments = await sql.list_payments_of(tx, before.id)
     booked = sum(item.amount_paise for item in payments)
     if paid != booked:
         result.differences.append(

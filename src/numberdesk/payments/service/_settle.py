@@ -123,7 +123,6 @@ async def _settle_once(till: Till, proofs: Sequence[Proof]) -> list[Settled]:
         rows = [_row(till, book, proof) for proof in ordered if (proof.rail, proof.external_id) not in stale]
         new = await sql.insert_payments(tx, rows)
         crash_point("settle.payments_written")
-        book.new = {item.id for item in new}
         at_once = [item for item in new if item.address_id is None]
         summed = await sql.list_waiting_at(tx, sorted({item.address_id for item in new if item.address_id}))
         await _decide(till, tx, book, [*at_once, *summed], at_address)
@@ -137,7 +136,8 @@ async def _settle_once(till: Till, proofs: Sequence[Proof]) -> list[Settled]:
             await sql.set_bank_credits_settled(tx, banked)
         crash_point("settle.before_commit")
     crash_point("settle.committed")
-    outcomes = {(item.rail, item.external_id): _outcome(book, item) for item in new}
+    decided = {item.id: item for item in book.decided}
+    outcomes = {(item.rail, item.external_id): _outcome(item, decided[item.id]) for item in new}
     outcomes |= {
         (item.rail, item.external_id): Settled("known", item.id, item.account_id, item.amount_paise) for item in before
     }
@@ -162,7 +162,6 @@ class _Book:
 
     recharges: Mapping[RechargeId, Recharge]
     proofs: Mapping[tuple[Rail, str], Proof] = field(default_factory=dict)
-    new: set[PaymentId] = field(default_factory=set)
     payments: dict[PaymentId, Payment] = field(default_factory=dict)
     decided: list[sql.Decided] = field(default_factory=list)
     credited: dict[RechargeId, int] = field(default_factory=lambda: defaultdict(int))
@@ -354,19 +353,18 @@ def _issue(book: _Book, item: sql.Decided) -> Issue:
 async def _write_recharges(tx: Tx, book: _Book, ended: Sequence[sql.Decided]) -> None:
     if book.credited:
         await sql.apply_credits(tx, [sql.Credited(key, Paise(paise)) for key, paise in sorted(book.credited.items())])
-    credited = [item for item in ended if item.recharge_id is not None and item.state == "credited"]
-    in_review = [item for item in ended if item.recharge_id is not None and item.state == "suspense"]
+    credited = [
+        (item.recharge_id, item.amount_paise, book.notes.get(item.id, ""))
+        for item in ended if item.recharge_id is not None and item.state == "credited"
+    ]  # fmt: skip
+    in_review = [
+        (item.recharge_id, item.amount_paise, str(item.why))
+        for item in ended if item.recharge_id is not None and item.state == "suspense"
+    ]  # fmt: skip
     if credited:
-        await sql.insert_events(
-            tx, "credited",
-            [(item.recharge_id, item.amount_paise, book.notes.get(item.id, ""))
-             for item in credited if item.recharge_id],
-        )  # fmt: skip
+        await sql.insert_events(tx, "credited", credited)
     if in_review:
-        await sql.insert_events(
-            tx, "in_review",
-            [(item.recharge_id, item.amount_paise, str(item.why)) for item in in_review if item.recharge_id],
-        )  # fmt: skip
+        await sql.insert_events(tx, "in_review", in_review)
     banked: list[tuple[BankCreditId, PaymentId, PaymentState]] = []
     claimed: list[tuple[RechargeId, str]] = []
     for item in ended:
@@ -382,7 +380,6 @@ async def _write_recharges(tx: Tx, book: _Book, ended: Sequence[sql.Decided]) ->
         await sql.set_claims_credited(tx, claimed)
 
 
-def _outcome(book: _Book, payment: Payment) -> Settled:
-    item = next(item for item in book.decided if item.id == payment.id)
+def _outcome(payment: Payment, item: sql.Decided) -> Settled:
     assert item.state != "returned"
     return Settled(item.state, payment.id, payment.account_id, item.amount_paise)

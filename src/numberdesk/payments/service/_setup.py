@@ -41,10 +41,11 @@ async def close_vpa(db: Database, address: str) -> None:
     Raises:
         NotFound: it is none of ours.
     """
+    vpa = address.strip().lower()
     async with db.transaction() as tx:
-        if not await sql.set_vpa_open(tx, address.strip().lower(), is_open=False):
+        if not await sql.set_vpa_closed(tx, vpa):
             raise NotFound(what="UPI address")
-        await audit.record(tx, Event("vpa_closed", None, "shell", details={"vpa": address.strip().lower()}))
+        await audit.record(tx, Event("vpa_closed", None, "shell", details={"vpa": vpa}))
 
 
 async def list_vpas(db: Database) -> list[Vpa]:

@@ -32,7 +32,6 @@ class PaymentRules:
     """A second payment for one recharge is credited too; otherwise a person decides."""
     alerts_prove: bool
     two_people_above: Paise
-    takes_trx: bool
     usdt_contract: str | None
     public_url: str
     own_addresses: frozenset[str] = frozenset()

@@ -12,7 +12,7 @@ from typing import Literal
 import structlog
 
 from numberdesk.base import clock
-from numberdesk.base.errors import InvalidFields, NotFound
+from numberdesk.base.errors import InvalidFields
 from numberdesk.base.passes import each
 from numberdesk.payments import sql
 from numberdesk.payments.methods import tron_transfers, trongrid
@@ -21,6 +21,7 @@ from numberdesk.payments.methods.tron_transfers import Detected, Transfer
 from numberdesk.payments.methods.trongrid_parse import HeadTransaction, Missing, SolidTransaction
 from numberdesk.payments.model import Asset, PaymentState, Proof, Recharge, TronAddress
 from numberdesk.payments.service._errors import MethodClosed, WrongMethod
+from numberdesk.payments.service._read import find
 from numberdesk.payments.service._settle import LATE, settle
 from numberdesk.payments.service._till import Chain, Till
 from numberdesk.wallet.model import AccountId
@@ -262,10 +263,7 @@ async def claim_txid(till: Till, *, account_id: AccountId, ref: str, txid: str) 
         TooMany: too many claims in an hour.
     """
     wanted = _txid(txid)
-    async with till.db.statement() as tx:
-        recharge = await sql.find_recharge(tx, ref, account_id=account_id)
-    if recharge is None:
-        raise NotFound(what="recharge")
+    recharge = await find(till.db, account_id=account_id, ref=ref)
     if recharge.address_id is None:
         raise WrongMethod(method=recharge.rail)
     if till.chain is None:

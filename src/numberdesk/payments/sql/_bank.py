@@ -173,18 +173,17 @@ async def find_bank_credit(tx: Tx, credit_id: BankCreditId) -> BankCredit | None
     return await maybe(tx, BankCredit, "SELECT * FROM bank_credits WHERE id = $1", credit_id)
 
 
-async def list_open_credits(tx: Tx, *, older_than: timedelta, proven_only: bool, limit: int) -> list[BankCredit]:
-    """Return what came in and belongs to nobody yet, oldest first."""
+async def list_unclaimed_since(tx: Tx, *, older_than: timedelta, limit: int) -> list[BankCredit]:
+    """Return what statements show and nobody has claimed for so long, oldest first."""
     return await many(
         tx,
         BankCredit,
         """
         SELECT * FROM bank_credits
-        WHERE state = 'open' AND created_at < clock_timestamp() - $1::interval AND ($2 = false OR source = 'statement')
-        ORDER BY created_at, id LIMIT $3
+        WHERE state = 'open' AND source = 'statement' AND created_at < clock_timestamp() - $1::interval
+        ORDER BY created_at, id LIMIT $2
         """,
         older_than,
-        proven_only,
         limit,
     )
 

@@ -6,19 +6,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from numberdesk.base.db import Tx, columns, many, maybe, one, run, value
+from numberdesk.payments.methods.rate_sources import Sample
 from numberdesk.payments.model import AddressId, Asset, Basis, Quote, TronAddress
 from numberdesk.wallet.model import AccountId
-
-
-@dataclass(frozen=True, slots=True)
-class StoredSample:
-    """What a source said of a price."""
-
-    source: str
-    asset: Asset
-    paise_per_unit: Decimal
-    observed_at: datetime
-    valid_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +137,7 @@ async def set_read(
     )
 
 
-async def insert_samples(tx: Tx, samples: Sequence[StoredSample]) -> None:
+async def insert_samples(tx: Tx, samples: Sequence[Sample]) -> None:
     """Write what sources said."""
     await run(
         tx,
@@ -159,11 +149,11 @@ async def insert_samples(tx: Tx, samples: Sequence[StoredSample]) -> None:
     )
 
 
-async def list_samples(tx: Tx, asset: Asset, *, since: timedelta) -> list[StoredSample]:
+async def list_samples(tx: Tx, asset: Asset, *, since: timedelta) -> list[Sample]:
     """Return recent samples and the rates of staff that are still good, newest first."""
     return await many(
         tx,
-        StoredSample,
+        Sample,
         """
         SELECT * FROM rate_samples
         WHERE asset = $1 AND (valid_until > clock_timestamp()

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from numberdesk.base.db import Tx, many, maybe, one, run, value
-from numberdesk.payments.model import Claim, ClaimState, Recharge, RechargeId, Vpa, VpaId, VpaKind
+from numberdesk.base.db import Tx, many, one, run, value
+from numberdesk.payments.model import Claim, Recharge, RechargeId, Vpa, VpaId, VpaKind
 from numberdesk.wallet.model import AccountId
 
 
@@ -29,9 +29,9 @@ async def insert_vpa(tx: Tx, *, vpa: str, payee_name: str, kind: VpaKind) -> Vpa
     )
 
 
-async def set_vpa_open(tx: Tx, vpa: str, *, is_open: bool) -> bool:
-    """Open or close an address for new recharges; False if there is none."""
-    return await run(tx, "UPDATE vpas SET is_open = $2 WHERE vpa = $1", vpa, is_open) == 1
+async def set_vpa_closed(tx: Tx, vpa: str) -> bool:
+    """Close an address for new recharges; False if there is none."""
+    return await run(tx, "UPDATE vpas SET is_open = false WHERE vpa = $1", vpa) == 1
 
 
 async def set_claim_refused(tx: Tx, recharge_id: RechargeId, rrn: str) -> None:
@@ -42,21 +42,22 @@ async def set_claim_refused(tx: Tx, recharge_id: RechargeId, rrn: str) -> None:
     )  # fmt: skip
 
 
-async def insert_claim(tx: Tx, recharge: Recharge, *, rrn: str, payer: bytes | None, state: ClaimState) -> Claim | None:
-    """Write a claim; None when this recharge claimed that UTR before."""
-    return await maybe(
-        tx,
-        Claim,
-        """
-        INSERT INTO utr_claims (recharge_id, account_id, vpa_id, rrn, payer, state)
-        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (recharge_id, rrn) DO NOTHING RETURNING *
-        """,
-        recharge.id,
-        recharge.account_id,
-        recharge.vpa_id,
-        rrn,
-        payer,
-        state,
+async def insert_claim(tx: Tx, recharge: Recharge, *, rrn: str, payer: bytes | None) -> bool:
+    """Write a claim, which waits; False when this recharge claimed that UTR before."""
+    return (
+        await run(
+            tx,
+            """
+            INSERT INTO utr_claims (recharge_id, account_id, vpa_id, rrn, payer, state)
+            VALUES ($1, $2, $3, $4, $5, 'waiting') ON CONFLICT (recharge_id, rrn) DO NOTHING
+            """,
+            recharge.id,
+            recharge.account_id,
+            recharge.vpa_id,
+            rrn,
+            payer,
+        )
+        == 1
     )
 
 

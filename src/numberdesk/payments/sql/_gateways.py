@@ -27,7 +27,6 @@ class WebhookRow:
 
     id: int
     gateway: GatewayName
-    kind: str
     ref: str | None
     gateway_id: str | None
     payment_id: str | None

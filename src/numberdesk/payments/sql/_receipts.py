@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from numberdesk.base.db import Tx, columns, many, maybe, value
+from numberdesk.base.db import Tx, columns, many, maybe, run, value
 from numberdesk.base.money import Paise
 from numberdesk.payments.model import PaymentId, Receipt, ReceiptKind, RechargeId, RefundId
 from numberdesk.wallet.model import AccountId
@@ -49,9 +49,8 @@ async def insert_receipts(
     tx: Tx, receipts: Sequence[NewReceipt], *, series: str, year: str, issued_at: datetime
 ) -> None:
     """Write receipts; a second one for a payment breaks `receipts_payment`."""
-    await many(
+    await run(
         tx,
-        Receipt,
         """
         INSERT INTO receipts (number, series, year, serial, account_id, recharge_id, payment_id, kind, refund_id,
                               amount_paise, taxable_paise, cgst_paise, sgst_paise, igst_paise, details, issued_at)
@@ -61,7 +60,6 @@ async def insert_receipts(
                     $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[])
              AS new (number, serial, account_id, recharge_id, payment_id, kind, refund_id, paise, taxable, cgst, sgst,
                      igst, details)
-        RETURNING *
         """,
         *columns(
             receipts, "number", "serial", "account_id", "recharge_id", "payment_id", "kind", "refund_id",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from numberdesk.base.db import Tx, columns, many, maybe, one, run, value
+from numberdesk.base.db import Tx, columns, many, maybe, one, rows, run, value
 from numberdesk.base.money import Paise
 from numberdesk.payments.model import (
     Event,
@@ -17,13 +17,6 @@ from numberdesk.payments.model import (
     VpaId,
 )
 from numberdesk.wallet.model import AccountId
-
-
-@dataclass(frozen=True, slots=True)
-class Expired:
-    """A recharge whose time is over."""
-
-    id: RechargeId
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +126,7 @@ async def insert_event(
     )
 
 
-async def insert_events(tx: Tx, event: RechargeEvent, items: Sequence[tuple[RechargeId, Paise, str]]) -> None:
+async def insert_events(tx: Tx, event: RechargeEvent, items: Sequence[tuple[RechargeId, Paise | None, str]]) -> None:
     """Write one step of many recharges: (recharge, paise, detail)."""
     await run(
         tx,
@@ -275,9 +268,8 @@ async def set_asked(tx: Tx, recharge: Recharge) -> bool:
 
 async def expire(tx: Tx, *, limit: int) -> list[RechargeId]:
     """created, awaiting_payment -> expired, where the time is over. Money that comes later is credited all the same."""
-    found = await many(
+    found = await rows(
         tx,
-        Expired,
         """
         UPDATE recharges SET status = 'expired', version = version + 1, changed_at = clock_timestamp()
         WHERE id = ANY(ARRAY(
@@ -288,7 +280,7 @@ async def expire(tx: Tx, *, limit: int) -> list[RechargeId]:
         """,
         limit,
     )
-    return [item.id for item in found]
+    return [recharge_id for (recharge_id,) in found]
 
 
 async def free_slots(tx: Tx, *, keep: timedelta, limit: int) -> int:
@@ -349,14 +341,6 @@ async def set_vanished(tx: Tx, recharge_id: RechargeId) -> bool:
         )
         == 1
     )
-
-
-async def insert_plain_events(tx: Tx, event: RechargeEvent, recharge_ids: Sequence[RechargeId]) -> None:
-    """Write the same step of many recharges."""
-    await run(
-        tx, "INSERT INTO recharge_events (recharge_id, event) SELECT item, $2 FROM unnest($1::bigint[]) AS item",
-        recharge_ids, event,
-    )  # fmt: skip
 
 
 async def list_uncredited(

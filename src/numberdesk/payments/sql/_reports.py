@@ -22,7 +22,6 @@ class Covered:
 class Unproven:
     """A payment in our books, and what the bank says of it, if anything."""
 
-    id: int
     external_id: str
     amount_paise: Paise
     bank_paise: Paise | None
@@ -80,7 +79,7 @@ async def list_unproven(tx: Tx, *, vpa_id: VpaId, since: datetime, until: dateti
         tx,
         Unproven,
         """
-        SELECT payment.id, payment.external_id, payment.amount_paise, credit.amount_paise AS bank_paise
+        SELECT payment.external_id, payment.amount_paise, credit.amount_paise AS bank_paise
         FROM external_payments AS payment
         LEFT JOIN bank_credits AS credit ON credit.payment_id = payment.id AND credit.source = 'statement'
         WHERE payment.rail = 'upi_manual' AND payment.vpa_id = $1

@@ -1,7 +1,6 @@
 """Statements on what people decide: the queue, and first approvals of two."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from numberdesk.base.db import Tx, many, run
 from numberdesk.base.money import Paise
@@ -17,7 +16,6 @@ class Approval:
     account_id: AccountId
     amount_paise: Paise
     rrn: str | None
-    created_at: datetime
 
 
 async def list_submitted(tx: Tx, *, limit: int) -> list[Recharge]:

@@ -61,7 +61,6 @@ class AtAddress:
     id: RechargeId
     address_id: AddressId
     rail: Rail
-    quote_id: int | None
 
 
 async def insert_payments(tx: Tx, payments: Sequence[NewPayment]) -> list[Payment]:
@@ -240,7 +239,7 @@ async def list_open_at(tx: Tx, address_ids: Sequence[AddressId], *, late: timede
         tx,
         AtAddress,
         """
-        SELECT DISTINCT ON (address_id, rail) id, address_id, rail, quote_id FROM recharges
+        SELECT DISTINCT ON (address_id, rail) id, address_id, rail FROM recharges
         WHERE address_id = ANY($1::bigint[]) AND credited_paise = 0
           AND (status IN ('awaiting_payment', 'detected') OR expires_at > clock_timestamp() - $2::interval)
         ORDER BY address_id, rail, status IN ('awaiting_payment', 'detected') DESC, id DESC
