@@ -3,11 +3,13 @@
 import hashlib
 import hmac
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from numberdesk.base import clock
+from numberdesk.base.crypto import Vault, new_key
 from numberdesk.base.errors import InvalidFields
 from numberdesk.payments import service as payments
 from numberdesk.payments.model import BankCredit, Recharge, Statement
@@ -226,3 +228,34 @@ async def test_a_statement_that_staff_brought_credits_neither_himself_nor_what_n
 async def test_a_message_that_was_cut_inside_a_sign_is_taken(stage: Stage) -> None:
     recharge = await stage.begin()
     assert await alert(stage, signed(said(recharge) + "\ud83d")) is not None
+
+
+async def test_a_file_that_could_not_be_opened_can_be_brought_again(stage: Stage) -> None:
+    recharge = await stage.begin()
+    await claim(stage, recharge, UTR)
+    lost = replace(stage.till, vault=Vault([new_key()]))
+    raw = "\n".join(["date,utr,amount", row(recharge, UTR)]).encode()
+    await payments.take_statement(lost, vpa=stage.vpa, raw=raw, name="x.csv", profile=None, by=None)
+    while await payments.read_statements(stage.till):
+        pass
+    assert await stage.ask("SELECT state FROM statements") == "failed"
+    statement, is_new = await take(stage, row(recharge, UTR))
+    assert is_new
+    done = await read(stage, statement)
+    assert (done.state, done.settled, done.bad, json.loads(done.problems)) == ("done", 1, 0, [])
+    assert (await take(stage, row(recharge, UTR)))[1] is False
+    assert await stage.balance() == recharge.payable_paise
+
+
+async def test_what_payments_sealed_is_sealed_anew_also_a_file_that_waits(stage: Stage) -> None:
+    old, new = new_key(), new_key()
+    before = replace(stage, till=replace(stage.till, vault=Vault([old])))
+    recharge = await before.begin()
+    await claim(before, recharge, UTR)
+    await read(before, (await take(before, row(recharge, UTR)))[0])
+    waiting, _ = await take(before, row(recharge, "633112345699"))
+    during = Vault([new, old])
+    assert await payments.reseal(stage.db, during) == 2, "the credit and the file"
+    assert await payments.reseal(stage.db, during) == 0
+    after = replace(stage, till=replace(stage.till, vault=Vault([new])))
+    assert (await read(after, waiting)).state == "done"

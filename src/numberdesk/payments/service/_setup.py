@@ -78,10 +78,20 @@ async def list_payments(
         )
 
 
+_SEALED = (
+    ("payments", "payment"),
+    ("credits", "bank"),
+    ("claims", "claim"),
+    ("webhooks", "webhook"),
+    ("statements", "statement"),
+)
+"""Tables with a sealed column, and the first word of the place that each is sealed for."""
+
+
 async def reseal(db: Database, vault: Vault) -> int:
     """Seal with the newest key what older ones sealed; returns how many columns were."""
     count = 0
-    for table, name in (("payments", "payment"), ("credits", "bank"), ("claims", "claim"), ("webhooks", "webhook")):
+    for table, name in _SEALED:
         after = 0
         while True:
             async with db.transaction() as tx:

@@ -36,13 +36,19 @@ async def insert_statement(
     tx: Tx, *, vpa_id: VpaId, profile: str, name: str, sha256: bytes, content: bytes, rows: int,
     by_account: AccountId | None,
 ) -> Statement | None:  # fmt: skip
-    """Store a file; None when the same one was stored before."""
+    """Store a file; None when the same one was stored before. One that failed is taken again from its beginning."""
     return await maybe(
         tx,
         Statement,
         """
         INSERT INTO statements (vpa_id, profile, name, sha256, content, rows_total, by_account)
-        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (vpa_id, sha256) DO NOTHING RETURNING *
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        ON CONFLICT (vpa_id, sha256) DO UPDATE
+        SET profile = excluded.profile, name = excluded.name, content = excluded.content, state = 'waiting',
+            rows_total = excluded.rows_total, rows_read = 0, credits = 0, known = 0, settled = 0, skipped = 0,
+            problems = '[]', bad = 0, by_account = excluded.by_account, ended_at = NULL, due_at = clock_timestamp()
+        WHERE statements.state = 'failed'
+        RETURNING *
         """,
         vpa_id,
         profile,

@@ -52,6 +52,17 @@ async def list_sealed(tx: Tx, table: str, *, after: int, limit: int) -> list[Sea
                 after,
                 limit,
             )
+        case "statements":
+            return await many(
+                tx,
+                Sealed,
+                """
+                SELECT id, encode(sha256, 'hex') AS place, content AS sealed FROM statements
+                WHERE id > $1 AND content IS NOT NULL ORDER BY id LIMIT $2 FOR UPDATE
+                """,
+                after,
+                limit,
+            )
         case _:
             return await many(
                 tx,
@@ -74,6 +85,8 @@ async def set_sealed(tx: Tx, table: str, row_id: int, sealed: bytes) -> None:
             await run(tx, "UPDATE bank_credits SET details = $2 WHERE id = $1", row_id, sealed)
         case "webhooks":
             await run(tx, "UPDATE webhook_events SET raw = $2 WHERE id = $1", row_id, sealed)
+        case "statements":
+            await run(tx, "UPDATE statements SET content = $2 WHERE id = $1", row_id, sealed)
         case _:
             await run(tx, "UPDATE utr_claims SET payer = $2 WHERE id = $1", row_id, sealed)
 
