@@ -14,10 +14,12 @@ _encode: Final = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A body and whether it is JSON; words are plain text without a line end."""
+    """A body and whether it is JSON; words are plain text without a line end. `kind` is for who labels otherwise."""
 
     body: bytes
     is_json: bool = False
+    status: int = 200
+    kind: str = ""
 
 
 def word(text: str) -> Answer:
@@ -25,9 +27,9 @@ def word(text: str) -> Answer:
     return Answer(text.encode())
 
 
-def json_answer(value: object) -> Answer:
+def json_answer(value: object, *, status: int = 200) -> Answer:
     """Answer with JSON."""
-    return Answer(_encode(value), is_json=True)
+    return Answer(_encode(value), is_json=True, status=status)
 
 
 def rupees(paise: int) -> str:
@@ -41,7 +43,7 @@ def bought_v2(activation: Activation, *, lifetime_end: datetime) -> Answer:
         {
             "activationId": activation.id,
             "phoneNumber": activation.phone,
-            "activationCost": _number(activation.cost_paise),
+            "activationCost": rupees_number(activation.cost_paise),
             "currency": 356,
             "countryCode": str(activation.country),
             "canGetAnotherSms": "1",
@@ -152,11 +154,11 @@ def _message(message: Message) -> dict[str, str]:
 
 def _price(offer: Offer, *, is_empty: bool, is_extended: bool) -> dict[str, object]:
     count = 0 if is_empty else offer.count
-    price = {"cost": _number(offer.cost_paise), "count": count, "physicalCount": count // 2}
+    price = {"cost": rupees_number(offer.cost_paise), "count": count, "physicalCount": count // 2}
     return price | {"freePriceMap": {rupees(offer.cost_paise): count}} if is_extended else price
 
 
-def _number(paise: int) -> msgspec.Raw:
+def rupees_number(paise: int) -> msgspec.Raw:
     """Write rupees as a JSON number without passing through a float."""
     return msgspec.Raw(rupees(paise).encode())
 
@@ -167,7 +169,7 @@ def _keep_row(activation: Activation, echo_order_id: bool) -> bytes:
         "activationId": str(activation.id),
         "serviceCode": activation.service,
         "phoneNumber": activation.phone,
-        "activationCost": _number(activation.cost_paise),
+        "activationCost": rupees_number(activation.cost_paise),
         "activationStatus": "8" if not activation.is_live else "2" if codes else "4",
         "smsCode": codes or None,
         "smsText": activation.messages[-1].text if activation.messages else None,

@@ -11,22 +11,13 @@ from typing import Final, Literal
 
 from aiohttp import web
 
-from numberdesk.providers.simulator.answers import Answer
+from numberdesk.providers.simulator.answers import Answer, word
 from numberdesk.providers.simulator.profiles import Fault, Profile
+from numberdesk.providers.simulator.wire import Intent
 
 Rubbish = Literal["html", "binary", "empty", "truncated", "cut"]
 
-ERROR_WORDS: Final = (
-    "NO_BALANCE",
-    "BANNED:'2030-01-01 00-00-00'",
-    "ERROR_SQL",
-    "CHANNELS_LIMIT",
-    "ACCOUNT_INACTIVE",
-    "MAINTENANCE_IN_PROGRESS",
-    "TEMPORARY_ERROR:17",
-    "Too many connections",
-)
-MOVED_PATH: Final = "/moved/handler_api.php"
+MOVED: Final = "/moved"
 BIG_BODY_BYTES: Final = 10_000_000
 BOMB_MEGABYTES: Final = 1024
 
@@ -47,7 +38,7 @@ class Strike:
 
     fault: Fault
     rubbish: Rubbish | None
-    word: str
+    error: Answer
     acts: Literal["at-once", "late", "never"]
     delay: float
     drip_interval: float
@@ -59,29 +50,29 @@ class Strike:
             case "garbage":
                 return f"garbage: {self.rubbish}"
             case "error-word":
-                return self.word
+                return self.error.body.decode()
             case _:
                 return self.fault
 
 
-_HARMLESS: Final = Strike("none", None, "", "at-once", 0.0, 0.0)
+_HARMLESS: Final = Strike("none", None, word(""), "at-once", 0.0, 0.0)
 
 
-def strike_of(profile: Profile, *, action: str, draw: tuple[float, ...]) -> Strike:
+def strike_of(profile: Profile, *, intent: Intent, draw: tuple[float, ...], error_words: tuple[Answer, ...]) -> Strike:
     """Choose how this request goes wrong; the eighth draw picks among the kinds of a fault."""
-    if not profile.strikes(action):
+    if not profile.strikes(intent):
         return _HARMLESS
     rubbish = _RUBBISH[int(draw[7] * len(_RUBBISH))] if profile.fault == "garbage" else None
     acts = profile.acts
     if rubbish is not None:
         acts = "at-once" if rubbish in _SPOILED else "never"
-    error_word = ERROR_WORDS[int(draw[7] * len(ERROR_WORDS))]
-    return Strike(profile.fault, rubbish, error_word, acts, profile.answer_delay, profile.drip_interval)
+    error = error_words[int(draw[7] * len(error_words))]
+    return Strike(profile.fault, rubbish, error, acts, profile.answer_delay, profile.drip_interval)
 
 
 def plain(answer: Answer) -> web.Response:
     """Send an answer as it is."""
-    return web.Response(body=answer.body, headers=_JSON if answer.is_json else _TEXT)
+    return web.Response(body=answer.body, status=answer.status, headers=_headers(answer))
 
 
 async def spoiled(request: web.BaseRequest, strike: Strike, answer: Answer) -> web.StreamResponse:
@@ -96,7 +87,7 @@ async def spoiled(request: web.BaseRequest, strike: Strike, answer: Answer) -> w
         case "garbage":
             return await _garbage(request, strike, answer)
         case "error-word":
-            return web.Response(body=strike.word.encode(), headers=_TEXT)
+            return plain(strike.error)
         case "big-body":
             return web.Response(body=_big_body(), headers=_TEXT)
         case "drip":
@@ -104,7 +95,11 @@ async def spoiled(request: web.BaseRequest, strike: Strike, answer: Answer) -> w
         case "gzip-bomb":
             return web.Response(body=_bomb(), headers={"Content-Encoding": "gzip"} | _TEXT)
         case "redirect":
-            return web.Response(status=302, headers={"Location": f"{MOVED_PATH}?{request.query_string}"} | _TEXT)
+            return web.Response(status=302, headers={"Location": MOVED + request.path_qs} | _TEXT)
+
+
+def _headers(answer: Answer) -> Mapping[str, str]:
+    return {"Content-Type": answer.kind} if answer.kind else _JSON if answer.is_json else _TEXT
 
 
 def _dropped(request: web.BaseRequest) -> web.Response:
@@ -115,7 +110,7 @@ def _dropped(request: web.BaseRequest) -> web.Response:
 
 async def _garbage(request: web.BaseRequest, strike: Strike, answer: Answer) -> web.StreamResponse:
     half = answer.body[: len(answer.body) // 2]
-    headers = _JSON if answer.is_json else _TEXT
+    headers = _headers(answer)
     match strike.rubbish:
         case "cut":
             return await _cut(request, half, promised=len(answer.body), headers=headers)
@@ -143,7 +138,7 @@ async def _cut(
 
 
 async def _drip(request: web.BaseRequest, answer: Answer, interval: float) -> web.StreamResponse:
-    response = web.StreamResponse(headers=_JSON if answer.is_json else _TEXT)
+    response = web.StreamResponse(status=answer.status, headers=_headers(answer))
     response.content_length = len(answer.body)
     await response.prepare(request)
     for place in range(len(answer.body)):

@@ -11,9 +11,6 @@ Fault = Literal["none", "drop", "http-500", "garbage", "error-word", "big-body",
 Scope = Literal["purchases", "status-changes", "everything"]
 Seconds = tuple[float, float]
 
-PURCHASES: Final = frozenset({"getNumber", "getNumberV2"})
-STATUS_CHANGES: Final = frozenset({"setStatus"})
-
 
 @dataclass(frozen=True, slots=True)
 class Profile:
@@ -47,15 +44,15 @@ class Profile:
     # Sell at this many percent of the ceiling or the list price, whichever is higher; 0 keeps to the list.
     over_price_percent: int = 0
 
-    def strikes(self, action: str) -> bool:
-        """Say whether the fault and the delay of this profile apply to an action."""
+    def strikes(self, intent: Literal["buy", "change", "read"]) -> bool:
+        """Say whether the fault and the delay of this profile apply to a request about that."""
         match self.fault_on:
             case "everything":
                 return True
             case "purchases":
-                return action in PURCHASES
+                return intent == "buy"
             case "status-changes":
-                return action in STATUS_CHANGES
+                return intent == "change"
 
 
 _ALL: Final = (

@@ -1,62 +1,141 @@
 """Answer the actions of the SMS-Activate protocol: parameters in, a word or JSON out."""
 
+import hmac
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from types import MappingProxyType
 from typing import Final
 
 from numberdesk.providers.simulator import answers
 from numberdesk.providers.simulator.activations import Activation
-from numberdesk.providers.simulator.answers import Answer, word
+from numberdesk.providers.simulator.answers import Answer, json_answer, word
 from numberdesk.providers.simulator.catalogue import SERVICES, Offer
-from numberdesk.providers.simulator.profiles import PURCHASES, STATUS_CHANGES, Profile
 from numberdesk.providers.simulator.shop import Change, Shop, Wish
+from numberdesk.providers.simulator.wire import Asked, Call, Intent
 
 _DECIMAL = re.compile(r"(\d{1,9})(?:\.(\d{1,9}))?", re.ASCII)
+ERROR_WORDS: Final = (
+    "NO_BALANCE",
+    "BANNED:'2030-01-01 00-00-00'",
+    "ERROR_SQL",
+    "CHANNELS_LIMIT",
+    "ACCOUNT_INACTIVE",
+    "MAINTENANCE_IN_PROGRESS",
+    "TEMPORARY_ERROR:17",
+    "Too many connections",
+)
 _CHANGES: Final[Mapping[str, Change]] = MappingProxyType(
     {"1": "ready", "3": "retry", "6": "finish", "8": "cancel", "-1": "cancel"}
 )
 
 
+PURCHASES: Final = frozenset({"getNumber", "getNumberV2"})
+Action = Callable[[Call], Answer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manners:
+    """How one server of the family differs from the others.
+
+    Attributes:
+        actions: what it knows how to do.
+        changes: those actions that change an activation, and as which `status` of setStatus; empty: it is asked.
+        fixed: parameters that stand fast, whatever is asked; an empty one is taken no notice of.
+        spelling: its own words for those of the protocol.
+        statuses: the HTTP statuses of its words; 200 for the rest.
+        json_kind: the type that every answer is labelled with where errors are JSON; empty where they are words.
+        takes_header: the key may come as `Authorization: ApiKey`.
+    """
+
+    actions: Mapping[str, Action]
+    changes: Mapping[str, str] = field(default_factory=lambda: {"setStatus": ""})
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    spelling: Mapping[str, str] = field(default_factory=dict)
+    statuses: Mapping[str, int] = field(default_factory=dict)
+    json_kind: str = ""
+    takes_header: bool = False
+
+
 @dataclass(frozen=True, slots=True)
-class Call:
-    """Hold one request: its parameters, the profile that rules it and its draws of chance."""
+class SmsActivate:
+    """The SMS-Activate protocol as its server, with the manners of one."""
 
-    shop: Shop
-    parameters: Mapping[str, str]
-    profile: Profile
-    draw: tuple[float, ...]
-    # Every profile in force is without stock, so the price list shows none either.
-    shows_no_stock: bool
+    manners: Manners
 
-    def get(self, name: str) -> str:
-        """Return a parameter, empty if it was not sent."""
-        return self.parameters.get(name, "")
+    @property
+    def path(self) -> str:
+        """The one path of the protocol."""
+        return "/stubs/handler_api.php"
 
+    @property
+    def error_words(self) -> tuple[Answer, ...]:
+        """Refusals of the protocol, and words that stand in no list."""
+        return tuple(self._say(word(text)) for text in ERROR_WORDS)
 
-def answer(call: Call) -> Answer:
-    """Carry out the action that the parameters name; the caller has checked the key."""
-    action = call.get("action")
-    known = ACTIONS.get(action)
-    if known is None:
-        return word("BAD_ACTION" if action else "NO_ACTION")
-    return known(call)
+    def stranger(self, asked: Asked, api_key: bytes) -> Answer | None:
+        """Refuse by the protocol's two words for keys."""
+        key = asked.parameters.get("api_key", "")
+        if not key and self.manners.takes_header:
+            key = asked.headers.get("authorization", "").removeprefix("ApiKey ")
+        if not key:
+            return self._say(word("NO_KEY"))
+        return None if hmac.compare_digest(key.encode(), api_key) else self._say(word("BAD_KEY"))
 
+    def intent(self, asked: Asked) -> Intent:
+        """Say what an action is about."""
+        action = asked.parameters.get("action", "")
+        return "buy" if action in PURCHASES else "change" if action in self.manners.changes else "read"
 
-def swallow(call: Call, reason: str) -> None:
-    """Write down that a fault kept a purchase or a change of status from taking effect."""
-    action = call.get("action")
-    if action in PURCHASES:
-        wish = wish_of(call)
-        call.shop.refuse(
-            action=action, reason=reason, wish=None if isinstance(wish, str) else wish, profile=call.profile
-        )
-    elif action in STATUS_CHANGES:
-        found = _activation(call)
-        call.shop.refuse(action=action, reason=reason, activation_id=found.id if found else None, profile=call.profile)
+    def answer(self, call: Call) -> Answer:
+        """Carry out the action that the parameters name."""
+        call = self._as_heard(call)
+        action = call.get("action")
+        known = self.manners.actions.get(action)
+        if call.asked.path != self.path:
+            return Answer(b"There is nothing here.", status=404)
+        if known is None:
+            return self._say(word("BAD_ACTION" if action else "NO_ACTION"))
+        return self._say(known(call))
+
+    def swallow(self, call: Call, reason: str) -> None:
+        """Write down what a fault kept from taking effect."""
+        call = self._as_heard(call)
+        action = call.get("action")
+        if action in PURCHASES:
+            wish = wish_of(call)
+            call.shop.refuse(
+                action=action, reason=reason, wish=None if isinstance(wish, str) else wish, profile=call.profile
+            )
+        elif action in self.manners.changes:
+            found = _activation(call)
+            activation_id = found.id if found else None
+            call.shop.refuse(action=action, reason=reason, activation_id=activation_id, profile=call.profile)
+
+    def _as_heard(self, call: Call) -> Call:
+        status = self.manners.changes.get(call.get("action"), "")
+        fixed = self.manners.fixed if not status else {**self.manners.fixed, "status": status}
+        if not fixed:
+            return call
+        return replace(call, asked=replace(call.asked, parameters={**call.asked.parameters, **fixed}))
+
+    def _say(self, answer: Answer) -> Answer:
+        """Say a word as this server does; JSON and what has a status already stays, but for its label."""
+        kind = self.manners.json_kind
+        if answer.is_json or answer.status != 200:
+            return replace(answer, kind=kind)
+        heard, colon, detail = answer.body.decode().partition(":")
+        told = self.manners.spelling.get(heard, heard)
+        if told != heard:
+            colon = detail = ""
+        status = self.manners.statuses.get(told, 200)
+        if not kind or status == 200:
+            return Answer(f"{told}{colon}{detail}".encode(), status=status, kind=kind)
+        info = {"min": detail} if told == "WRONG_MAX_PRICE" else {}
+        problem = {"title": told, "details": told.replace("_", " ").capitalize(), "info": info}
+        return replace(json_answer(problem, status=status), kind=kind)
 
 
 def wish_of(call: Call) -> Wish | str:
@@ -73,7 +152,7 @@ def wish_of(call: Call) -> Wish | str:
     return Wish(
         action=call.get("action"),
         offer=offer,
-        operator=call.get("operator"),
+        operator=call.get("operator") or call.get("carriers"),
         # A ceiling that is no number admits no price: it must not turn into "any price".
         ceiling_paise=(parse_rupees(ceiling) or 0) if ceiling else None,
         order_ref=call.get("orderId") or None,
@@ -87,12 +166,12 @@ def parse_rupees(text: str) -> int | None:
 
 
 def _get_number(call: Call) -> Answer:
-    bought = _buy(call)
+    bought = buy(call)
     return word(bought if isinstance(bought, str) else f"ACCESS_NUMBER:{bought.id}:{bought.phone}")
 
 
 def _get_number_v2(call: Call) -> Answer:
-    bought = _buy(call)
+    bought = buy(call)
     if isinstance(bought, str):
         return word(bought)
     return answers.bought_v2(bought, lifetime_end=bought.sold_at + call.shop.rules.lifetime)
@@ -108,7 +187,8 @@ def _get_status_v2(call: Call) -> Answer:
     return answers.status_v2(found) if found is not None else word("NO_ACTIVATION")
 
 
-def _set_status(call: Call) -> Answer:
+def set_status(call: Call) -> Answer:
+    """Change an activation."""
     if _integer(call.get("id")) <= 0:
         return word("WRONG_ACTIVATION_ID")
     found = _activation(call)
@@ -118,14 +198,19 @@ def _set_status(call: Call) -> Answer:
     return word(call.shop.change(found, change) if change is not None else "BAD_STATUS")
 
 
-def _get_active_activations(call: Call) -> Answer:
+def listed(call: Call, *, most: int = 0) -> list[Activation]:
+    """Return what lives and what ended but is still shown, from `start` on, `limit` of them, but never above `most`."""
     shelf = call.shop.shelf
     start, limit = max(0, _integer(call.get("start"))), _integer(call.get("limit"))
+    limit = min((part for part in (limit, most) if part > 0), default=0)
     everything = chain(shelf.live.values(), shelf.shown_late(time.monotonic()))
-    listed = list(islice(everything, start, start + limit if limit > 0 else None))
-    if not listed:
-        return word("NO_ACTIVATIONS")
-    return answers.active_list(listed, echo_order_id=call.shop.rules.echo_order_id)
+    return list(islice(everything, start, start + limit if limit else None))
+
+
+def classic_list(call: Call, *, repeats_reference: bool) -> Answer:
+    """List as SMS-Activate does."""
+    found = listed(call)
+    return answers.active_list(found, echo_order_id=repeats_reference) if found else word("NO_ACTIVATIONS")
 
 
 def _get_prices(call: Call) -> Answer:
@@ -138,15 +223,15 @@ def _get_prices(call: Call) -> Answer:
     )
 
 
-ACTIONS: Final[Mapping[str, Callable[[Call], Answer]]] = MappingProxyType(
+ACTIONS: Final[Mapping[str, Action]] = MappingProxyType(
     {
         "getBalance": lambda call: word(f"ACCESS_BALANCE:{answers.rupees(call.shop.shelf.balance_paise)}"),
         "getNumber": _get_number,
         "getNumberV2": _get_number_v2,
         "getStatus": _get_status,
         "getStatusV2": _get_status_v2,
-        "setStatus": _set_status,
-        "getActiveActivations": _get_active_activations,
+        "setStatus": set_status,
+        "getActiveActivations": lambda call: classic_list(call, repeats_reference=call.shop.rules.echo_order_id),
         "getPrices": _get_prices,
         "getPricesExtended": _get_prices,
         "getCountries": lambda call: answers.countries(),
@@ -159,7 +244,8 @@ ACTIONS: Final[Mapping[str, Callable[[Call], Answer]]] = MappingProxyType(
 )
 
 
-def _buy(call: Call) -> Activation | str:
+def buy(call: Call) -> Activation | str:
+    """Sell what is asked for, or return the wire word of the refusal."""
     wish = wish_of(call)
     if isinstance(wish, str):
         call.shop.refuse(action=call.get("action"), reason=wish, profile=call.profile)

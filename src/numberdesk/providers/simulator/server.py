@@ -3,8 +3,11 @@
 import asyncio
 import hmac
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -14,18 +17,20 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from numberdesk.providers.simulator import answers, faults, protocol
+from numberdesk.providers.simulator import answers, faults
 from numberdesk.providers.simulator.answers import json_answer, word
 from numberdesk.providers.simulator.catalogue import offers
 from numberdesk.providers.simulator.chance import draws
-from numberdesk.providers.simulator.profiles import PURCHASES, Mixture, Profile, mixture_of
+from numberdesk.providers.simulator.families import FAMILIES
+from numberdesk.providers.simulator.profiles import Mixture, Profile, mixture_of
+from numberdesk.providers.simulator.protocol import parse_rupees
 from numberdesk.providers.simulator.record import Fact, FactName, Record
 from numberdesk.providers.simulator.shop import Rules, Shop
-from numberdesk.providers.simulator.webhooks import Webhooks
+from numberdesk.providers.simulator.webhooks import USUAL, Manner, Webhooks
+from numberdesk.providers.simulator.wire import Asked, Call, Intent, Pusher, Wire
 
 _log = structlog.get_logger()
 
-_PATH: Final = "/stubs/handler_api.php"
 _LONGEST_SLEEP: Final = 60.0
 _NO_DRAW: Final = (0.0,) * 8
 
@@ -33,16 +38,19 @@ _NO_DRAW: Final = (0.0,) * 8
 class Simulator:
     """A running simulator; made by `start`, which returns once it answers, and ended by `stop`.
 
-    The lists of facts are read from the record whenever they are asked for, and stay readable after `stop`.
+    The lists of facts are read from the record whenever they are asked for, and stay readable after `stop`. `asked`
+    counts the requests that carried the key.
     """
 
-    def __init__(self, *, shop: Shop, mixture: Mixture, api_key: str, webhooks: Webhooks | None) -> None:
+    def __init__(self, *, shop: Shop, wire: Wire, mixture: Mixture, api_key: str) -> None:
         self.name = shop.rules.name
         self.url = ""
         self.base_url = ""
         self.port = 0
-        self.webhooks = webhooks
+        self.webhooks: Webhooks | None = None
+        self.asked = 0
         self._shop = shop
+        self._wire = wire
         self._mixture = mixture
         self._api_key = api_key.encode()
         self._requests = shop.record.count
@@ -53,8 +61,6 @@ class Simulator:
         self._runner = web.ServerRunner(
             web.Server(self._serve, access_log=None, keepalive_timeout=75.0), shutdown_timeout=0.2
         )
-        if webhooks is not None:
-            shop.on_message = lambda activation, message: webhooks.push(answers.webhook_body(activation, message))
 
     async def __aenter__(self) -> Self:
         return self
@@ -143,15 +149,29 @@ class Simulator:
         self._shop.deliver(activation, text, code)
         self._settle()
 
-    async def listen(self, *, host: str, port: int) -> None:
+    def push_to(self, url: str) -> None:
+        """Post every message from now on to an address, in the form of the family; only once, inside a running loop."""
+        wire, key = self._wire, self._api_key.decode()
+        if isinstance(wire, Pusher):
+            pauses = partial(wire.pauses, self._shop.rules.time_scale)
+            webhooks = Webhooks(url, manner=Manner(pauses, wire.is_taken))
+            self._shop.on_message = lambda activation, message: webhooks.push(wire.push(activation, message, key))
+        else:
+            webhooks = Webhooks(url, manner=USUAL)
+            self._shop.on_message = lambda activation, message: webhooks.push(answers.webhook_body(activation, message))
+        self.webhooks = webhooks
+
+    async def listen(self, *, host: str, port: int, webhook_url: str | None) -> None:
         """Open the port; called by `start`."""
+        if webhook_url is not None:
+            self.push_to(webhook_url)
         # What became due while nobody ran happens before the first question.
         self._shop.run_due()
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port, backlog=1024).start()
         self.port = int(self._runner.addresses[0][1])
         self.base_url = f"http://{host}:{self.port}"
-        self.url = self.base_url + _PATH
+        self.url = self.base_url + self._wire.path
         self._settle()
 
     async def stop(self) -> None:
@@ -167,34 +187,39 @@ class Simulator:
         self._shop.settle()
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        parameters = await _parameters(request)
-        key = parameters.get("api_key", "")
-        if not key:
-            return faults.plain(word("NO_KEY"))
-        if not hmac.compare_digest(key.encode(), self._api_key):
-            return faults.plain(word("BAD_KEY"))
-        match request.path:
-            case "/stubs/handler_api.php":
-                return await self._act(request, parameters)
-            case faults.MOVED_PATH:
-                self._shop.note_redirect(parameters.get("action", ""))
-                return faults.plain(self._answer(self._call(parameters, Profile("moved"), _NO_DRAW)))
-            case "/record":
-                return await self._send_record(request, parameters)
-            case "/control/profile" | "/control/deliver" if request.method == "POST":
-                return self._control(request.path, await request.read())
-            case _:
-                return web.Response(status=404, text="There is nothing here.")
+        asked = await _read(request)
+        if asked.path == "/record" or asked.path.startswith("/control/"):
+            return await self._behind_the_scenes(request, asked)
+        came_from = asked.path.removeprefix(faults.MOVED)
+        is_moved = came_from != asked.path
+        asked = replace(asked, path=came_from)
+        stranger = self._wire.stranger(asked, self._api_key)
+        if stranger is not None:
+            return faults.plain(stranger)
+        if is_moved:
+            self._shop.note_redirect(asked.parameters.get("action", ""))
+            return faults.plain(self._answer(Call(self._shop, asked, Profile("moved"), _NO_DRAW, False)))
+        return await self._act(request, asked)
 
-    async def _act(self, request: web.BaseRequest, parameters: dict[str, str]) -> web.StreamResponse:
-        action = parameters.get("action", "")
-        draw = self._draw(action)
+    async def _behind_the_scenes(self, request: web.BaseRequest, asked: Asked) -> web.StreamResponse:
+        if not hmac.compare_digest(asked.parameters.get("api_key", "").encode(), self._api_key):
+            return faults.plain(word("BAD_KEY"))
+        if asked.path == "/record":
+            return await self._send_record(request, asked.parameters)
+        if asked.path in ("/control/profile", "/control/deliver") and request.method == "POST":
+            return self._control(asked.path, asked.body)
+        return web.Response(status=404, text="There is nothing here.")
+
+    async def _act(self, request: web.BaseRequest, asked: Asked) -> web.StreamResponse:
+        self.asked += 1
+        intent = self._wire.intent(asked)
+        draw = self._draw(intent)
         profile = self._mixture.pick(draw[0])
-        call = self._call(parameters, profile, draw)
-        strike = faults.strike_of(profile, action=action, draw=draw)
+        call = Call(self._shop, asked, profile, draw, self._mixture.sells_nothing)
+        strike = faults.strike_of(profile, intent=intent, draw=draw, error_words=self._wire.error_words)
         answer = self._answer(call) if strike.acts == "at-once" else word("")
         if strike.acts == "never":
-            protocol.swallow(call, strike.reason)
+            self._wire.swallow(call, strike.reason)
             self._settle()
         if strike.delay:
             await asyncio.sleep(strike.delay)
@@ -202,25 +227,22 @@ class Simulator:
             answer = self._answer(call)
         return await faults.spoiled(request, strike, answer)
 
-    def _answer(self, call: protocol.Call) -> answers.Answer:
+    def _answer(self, call: Call) -> answers.Answer:
         """Carry out a request; when this returns, its facts are with the operating system."""
-        answer = protocol.answer(call)
+        answer = self._wire.answer(call)
         self._settle()
         return answer
 
-    def _call(self, parameters: dict[str, str], profile: Profile, draw: tuple[float, ...]) -> protocol.Call:
-        return protocol.Call(self._shop, parameters, profile, draw, self._mixture.sells_nothing)
-
-    def _draw(self, action: str) -> tuple[float, ...]:
+    def _draw(self, intent: Intent) -> tuple[float, ...]:
         """Draw for a request; purchases have a counter of their own, so that polling does not change what they meet."""
         seed = self._shop.rules.seed
-        if action in PURCHASES:
+        if intent == "buy":
             self._purchases += 1
             return draws(seed, self._purchases, purpose="purchase")
         self._requests += 1
         return draws(seed, self._requests, purpose="request")
 
-    async def _send_record(self, request: web.BaseRequest, parameters: dict[str, str]) -> web.StreamResponse:
+    async def _send_record(self, request: web.BaseRequest, parameters: Mapping[str, str]) -> web.StreamResponse:
         since = parameters.get("since", "0")
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         await response.prepare(request)
@@ -282,6 +304,7 @@ async def start(
     record_path: Path | None,
     host: str = "127.0.0.1",
     port: int = 0,
+    family: str = "sms-activate",
     profile: str | Profile | Mixture = "realistic",
     seed: int = 0,
     min_cancel_age: timedelta = timedelta(seconds=120),
@@ -298,7 +321,7 @@ async def start(
     """Start a simulated provider and return it once it answers.
 
     A record that exists is read first, and the simulator goes on with its activations, also with what became due while
-    nobody ran. Without a path the record is an unnamed temporary file.
+    nobody ran. Without a path the record is an unnamed temporary file. `family` is a name of `FAMILIES`.
 
     Args:
         time_scale: multiplies the life of activations (codes, cancel age, lifetime); 0.01 makes 20 minutes 12 seconds.
@@ -308,13 +331,13 @@ async def start(
         keep_ended: that many ended activations still answer; older ones are NO_ACTIVATION.
 
     Raises:
-        ValueError: the profile, the balance, the time scale or a line of the record cannot be used.
+        ValueError: the family, the profile, the balance, the time scale or a line of the record cannot be used.
         OSError: the port or the record cannot be opened.
     """
-    balance_paise = protocol.parse_rupees(balance)
+    balance_paise = parse_rupees(balance)
     if balance_paise is None or time_scale <= 0 or not api_key:
         raise ValueError("The simulator needs a key, a balance such as 100.00 and a time scale above zero.")
-    mixture = mixture_of(profile)
+    wire, mixture = _wire_of(family), mixture_of(profile)
     rules = Rules(
         name=name,
         seed=seed,
@@ -327,19 +350,28 @@ async def start(
         keep_ended=keep_ended,
     )
     shop = Shop(record=Record(record_path), offers=offers(price_factor=price_factor), rules=rules)
-    webhooks = Webhooks(webhook_url) if webhook_url is not None else None
-    simulator = Simulator(shop=shop, mixture=mixture, api_key=api_key, webhooks=webhooks)
+    simulator = Simulator(shop=shop, wire=wire, mixture=mixture, api_key=api_key)
     try:
-        await simulator.listen(host=host, port=port)
+        await simulator.listen(host=host, port=port, webhook_url=webhook_url)
     except BaseException:
         await simulator.stop()
         raise
     return simulator
 
 
-async def _parameters(request: web.BaseRequest) -> dict[str, str]:
+def _wire_of(family: str) -> Wire:
+    if family not in FAMILIES:
+        raise ValueError(f"No family is called {family!r}; there are: {', '.join(FAMILIES)}.")
+    return FAMILIES[family]
+
+
+async def _read(request: web.BaseRequest) -> Asked:
     """Merge query and form; real clients send blanks around names."""
     pairs = parse_qsl(request.rel_url.raw_query_string, keep_blank_values=True)
-    if request.method == "POST" and request.can_read_body and not request.path.startswith("/control/"):
+    body = await request.read() if request.can_read_body else b""
+    if request.content_type == "application/x-www-form-urlencoded":
+        pairs += parse_qsl(body.decode(errors="replace"), keep_blank_values=True)
+    elif request.content_type == "multipart/form-data":
         pairs += [(name, value) for name, value in (await request.post()).items() if isinstance(value, str)]
-    return {name.strip(): value for name, value in pairs}
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    return Asked(request.method, request.path, {name.strip(): value for name, value in pairs}, headers, body)
