@@ -34,6 +34,13 @@ PROVIDER = Provider(
     cancel_after_ms=0,
     lifetime_ms=1_200_000,
     extend_paise_per_minute=None,
+    dialect="classic",
+    weight_percent=100,
+    open_max=None,
+    spend_max_paise=None,
+    balance_alert_paise=None,
+    sync_every_ms=900_000,
+    agent_pay_paise=None,
     synced_at=None,
 )
 
@@ -60,10 +67,11 @@ async def simulated(profile: Any = "never", **options: Any) -> AsyncIterator[tup
 
 @dataclass
 class Told:
-    """A server that answers as told and remembers the queries that arrived."""
+    """A server that answers as told and remembers the queries and headers that arrived."""
 
     url: str = ""
     queries: list[dict[str, str]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
 
 
 @asynccontextmanager
@@ -77,6 +85,7 @@ async def told(*bodies: bytes | int | Callable[[], Awaitable[web.Response]] | No
     async def serve(request: web.BaseRequest) -> web.StreamResponse:
         body = bodies[min(len(found.queries), len(bodies) - 1)]
         found.queries.append(dict(request.query))
+        found.headers.append(dict(request.headers))
         if body is None:
             assert request.transport is not None
             request.transport.abort()

@@ -19,6 +19,7 @@ from numberdesk.providers.model import (
     ActiveList,
     Done,
     Ended,
+    Listing,
     Provider,
     ProviderId,
     Received,
@@ -77,7 +78,7 @@ def calls(action: str, outcome: str) -> float:
         ("name", "-dash"),
         ("name", "a" * 41),
         ("name", "a\n"),
-        ("kind", "five-sim"),
+        ("kind", "telegraph"),
         ("kind", ""),
         ("url", ""),
         ("url", "sms.test/stubs/handler_api.php"),
@@ -229,7 +230,7 @@ async def test_without_a_line_nothing_is_sent_and_nothing_is_sure(db: Database, 
         assert await providers.rent(lines, nobody, wanted()) == Refused("switched_off", "")
         for step in (providers.look, providers.cancel, providers.finish, providers.another_code):
             assert isinstance(await step(lines, nobody, "7"), Unknown)
-        for read in (providers.active, providers.offers, providers.balance):
+        for read in (providers.active, providers.listing, providers.balance):
             assert isinstance(await read(lines, nobody), Unknown)
 
 
@@ -312,7 +313,7 @@ async def test_every_verb_reaches_the_provider_and_is_counted(db: Database, vaul
             for action, outcome in (
                 ("rent", "rented"), ("rent", "refused_price_changed"), ("rent", "unknown"), ("look", "received"),
                 ("look", "ended"), ("active", "listed"), ("cancel", "too_early"), ("another_code", "done"),
-                ("finish", "done"), ("offers", "listed"), ("balance", "told"),
+                ("finish", "done"), ("listing", "listed"), ("balance", "told"),
             )
         }  # fmt: skip
         sold = await providers.rent(lines, provider.id, wanted())
@@ -326,7 +327,7 @@ async def test_every_verb_reaches_the_provider_and_is_counted(db: Database, vaul
         assert await providers.another_code(lines, provider.id, sold.upstream_id) == Done()
         assert await providers.finish(lines, provider.id, sold.upstream_id) == Done()
         assert isinstance(await providers.look(lines, provider.id, sold.upstream_id), Ended)
-        assert isinstance(await providers.offers(lines, provider.id), tuple)
+        assert isinstance(await providers.listing(lines, provider.id), Listing)
         assert await providers.balance(lines, provider.id) == upstream.balance_paise
         assert {key: calls(*key) - count for key, count in before.items()} == dict.fromkeys(before, 1.0)
         labels = {"provider": "upstream", "action": "rent"}

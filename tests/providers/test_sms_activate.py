@@ -9,12 +9,13 @@ from aiolimiter import AsyncLimiter
 from numberdesk.base import clock
 from numberdesk.base.money import Paise
 from numberdesk.providers.adapters import ADAPTERS, sms_activate
-from numberdesk.providers.line import Line
+from numberdesk.providers.line import ORDER_BODY_MAX, Line
 from numberdesk.providers.model import (
     ActiveList,
     CodeWon,
     Done,
     Ended,
+    Listing,
     Received,
     Refused,
     Rented,
@@ -132,7 +133,7 @@ async def test_a_read_is_repeated_once(lost: Any) -> None:
 
 
 async def test_a_body_above_the_cap_of_one_order_is_unknown() -> None:
-    padded = SALE[:-1] + b" " * sms_activate.ORDER_BODY_MAX + b"}"
+    padded = SALE[:-1] + b" " * ORDER_BODY_MAX + b"}"
     async with told(padded) as server, line_to(server.url) as line:
         assert await sms_activate.rent(line, wanted(), until=soon()) == Unknown("the body is above its cap")
 
@@ -325,12 +326,12 @@ async def test_an_empty_shelf_is_an_empty_whole_list() -> None:
 
 async def test_prices_and_balance_are_the_simulators() -> None:
     async with simulated() as (upstream, line):
-        listed = await sms_activate.offers(line, until=soon())
-        assert isinstance(listed, tuple)
-        assert {(offer.service, offer.country): (offer.cost_paise, offer.stock) for offer in listed} == {
+        listed = await sms_activate.listing(line, until=soon())
+        assert isinstance(listed, Listing)
+        assert {(offer.service, int(offer.country)): (offer.cost_paise, offer.stock) for offer in listed.offers} == {
             key: (offer.cost_paise, offer.count) for key, offer in catalogue.offers().items()
         }
-        (telegram,) = (offer for offer in listed if (offer.service, offer.country) == ("tg", 22))
+        (telegram,) = (offer for offer in listed.offers if (offer.service, offer.country) == ("tg", "22"))
         assert (telegram.cost_paise, telegram.operator) == (COST, "any")
         assert telegram.stock > 0
         await bought(line)

@@ -143,9 +143,9 @@ def test_an_item_tells_our_reference_and_its_end() -> None:
 
 
 OFFERS = {
-    UpstreamOffer("tg", 22, "any", Paise(1250), 100),
-    UpstreamOffer("wa", 22, "any", Paise(11), 7),
-    UpstreamOffer("tg", 187, "any", Paise(3000), 0),
+    UpstreamOffer("tg", "22", "any", Paise(1250), 100),
+    UpstreamOffer("wa", "22", "any", Paise(11), 7),
+    UpstreamOffer("tg", "187", "any", Paise(3000), 0),
 }
 
 
@@ -183,12 +183,12 @@ def test_a_price_list_that_is_none_is_unknown(body: bytes, status: int) -> None:
 
 def test_a_price_that_cannot_be_read_is_left_out() -> None:
     body = b'{"22":{"tg":{"cost":12.5,"count":100},"wa":{"cost":"NaN","count":1},"go":{"cost":-1,"count":1},"vi":null}}'
-    assert prices(body) == (UpstreamOffer("tg", 22, "any", Paise(1250), 100),)
+    assert prices(body) == (UpstreamOffer("tg", "22", "any", Paise(1250), 100),)
 
 
 def test_a_price_in_another_currency_is_rounded_up() -> None:
     body = b'{"22":{"tg":{"cost":0.2215,"count":99999999999}}}'
-    assert prices(body, per_unit=8350) == (UpstreamOffer("tg", 22, "any", Paise(1850), 2**31 - 1),)
+    assert prices(body, per_unit=8350) == (UpstreamOffer("tg", "22", "any", Paise(1850), 2**31 - 1),)
 
 
 STATUSES = st.sampled_from([200, 404, 500])

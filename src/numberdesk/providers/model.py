@@ -1,13 +1,17 @@
 """Nouns of the providers slice: a provider, and the answers an adapter may give."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, NewType
 
 from numberdesk.base.money import Paise
 
 ProviderId = NewType("ProviderId", int)
-Kind = Literal["sms-activate"]
+Kind = Literal["sms-activate", "five-sim", "sms-pool", "agent"]
+WordKind = Literal["service", "country"]
+WordSource = Literal["list", "iso", "name", "staff"]
+"""How a provider's word came to mean our code: a list of ours, a country's two letters, the same name, or a person."""
 
 RefusalReason = Literal[
     "no_numbers",
@@ -22,21 +26,100 @@ RefusalReason = Literal[
     "unreachable",
     "busy",
     "switched_off",
+    "breaker_open",
+    "spend_limit",
 ]
 """Why a provider surely did nothing. Every word outside an adapter's list is `Unknown` instead.
 
-The last three are ours: the request never left, because the provider could not be reached, had no free place in time,
-or is switched off. `not_allowed`: the provider does not have this step, or the activation's state does not allow it.
+The last five are ours: the request never left, because the provider could not be reached, had no free place in time,
+is switched off, was failing just now, or has had all the money that may be spent with it in a day. A provider that
+turns us away for asking too often is `busy` too. `not_allowed`: the
+provider does not have this step, or the activation's state does not allow it.
 """
+
+AlertKind = Literal[
+    "breaker",
+    "balance",
+    "forecast",
+    "spend_limit",
+    "price_drift",
+    "money_gap",
+    "unknown_word",
+    "sync_failed",
+    "unknown_stale",
+    "orphan_stale",
+    "phantom_stock",
+    "unowned_message",
+]
+"""What staff are told about a provider."""
+TopUpKind = Literal["top_up", "settled_gap"]
+BreakerState = Literal["closed", "open", "half_open"]
+"""Closed lets purchases through, open none, half open one at a time to try."""
+Forced = Literal["open", "closed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A trouble with a provider, from `opened_at` until `closed_at`, last noticed at `seen_at`."""
+
+    id: int
+    provider_id: ProviderId
+    provider: str
+    kind: AlertKind
+    detail: str
+    opened_at: datetime
+    seen_at: datetime
+    closed_at: datetime | None
+    told_at: datetime | None
+    over_told_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderMoney:
+    """What is known of our money with a provider. `minutes_left` is None when the forecast knows of no end.
+
+    Its books begin at `anchored_at`. At `booked_until` they stood between `booked_low` and `booked_high`, which are as
+    far apart as what was in flight when they began; `booked_count` bookings were added since.
+    """
+
+    provider_id: ProviderId
+    balance_paise: int | None
+    balance_at: datetime | None
+    counted_until: datetime | None
+    minutes_left: int | None
+    anchored_at: datetime | None
+    booked_until: datetime | None
+    booked_low: int | None
+    booked_high: int | None
+    booked_count: int
+    paise_per_unit: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyCheck:
+    """A balance beside what our books expected. A negative gap is money that is missing, zero is none."""
+
+    provider_id: ProviderId
+    at: datetime | None
+    balance_paise: int
+    expected_low: int
+    expected_high: int
+    gap_paise: int
+    explained: str
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """A row of `providers`, without its key. Costs are in the provider's currency times `paise_per_unit`."""
+    """A row of `providers`, without its key. Costs are in the provider's currency times `paise_per_unit`.
+
+    `open_max` caps its open orders and `spend_max_paise` what is spent with it in a day of UTC; None: no cap.
+    `agent_pay_paise` is what an agent gets for a number with its code; None: the adapter's amount. Others name prices.
+    """
 
     id: ProviderId
     name: str
     kind: Kind
+    dialect: str
     url: str
     is_on: bool
     paise_per_unit: int
@@ -47,7 +130,79 @@ class Provider:
     cancel_after_ms: int
     lifetime_ms: int
     extend_paise_per_minute: int | None
+    weight_percent: int
+    open_max: int | None
+    spend_max_paise: int | None
+    balance_alert_paise: int | None
+    sync_every_ms: int
+    agent_pay_paise: int | None
     synced_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a dialect can do, declared by its adapter; the times are what its servers keep, and defaults of the row.
+
+    Attributes:
+        has_ceiling: a purchase names the highest cost, and nothing above it is sold.
+        has_operators: a purchase can name an operator.
+        has_next_code: a number can receive more than one code.
+        has_look: one activation can be asked for.
+        has_list: all open activations can be asked for with one call.
+        repeats_reference: the list names our own id of the attempt.
+        is_idempotent: a purchase with a reference that was used before sells nothing.
+        tells_cost: the answer to a purchase names its cost.
+        pushes: messages can be posted to us.
+        sells_at_finish: nothing is owed until we say that a code came, so an unanswered purchase costs nothing.
+        speaks_our_codes: services and countries need no translation.
+    """
+
+    cancel_after_ms: int = 120_000
+    lifetime_ms: int = 1_200_000
+    has_ceiling: bool = True
+    has_operators: bool = True
+    has_next_code: bool = True
+    has_look: bool = True
+    has_list: bool = True
+    repeats_reference: bool = False
+    is_idempotent: bool = False
+    tells_cost: bool = True
+    pushes: bool = False
+    sells_at_finish: bool = False
+    speaks_our_codes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a provider calls our services and countries, both ways. Without a row a word means itself, if it may."""
+
+    means_itself: bool = True
+    services: Mapping[str, str] = field(default_factory=dict)
+    countries: Mapping[str, int] = field(default_factory=dict)
+    service_words: Mapping[str, str] = field(default_factory=dict)
+    country_words: Mapping[int, str] = field(default_factory=dict)
+
+    def service(self, word: str) -> str | None:
+        """Return our code of the provider's service. A word for which there is another one no longer means itself."""
+        if word in self.services:
+            return self.services[word]
+        return word if self.means_itself and word not in self.service_words else None
+
+    def country(self, word: str) -> int | None:
+        """Return our number of the provider's country."""
+        if word in self.countries:
+            return self.countries[word]
+        if not (self.means_itself and word.isascii() and word.isdecimal() and len(word) < 7):
+            return None
+        return None if int(word) in self.country_words else int(word)
+
+    def service_word(self, code: str) -> str | None:
+        """Return what the provider calls our service."""
+        return self.service_words.get(code, code if self.means_itself else None)
+
+    def country_word(self, code: int) -> str | None:
+        """Return what the provider calls our country."""
+        return self.country_words.get(code, str(code) if self.means_itself else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +239,13 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """It may or may not have happened: time-out, cut connection, 5xx, unlisted word, unreadable body."""
+    """It may or may not have happened: time-out, cut connection, 5xx, unlisted word, unreadable body.
+
+    `word` is the answer's word when it is a well-formed one that stands in no list of ours: somebody should look.
+    """
 
     detail: str
+    word: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +311,48 @@ class ActiveList:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamOffer:
-    """What a provider sells, in canonical codes."""
+    """What a provider sells, in the provider's own words; `any` is the operator that leaves the choice to it."""
 
     service: str
-    country: int
+    country: str
     operator: str
     cost_paise: Paise
     stock: int
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamName:
+    """What a provider says of one of its words: the name people read, and a country's two letters where it tells."""
+
+    word: str
+    name: str
+    iso: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A provider's whole catalogue as it lists it now. Names help to find out what its words mean."""
+
+    offers: tuple[UpstreamOffer, ...]
+    services: tuple[UpstreamName, ...] = ()
+    countries: tuple[UpstreamName, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """A message that a provider posted to us; it names the activation, or only the number.
+
+    `event_id` is the provider's own id of the message, or a digest of what was posted: the same message posted again
+    has the same one. `sender` is whom the message is from, and `key` the key that stands in it, where the protocol has
+    them; the key must be the provider's.
+    """
+
+    event_id: str
+    upstream_id: str | None
+    number: str | None
+    message: Received
+    sender: str = ""
+    key: str | None = field(default=None, repr=False)
 
 
 RentAnswer = Rented | Refused | Unknown

@@ -1,43 +1,74 @@
 """The SMS-Activate protocol as its client: HeroSMS, Grizzly, SMSBower, another Numberdesk and the simulator.
 
+How the servers differ is data: `sms_activate_dialects.py`.
+
 A provider with another protocol is added by a copy of this file, with the same functions, and a line in the table of
 `adapters/__init__.py`. No function raises for anything a provider or the network does.
 """
 
-import asyncio
-from decimal import ROUND_DOWN, Decimal
-from typing import Final
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from yarl import URL
 
-from numberdesk.base import http_client
 from numberdesk.base.http_client import Answer, NoAnswer
 from numberdesk.base.money import Paise
 from numberdesk.providers.adapters import sms_activate_lists as lists
 from numberdesk.providers.adapters import sms_activate_parse as parse
-from numberdesk.providers.line import BUSY, Line, ask
+from numberdesk.providers.adapters.sms_activate_dialects import TABLE, Change, Dialect
+from numberdesk.providers.adapters.sms_activate_push import PUSH_TAKEN, pushed
+from numberdesk.providers.line import (
+    LIST_BODY_MAX,
+    Line,
+    Question,
+    ask,
+    ask_twice,
+    ceiling_text,
+    not_sold,
+    parsed,
+)
 from numberdesk.providers.model import (
+    Activation,
     ActiveList,
     CancelAnswer,
+    Capabilities,
+    CodeWon,
     DoneAnswer,
+    Ended,
+    Listing,
     LookAnswer,
     Refused,
     RentAnswer,
     Unknown,
-    UpstreamOffer,
     Wanted,
+    Words,
 )
 
-PATH: Final = "/stubs/handler_api.php"
-ORDER_BODY_MAX: Final = 64 * 1024
-LIST_BODY_MAX: Final = 16 * 1024 * 1024
-IN_THREAD_ABOVE: Final = 256 * 1024
-"""Bytes of a body above which it is read in a thread, so that the other work of the process goes on meanwhile."""
-PAUSE: Final = 0.1
+__all__ = [
+    "DIALECTS",
+    "PUSH_TAKEN",
+    "active",
+    "another_code",
+    "balance",
+    "cancel",
+    "endpoint",
+    "finish",
+    "listing",
+    "look",
+    "pushed",
+    "rent",
+]
 
-_CENT: Final = Decimal("0.01")
-_HUNDREDTH_OF_A_CENT: Final = Decimal("0.0001")
+T = TypeVar("T")
+
+PATH: Final = "/stubs/handler_api.php"
+DIALECTS: Final[Mapping[str, Capabilities]] = MappingProxyType({name: dialect.can for name, dialect in TABLE.items()})
+PAGES_MAX: Final = 200
+OVERLAP: Final = 10
+"""Rows of a page that are asked for again with the next one, so that what ends meanwhile hides nothing."""
 
 
 def endpoint(url: str) -> URL:
@@ -48,118 +79,161 @@ def endpoint(url: str) -> URL:
 
 async def rent(line: Line, wanted: Wanted, *, until: float) -> RentAnswer:
     """Buy one number with one request that is never repeated: the provider may have sold although no answer came."""
-    provider = line.provider
-    ceiling = _max_price(wanted.ceiling_paise, provider.paise_per_unit)
+    provider, dialect = line.provider, _dialect(line)
+    ceiling = ceiling_text(wanted.ceiling_paise, provider.paise_per_unit)
     if not ceiling:
         return Refused("price_changed", "the ceiling is below the smallest price")
-    params = {
-        "api_key": line.api_key,
-        "action": "getNumberV2",
-        "service": wanted.service,
-        "country": str(wanted.country),
-        "maxPrice": ceiling,
-        "orderId": wanted.reference,
-    }
+    service, country = line.words.service_word(wanted.service), line.words.country_word(wanted.country)
+    if service is None:
+        return Refused("bad_service", "the provider has no word for it")
+    if country is None or (dialect.countries is not None and country not in map(str, dialect.countries)):
+        return Refused("bad_country", "the provider does not sell in this country")
+    params = {"service": service, "country": country, dialect.ceiling: ceiling}
+    if dialect.reference:
+        params[dialect.reference] = wanted.reference
     if wanted.operator != "any":
-        params["operator"] = wanted.operator
-    answer = await ask(line, params, until=until, body_max=ORDER_BODY_MAX)
+        params[dialect.operator] = wanted.operator
+    answer = await ask(line, _question(line, "rent", dialect.purchase, wanted.reference, **params), until=until)
     if isinstance(answer, NoAnswer):
-        if answer.sent:
-            return Unknown(answer.reason)
-        return Refused("busy" if answer is BUSY else "unreachable", answer.reason)
+        return not_sold(answer)
     return parse.rent(
-        answer.body, answer.status, ceiling_paise=wanted.ceiling_paise, paise_per_unit=provider.paise_per_unit
+        answer.body,
+        answer.status,
+        ceiling_paise=wanted.ceiling_paise,
+        paise_per_unit=provider.paise_per_unit,
+        dialect=dialect,
     )
 
 
 async def look(line: Line, upstream_id: str, *, until: float) -> LookAnswer:
     """Read the state of one activation."""
-    answer = await _ask_twice(line, {"action": "getStatus", "id": upstream_id}, until=until, body_max=ORDER_BODY_MAX)
-    return Unknown(answer.reason) if isinstance(answer, NoAnswer) else parse.look(answer.body, answer.status)
+    answer = await _ask_status(line, upstream_id, until=until)
+    if isinstance(answer, NoAnswer):
+        return Unknown(answer.reason)
+    return parse.look(answer.body, answer.status, _dialect(line))
 
 
 async def active(line: Line, *, until: float) -> ActiveList | Unknown:
-    """Read all activations the provider lists for us."""
-    answer = await _ask_twice(line, {"action": "getActiveActivations"}, until=until, body_max=LIST_BODY_MAX)
-    if isinstance(answer, NoAnswer):
-        return Unknown(answer.reason)
-    per_unit = line.provider.paise_per_unit
-    if len(answer.body) <= IN_THREAD_ABOVE:
-        return lists.active(answer.body, answer.status, paise_per_unit=per_unit)
-    return await asyncio.to_thread(lists.active, answer.body, answer.status, paise_per_unit=per_unit)
+    """Read all activations the provider lists for us, page by page where it cuts the list."""
+    dialect = _dialect(line)
+    if not dialect.listing:
+        return Unknown("this provider has no list of activations")
+    if not dialect.page_size:
+        return _in_our_codes(await _list(line, lists.active, until), line)
+    pages: list[lists.Page] = []
+    while len(pages) < PAGES_MAX:
+        start = len(pages) * (dialect.page_size - OVERLAP)
+        found = await _list(line, lists.page, until, start=str(start), limit=str(dialect.page_size))
+        if isinstance(found, Unknown):
+            return found
+        # A server that takes no notice of where to start would send the same page for ever.
+        is_new = not pages or found.activations != pages[-1].activations
+        pages.append(found)
+        if found.count != dialect.page_size or not is_new:
+            break
+    return _in_our_codes(lists.joined(pages, dialect.page_size), line)
 
 
 async def cancel(line: Line, upstream_id: str, *, until: float) -> CancelAnswer:
-    """Cancel an activation. When the provider refuses by its state, a look says whether a code won."""
-    answer = await _set_status(line, upstream_id, "8", until=until)
+    """Cancel an activation. When the provider refuses by its state, or it is over, a look says whether a code won."""
+    dialect = _dialect(line)
+    answer = await _change(line, "cancel", dialect.cancel, upstream_id, until=until)
     if isinstance(answer, NoAnswer):
         return Unknown(answer.reason)
-    outcome = parse.cancel(answer.body, answer.status)
-    if not isinstance(outcome, parse.LookAgain):
+    outcome = parse.cancel(answer.body, answer.status, dialect)
+    if not isinstance(outcome, parse.LookAgain | Ended):
         return outcome
-    params = {"action": "getStatus", "id": upstream_id}
-    answer = await _ask_twice(line, params, until=until, body_max=ORDER_BODY_MAX)
+    answer = await _ask_status(line, upstream_id, until=until)
     if isinstance(answer, NoAnswer):
         return Unknown(answer.reason)
-    return parse.after_refused_cancel(answer.body, answer.status)
+    found = parse.after_refused_cancel(answer.body, answer.status, dialect)
+    # What is over may be over because its code came. If the look does not say so, the cancel's answer stands.
+    return found if isinstance(outcome, parse.LookAgain) or isinstance(found, CodeWon) else outcome
 
 
 async def finish(line: Line, upstream_id: str, *, until: float) -> DoneAnswer:
     """Tell the provider that the code was right and the activation is over."""
-    answer = await _set_status(line, upstream_id, "6", until=until)
-    return Unknown(answer.reason) if isinstance(answer, NoAnswer) else parse.finish(answer.body, answer.status)
+    dialect = _dialect(line)
+    answer = await _change(line, "finish", dialect.finish, upstream_id, until=until)
+    return Unknown(answer.reason) if isinstance(answer, NoAnswer) else parse.finish(answer.body, answer.status, dialect)
 
 
 async def another_code(line: Line, upstream_id: str, *, until: float) -> DoneAnswer:
     """Ask for one more code on the same number."""
-    answer = await _set_status(line, upstream_id, "3", until=until)
-    return Unknown(answer.reason) if isinstance(answer, NoAnswer) else parse.another_code(answer.body, answer.status)
-
-
-async def offers(line: Line, *, until: float) -> tuple[UpstreamOffer, ...] | Unknown:
-    """Read the whole price list with its stock."""
-    answer = await _ask_twice(line, {"action": "getPrices"}, until=until, body_max=LIST_BODY_MAX)
+    dialect = _dialect(line)
+    if not dialect.can.has_next_code:
+        return Refused("not_allowed", "this provider sends one code")
+    answer = await _change(line, "another_code", dialect.next_code, upstream_id, until=until)
     if isinstance(answer, NoAnswer):
         return Unknown(answer.reason)
-    per_unit = line.provider.paise_per_unit
-    return await asyncio.to_thread(lists.prices, answer.body, answer.status, paise_per_unit=per_unit)
+    return parse.another_code(answer.body, answer.status, dialect)
+
+
+async def listing(line: Line, *, until: float) -> Listing | Unknown:
+    """Read the whole price list with its stock."""
+    question = _question(line, "listing", _dialect(line).prices)
+    answer = await ask_twice(line, question, until=until, body_max=LIST_BODY_MAX)
+    if isinstance(answer, NoAnswer):
+        return Unknown(answer.reason)
+    found = await parsed(lists.prices, answer, paise_per_unit=line.provider.paise_per_unit)
+    return found if isinstance(found, Unknown) else Listing(found)
 
 
 async def balance(line: Line, *, until: float) -> Paise | Unknown:
     """Read what is left of our money at the provider."""
-    answer = await _ask_twice(line, {"action": "getBalance"}, until=until, body_max=ORDER_BODY_MAX)
+    answer = await ask_twice(line, _question(line, "balance", "getBalance"), until=until)
     if isinstance(answer, NoAnswer):
         return Unknown(answer.reason)
     return parse.balance(answer.body, answer.status, paise_per_unit=line.provider.paise_per_unit)
 
 
-async def _set_status(line: Line, upstream_id: str, status: str, *, until: float) -> Answer | NoAnswer:
-    params = {"api_key": line.api_key, "action": "setStatus", "id": upstream_id, "status": status}
-    return await ask(line, params, until=until, body_max=ORDER_BODY_MAX)
+def _in_our_codes(found: ActiveList | Unknown, line: Line) -> ActiveList | Unknown:
+    """Translate a list; only a provider whose codes staff gave another meaning needs it.
 
-
-async def _ask_twice(line: Line, params: dict[str, str], *, until: float, body_max: int) -> Answer | NoAnswer:
-    """Ask, and once more after a lost answer or a 5xx: for reads only."""
-    params = {"api_key": line.api_key, **params}
-    answer = await ask(line, params, until=until, body_max=body_max)
-    if isinstance(answer, NoAnswer):
-        is_worth_it = answer not in (BUSY, http_client.TOO_LATE, http_client.TOO_LARGE, http_client.CLOSED)
-    else:
-        is_worth_it = answer.status >= 500
-    if not is_worth_it or asyncio.get_running_loop().time() + PAUSE >= until:
-        return answer
-    await asyncio.sleep(PAUSE)
-    return await ask(line, params, until=until, body_max=body_max)
-
-
-def _max_price(ceiling_paise: Paise, paise_per_unit: int) -> str:
-    """Write a ceiling in the provider's currency, rounded down; empty when nothing is left of it.
-
-    A unit of more than a rupee is divided finer, or a price of 0.0035 dollars could not be met. Zero is never sent:
-    some servers read it as no ceiling.
+    What we have no word for we cannot have bought: it must fit no order of ours. And a server that takes no reference
+    from us means something of its own by one.
     """
-    if paise_per_unit == 100:
-        return f"{ceiling_paise // 100}.{ceiling_paise % 100:02}" if ceiling_paise > 0 else ""
-    step = _CENT if paise_per_unit < 100 else _HUNDREDTH_OF_A_CENT
-    ceiling = (Decimal(ceiling_paise) / paise_per_unit).quantize(step, rounding=ROUND_DOWN)
-    return format(ceiling, "f") if ceiling > 0 else ""
+    if isinstance(found, Unknown):
+        return found
+    words, activations = line.words, found.activations
+    if not _dialect(line).reference and any(activation.reference for activation in activations):
+        activations = tuple(replace(activation, reference=None) for activation in activations)
+    if words.services or words.countries:
+        activations = tuple(_translated(activation, words) for activation in activations)
+    return replace(found, activations=activations)
+
+
+def _translated(activation: Activation, words: Words) -> Activation:
+    service = words.service(activation.service) or ""
+    if activation.country is None:
+        return replace(activation, service=service)
+    country = words.country(str(activation.country))
+    return replace(activation, service=service if country is not None else "", country=country)
+
+
+async def _list(line: Line, parser: Callable[..., T | Unknown], until: float, **params: str) -> T | Unknown:
+    question = _question(line, "active", _dialect(line).listing, **params)
+    answer = await ask_twice(line, question, until=until, body_max=LIST_BODY_MAX)
+    if isinstance(answer, NoAnswer):
+        return Unknown(answer.reason)
+    return await parsed(parser, answer, paise_per_unit=line.provider.paise_per_unit)
+
+
+async def _ask_status(line: Line, upstream_id: str, *, until: float) -> Answer | NoAnswer:
+    return await ask_twice(line, _question(line, "look", "getStatus", upstream_id, id=upstream_id), until=until)
+
+
+async def _change(line: Line, action: str, change: Change, upstream_id: str, *, until: float) -> Answer | NoAnswer:
+    params = {"id": upstream_id, "status": change.status} if change.status else {"id": upstream_id}
+    return await ask(line, _question(line, action, change.action, upstream_id, **params), until=until)
+
+
+def _question(line: Line, action: str, word: str, subject: str = "", **params: str) -> Question:
+    if _dialect(line).key == "header":
+        headers = {"Authorization": f"ApiKey {line.api_key}"}
+        return Question(action, line.endpoint, subject, {"action": word, **params}, headers)
+    return Question(action, line.endpoint, subject, {"api_key": line.api_key, "action": word, **params})
+
+
+def _dialect(line: Line) -> Dialect:
+    return TABLE[line.provider.dialect]
