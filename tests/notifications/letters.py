@@ -42,6 +42,12 @@ SAMPLES: Mapping[Template, Mapping[str, Value]] = {
         "method": "UPI (Razorpay)",
         "at": AT,
     },
+    "provider_alerts": {
+        "name": "Asha",
+        "count": 3,
+        "begun": "alpha, balance: 49.99 rupees are left, less than 50.00. • beta, breaker: 9 of 10 calls failed.",
+        "over": "beta, spend limit: the day's 500.00 rupees are spent.",
+    },
 }
 
 

@@ -22,6 +22,7 @@ Template = Literal[
     "recharge_rejected",
     "recharge_question",
     "recharge_refunded",
+    "provider_alerts",
 ]
 Value = str | int | None
 
@@ -41,9 +42,11 @@ FIELDS: Mapping[Template, frozenset[str]] = {
     "recharge_rejected": frozenset({"name", "amount", "transaction", "reason"}),
     "recharge_question": frozenset({"name", "amount", "transaction", "question"}),
     "recharge_refunded": frozenset({"name", "amount", "receipt", "method", "at"}),
+    "provider_alerts": frozenset({"name", "count", "begun", "over"}),
 }
 """What each template is told, no more and no less: `at` is a time already written for its reader; `name` may be
-empty, `ip`, `device` and `note` may be None. No password and no whole API key has a field."""
+empty, `ip`, `device` and `note` may be None; `begun` and `over` are sentences with ` • ` between them, or empty. No
+password and no whole API key has a field."""
 
 
 @dataclass(frozen=True, slots=True)

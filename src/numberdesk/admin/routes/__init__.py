@@ -4,19 +4,21 @@ from typing import Any
 
 from litestar import Router
 
-from numberdesk.admin.routes import _accounts, _payments
+from numberdesk.admin.routes import _accounts, _payments, _providers, _statistics
 from numberdesk.base.calls import Call, document
 
 
 def calls(people: Any, till: Any) -> list[Call[Any]]:
     """Return the calls of this slice; without what they work with they can only be described."""
-    return [*_accounts.calls(people), *_payments.calls(people, till)]
+    return [*_accounts.calls(people), *_payments.calls(people, till), *_providers.calls(people)]
 
 
 router = Router(
     path="/",
     route_handlers=[
         _accounts.list_users, _accounts.read_user, _accounts.list_events, *_payments.HANDLERS,
+        *_providers.HANDLERS,
+        _statistics.read_statistics,
         *document(calls(None, None)),
     ],
     tags=["staff"],

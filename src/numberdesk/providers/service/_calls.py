@@ -11,7 +11,7 @@ from prometheus_client import Counter, Histogram
 from numberdesk.base import clock
 from numberdesk.base.money import Paise
 from numberdesk.providers.adapters import ADAPTERS, Adapter
-from numberdesk.providers.line import Line
+from numberdesk.providers.line import HEARD, Heard, Line
 from numberdesk.providers.model import (
     ActiveList,
     CancelAnswer,
@@ -19,19 +19,20 @@ from numberdesk.providers.model import (
     Done,
     DoneAnswer,
     Ended,
+    Listing,
     LookAnswer,
     ProviderId,
-    Received,
     Refused,
     RentAnswer,
     Rented,
     TooEarly,
     Unknown,
-    UpstreamOffer,
     Waiting,
     Wanted,
 )
 from numberdesk.providers.service._lines import Lines
+from numberdesk.providers.service._spending import begin_purchase, end_purchase
+from numberdesk.providers.service._verdicts import NOTHING, Finding, judge
 
 log = structlog.get_logger()
 A = TypeVar("A")
@@ -46,18 +47,33 @@ SECONDS = Histogram(
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 
+LISTING_SECONDS: Final = 60.0
+"""A catalogue may be megabytes, or a hundred calls."""
 NO_LINE = Unknown("this process has no line to the provider yet")
 
 
 async def rent(lines: Lines, provider_id: ProviderId, wanted: Wanted) -> RentAnswer:
     """Buy one number. One request at most leaves, and an answer always comes: `Unknown` when it cannot be known.
 
-    A provider that is switched off refuses here, and goes on answering everything else.
+    A provider that is switched off, fails, or has had its day's money refuses here, and goes on answering everything
+    else.
     """
     found = lines.by_id.get(provider_id)
     if found is None or not found.provider.is_on:
         return Refused("switched_off", "")
-    return await _watched(found, "rent", _adapter(found).rent(found, wanted, until=_until(found)))
+    if lines.gate.breaker(provider_id).is_shut():
+        return _refused_here(lines, found, Refused("breaker_open", ""))
+    refusal = begin_purchase(lines.spending, found.provider, wanted)
+    if refusal is not None:
+        return _refused_here(lines, found, refusal)
+    ticket, answer = lines.stalls.begin(provider_id), None
+    try:
+        # Nothing waits between this look at the breaker and the call that counts on it.
+        answer = await _watched(lines, found, "rent", _adapter(found).rent(found, wanted, until=_until(found)))
+    finally:
+        lines.stalls.end(provider_id, ticket, answer)
+    end_purchase(lines.spending, found.provider, wanted, answer)
+    return answer
 
 
 async def look(lines: Lines, provider_id: ProviderId, upstream_id: str) -> LookAnswer:
@@ -65,7 +81,7 @@ async def look(lines: Lines, provider_id: ProviderId, upstream_id: str) -> LookA
     found = lines.by_id.get(provider_id)
     if found is None:
         return NO_LINE
-    return await _watched(found, "look", _adapter(found).look(found, upstream_id, until=_until(found)))
+    return await _watched(lines, found, "look", _adapter(found).look(found, upstream_id, until=_until(found)))
 
 
 async def active(lines: Lines, provider_id: ProviderId) -> ActiveList | Unknown:
@@ -73,7 +89,7 @@ async def active(lines: Lines, provider_id: ProviderId) -> ActiveList | Unknown:
     found = lines.by_id.get(provider_id)
     if found is None:
         return NO_LINE
-    return await _watched(found, "active", _adapter(found).active(found, until=_until(found)))
+    return await _watched(lines, found, "active", _adapter(found).active(found, until=_until(found)))
 
 
 async def cancel(lines: Lines, provider_id: ProviderId, upstream_id: str) -> CancelAnswer:
@@ -81,7 +97,7 @@ async def cancel(lines: Lines, provider_id: ProviderId, upstream_id: str) -> Can
     found = lines.by_id.get(provider_id)
     if found is None:
         return NO_LINE
-    return await _watched(found, "cancel", _adapter(found).cancel(found, upstream_id, until=_until(found)))
+    return await _watched(lines, found, "cancel", _adapter(found).cancel(found, upstream_id, until=_until(found)))
 
 
 async def finish(lines: Lines, provider_id: ProviderId, upstream_id: str) -> DoneAnswer:
@@ -89,7 +105,7 @@ async def finish(lines: Lines, provider_id: ProviderId, upstream_id: str) -> Don
     found = lines.by_id.get(provider_id)
     if found is None:
         return NO_LINE
-    return await _watched(found, "finish", _adapter(found).finish(found, upstream_id, until=_until(found)))
+    return await _watched(lines, found, "finish", _adapter(found).finish(found, upstream_id, until=_until(found)))
 
 
 async def another_code(lines: Lines, provider_id: ProviderId, upstream_id: str) -> DoneAnswer:
@@ -98,15 +114,16 @@ async def another_code(lines: Lines, provider_id: ProviderId, upstream_id: str) 
     if found is None:
         return NO_LINE
     step = _adapter(found).another_code(found, upstream_id, until=_until(found))
-    return await _watched(found, "another_code", step)
+    return await _watched(lines, found, "another_code", step)
 
 
-async def offers(lines: Lines, provider_id: ProviderId) -> tuple[UpstreamOffer, ...] | Unknown:
-    """Read the provider's whole price list with its stock."""
+async def listing(lines: Lines, provider_id: ProviderId) -> Listing | Unknown:
+    """Read the provider's whole catalogue, in its own words. It may take longer than an order: nobody waits for it."""
     found = lines.by_id.get(provider_id)
     if found is None:
         return NO_LINE
-    return await _watched(found, "offers", _adapter(found).offers(found, until=_until(found)))
+    until = max(_until(found), asyncio.get_running_loop().time() + LISTING_SECONDS)
+    return await _watched(lines, found, "listing", _adapter(found).listing(found, until=until))
 
 
 async def balance(lines: Lines, provider_id: ProviderId) -> Paise | Unknown:
@@ -114,7 +131,7 @@ async def balance(lines: Lines, provider_id: ProviderId) -> Paise | Unknown:
     found = lines.by_id.get(provider_id)
     if found is None:
         return NO_LINE
-    return await _watched(found, "balance", _adapter(found).balance(found, until=_until(found)))
+    return await _watched(lines, found, "balance", _adapter(found).balance(found, until=_until(found)))
 
 
 def _adapter(line: Line) -> Adapter:
@@ -125,30 +142,64 @@ def _until(line: Line) -> float:
     return asyncio.get_running_loop().time() + line.provider.deadline_ms / 1000
 
 
-async def _watched(line: Line, action: str, call: Awaitable[A]) -> A | Unknown:
-    """Time, count and log one call; a bug of ours becomes `Unknown`, since the request may have left."""
+async def probe(lines: Lines, provider_id: ProviderId) -> Finding:
+    """Ask a provider something that changes nothing, and return what the answer says of its health."""
+    found = lines.by_id.get(provider_id)
+    if found is None:
+        return NOTHING
+    if found.provider.kind == "agent":
+        return (await _listened(lines, found, "listing", _adapter(found).listing(found, until=_until(found))))[1]
+    return (await _listened(lines, found, "balance", _adapter(found).balance(found, until=_until(found))))[1]
+
+
+def _refused_here(lines: Lines, line: Line, refusal: Refused) -> Refused:
+    outcome = f"refused_{refusal.reason}"
+    _counter(line.provider.name, "rent", outcome).inc()
+    lines.gate.count(line.provider.id, "rent", outcome, 0)
+    return refusal
+
+
+async def _watched(lines: Lines, line: Line, action: str, call: Awaitable[A]) -> A | Unknown:
+    return (await _listened(lines, line, action, call))[0]
+
+
+async def _listened(lines: Lines, line: Line, action: str, call: Awaitable[A]) -> tuple[A | Unknown, Finding]:
+    """Time, count, judge and log one call; a bug of ours becomes `Unknown`, since the request may have left."""
     began = clock.seconds()
-    name, answer, outcome = line.provider.name, None, "interrupted"
+    gate, provider_id, name = lines.gate, line.provider.id, line.provider.name
+    breaker = gate.breaker(provider_id)
+    begun = breaker.begin(is_purchase=action == "rent")
+    heard: list[Heard] = []
+    listening = HEARD.set(heard)
+    answer: A | Unknown | None = None
+    outcome, finding = "interrupted", NOTHING
     try:
         answer = await call
         outcome = _outcome(answer)
-        return answer
     except Exception:
         outcome = "failed"
         log.exception("provider_call_failed", provider=name, action=action)
-        return Unknown("the answer could not be read here")
+        answer = Unknown("the answer could not be read here")
     finally:
-        took = clock.seconds() - began
+        HEARD.reset(listening)
+        ended = clock.seconds()
+        took_ms = round((ended - began) * 1000)
+        finding = judge(answer, heard)
+        breaker.end(begun, finding.verdict, at=ended, what=finding.what)
         _counter(name, action, outcome).inc()
-        _histogram(name, action).observe(took)
+        _histogram(name, action).observe(ended - began)
+        is_known = outcome != "unknown" or not finding.kind
+        gate.count(provider_id, action, outcome if is_known else f"unknown_{finding.kind}", took_ms)
+        gate.keep(line, action, answer, heard, finding)
         log.debug(
             "provider_call",
             provider=name,
             action=action,
             outcome=outcome,
             detail=getattr(answer, "detail", ""),
-            took_ms=round(took * 1000),
+            took_ms=took_ms,
         )
+    return answer, finding
 
 
 # Looking up a metric by its labels costs more than counting; there are few of them.
@@ -167,7 +218,7 @@ def _outcome(answer: object) -> str:
         case Refused(reason):
             return f"refused_{reason}"
         case tuple():
-            return "received" if answer and isinstance(answer[0], Received) else "listed"
+            return "received"
         case _:
             return _OUTCOMES.get(type(answer), "told")
 
@@ -181,4 +232,5 @@ _OUTCOMES: Final[dict[type, str]] = {
     TooEarly: "too_early",
     CodeWon: "code_won",
     ActiveList: "listed",
+    Listing: "listed",
 }

@@ -1,23 +1,32 @@
 """The open lines of a process: one to each provider, kept while nothing about the provider changes."""
 
 import asyncio
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
+import structlog
 from aiohttp import ClientSession
 from aiolimiter import AsyncLimiter
 
 from numberdesk.base import http_client
-from numberdesk.base.crypto import Vault
+from numberdesk.base.crypto import Vault, WrongKey
 from numberdesk.base.db import Database
 from numberdesk.base.errors import NotFound
 from numberdesk.providers import sql
-from numberdesk.providers.adapters import ADAPTERS
+from numberdesk.providers.adapters import ADAPTERS, capabilities
 from numberdesk.providers.line import Line
-from numberdesk.providers.model import ProviderId
+from numberdesk.providers.model import Provider, ProviderId, Words
+from numberdesk.providers.service._breaker import RESTED_SECONDS
+from numberdesk.providers.service._gate import Gate, flush_gate
+from numberdesk.providers.service._spending import Spending, refresh_spending
+from numberdesk.providers.service._stalls import Stalls
+
+log = structlog.get_logger()
 
 PROVIDERS_MAX: Final = 1000
+LAST_FLUSH_SECONDS: Final = 3.0
 UNPACED: Final = 1000
 """Calls a second from which on a provider's calls are not counted."""
 
@@ -31,6 +40,9 @@ class Lines:
     session: ClientSession = field(repr=False)
     by_id: dict[ProviderId, Line] = field(default_factory=dict)
     changed_at: dict[ProviderId, datetime] = field(default_factory=dict)
+    spending: Spending = field(default_factory=Spending, repr=False)
+    gate: Gate = field(default_factory=Gate, repr=False)
+    stalls: Stalls = field(default_factory=Stalls, repr=False)
 
 
 async def open_lines(db: Database, vault: Vault) -> Lines:
@@ -43,6 +55,7 @@ async def open_lines(db: Database, vault: Vault) -> Lines:
     lines = Lines(db, vault, http_client.session(connections_max=0))
     try:
         await refresh(lines)
+        await watch_spending(lines)
     except BaseException:
         await close(lines)
         raise
@@ -57,17 +70,42 @@ async def refresh(lines: Lines) -> None:
     """
     async with lines.db.statement() as tx:
         rows = await sql.list_all(tx, limit=PROVIDERS_MAX)
-    for row in rows:
-        if lines.changed_at.get(row.id) != row.changed_at:
-            lines.by_id[row.id] = _line_of(lines, row)
-            lines.changed_at[row.id] = row.changed_at
+        health = await sql.list_health(tx, rested_seconds=RESTED_SECONDS)
+        changed = [row for row in rows if lines.changed_at.get(row.id) != row.changed_at]
+        words = await sql.list_words(tx, [row.id for row in changed]) if changed else []
+    for row in changed:
+        _take(lines, row, [word for word in words if word.provider_id == row.id])
+        lines.changed_at[row.id] = row.changed_at
     for gone in set(lines.by_id) - {row.id for row in rows}:
         del lines.by_id[gone], lines.changed_at[gone]
+        lines.gate.breakers.pop(gone, None)
+    lines.gate.adopt(health)
+
+
+async def watch_spending(lines: Lines) -> None:
+    """Read again what was spent today with the providers that have a cap; each process that buys does so."""
+    capped: dict[ProviderId, Provider] = {
+        line.provider.id: line.provider for line in lines.by_id.values() if line.provider.spend_max_paise is not None
+    }
+    await refresh_spending(lines.db, lines.spending, capped=capped)
+
+
+async def flush(lines: Lines) -> None:
+    """Write down what calls left behind, and tell the other processes of breakers that opened or closed here.
+
+    What the database does not take is lost, but for breakers, which are told again.
+    """
+    await flush_gate(lines.db, lines.gate)
 
 
 async def close(lines: Lines) -> None:
-    """Close all connections."""
+    """Close all connections, and write down what calls left behind."""
     await lines.session.close()
+    try:
+        async with asyncio.timeout(LAST_FLUSH_SECONDS):
+            await flush(lines)
+    except TimeoutError:
+        log.warning("gate_lost", what="all that was left")
 
 
 def line(lines: Lines, provider_id: ProviderId) -> Line:
@@ -82,7 +120,23 @@ def line(lines: Lines, provider_id: ProviderId) -> Line:
     return found
 
 
-def _line_of(lines: Lines, row: sql.Stored) -> Line:
+def _take(lines: Lines, row: sql.Stored, words: Sequence[sql.Word]) -> None:
+    """Take over a row. One that this process cannot use, written by a newer one perhaps, keeps the others reachable.
+
+    A line that is there goes on for its open orders, and buys nothing.
+    """
+    try:
+        lines.by_id[row.id] = _line_of(lines, row, words)
+    except WrongKey:
+        raise
+    except Exception:
+        log.exception("provider_row_unusable", provider=row.name)
+        former = lines.by_id.get(row.id)
+        if former is not None:
+            lines.by_id[row.id] = replace(former, provider=replace(former.provider, is_on=False))
+
+
+def _line_of(lines: Lines, row: sql.Stored, words: Sequence[sql.Word]) -> Line:
     """Build the line for a row; places and pace go on counting where their size did not change."""
     provider, former = row.provider(), lines.by_id.get(row.id)
     places, pace = asyncio.Semaphore(provider.parallel_max), None
@@ -99,4 +153,18 @@ def _line_of(lines: Lines, row: sql.Stored) -> Line:
         session=lines.session,
         places=places,
         pace=pace,
+        words=words_of(words, means_itself=capabilities(provider).speaks_our_codes),
+    )
+
+
+def words_of(rows: Sequence[sql.Word], *, means_itself: bool) -> Words:
+    """Put the words of one provider in the form in which they are looked up, both ways."""
+    services = {row.word: row.code for row in rows if row.kind == "service"}
+    countries = {row.word: int(row.code) for row in rows if row.kind == "country"}
+    return Words(
+        means_itself=means_itself,
+        services=services,
+        countries=countries,
+        service_words={code: word for word, code in services.items()},
+        country_words={code: word for word, code in countries.items()},
     )

@@ -1,18 +1,20 @@
 """The verbs that keep the rows of providers: adding one, changing it, finding it, and whose turn it is to watch it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final, TypedDict, Unpack
+from typing import Final, TypedDict, Unpack, cast
 from urllib.parse import urlsplit
 
 from numberdesk.base.crypto import Vault
 from numberdesk.base.db import Database, Tx
 from numberdesk.base.errors import InvalidFields, NotFound
+from numberdesk.base.money import AMOUNT_MAX
 from numberdesk.providers import sql
 from numberdesk.providers.adapters import ADAPTERS
-from numberdesk.providers.model import Provider, ProviderId
+from numberdesk.providers.model import Kind, Provider, ProviderId
 from numberdesk.providers.service._lines import PROVIDERS_MAX
+from numberdesk.providers.sql import Word
 
 KEY_MAX: Final = 500
 URL_MAX: Final = 500
@@ -28,11 +30,20 @@ _BOUNDS: Final = {
     "cancel_after_ms": (0, 86_400_000),
     "lifetime_ms": (1_000, 2_000_000_000),
     "extend_paise_per_minute": (0, 10_000_000),
+    "weight_percent": (1, 1000),
+    "open_max": (1, 10_000_000),
+    "spend_max_paise": (1, AMOUNT_MAX),
+    "balance_alert_paise": (0, AMOUNT_MAX),
+    "sync_every_ms": (10_000, 86_400_000),
+    "agent_pay_paise": (1, 1_000_000),
 }
 
 
 class Options(TypedDict, total=False):
-    """What an operator may change of a provider; what is absent stays. No `extend_paise_per_minute`: no extending."""
+    """What an operator may change of a provider; what is absent stays.
+
+    None: no extending, no cap, no alert, and the usual pay of an agent.
+    """
 
     is_on: bool
     paise_per_unit: int
@@ -43,6 +54,13 @@ class Options(TypedDict, total=False):
     cancel_after_ms: int
     lifetime_ms: int
     extend_paise_per_minute: int | None
+    dialect: str
+    weight_percent: int
+    open_max: int | None
+    spend_max_paise: int | None
+    balance_alert_paise: int | None
+    sync_every_ms: int
+    agent_pay_paise: int | None
 
 
 class Changes(Options, total=False):
@@ -62,21 +80,35 @@ async def add(
     problems = _option_problems(options)
     if not _NAME.fullmatch(name):
         problems["name"] = "must be 1 to 40 of a-z, 0-9 and -, and not begin with -"
-    if kind not in ADAPTERS:
-        problems["kind"] = f"must be one of {', '.join(ADAPTERS)}"
+    problems |= _kind_problems(kind, options.get("dialect"))
     problems |= _url_problems(url) | _key_problems(api_key)
     if problems:
         raise InvalidFields(problems)
+    dialects = ADAPTERS[cast("Kind", kind)].DIALECTS
+    dialect = options.get("dialect") or next(iter(dialects))
+    can = dialects[dialect]
+    known: Options = {"cancel_after_ms": can.cancel_after_ms, "lifetime_ms": can.lifetime_ms}
     sealed = vault.seal(api_key)
     async with db.transaction() as tx:
-        added = await sql.insert(tx, name=name, kind=kind, url=url, api_key_sealed=sealed)
+        added = await sql.insert(tx, name=name, kind=kind, dialect=dialect, url=url, api_key_sealed=sealed)
         if added is None:
             raise InvalidFields({"name": "is taken by another provider"})
-        return await sql.set_options(tx, provider=replace(added, **options)) if options else added
+        await sql.insert_health(tx, provider_id=added.id)
+        return await sql.set_options(tx, provider=replace(added, **(known | options)))
 
 
 async def set_options(db: Database, provider_id: ProviderId, **changes: Unpack[Changes]) -> Provider:
     """Change some options of a provider; every process follows at its next `refresh`.
+
+    Raises:
+        InvalidFields, NotFound: as in `change_options`.
+    """
+    async with db.transaction() as tx:
+        return (await change_options(tx, provider_id, **changes))[1]
+
+
+async def change_options(tx: Tx, provider_id: ProviderId, **changes: Unpack[Changes]) -> tuple[Provider, Provider]:
+    """Change some options of a provider; returns it as it was and as it is.
 
     Raises:
         InvalidFields: an option is out of its bounds.
@@ -87,11 +119,12 @@ async def set_options(db: Database, provider_id: ProviderId, **changes: Unpack[C
         problems |= _url_problems(changes["url"])
     if problems:
         raise InvalidFields(problems)
-    async with db.transaction() as tx:
-        current = await sql.lock(tx, provider_id=provider_id)
-        if current is None:
-            raise NotFound("provider")
-        return await sql.set_options(tx, provider=replace(current, **changes))
+    current = await sql.lock(tx, provider_id=provider_id)
+    if current is None:
+        raise NotFound("provider")
+    if problems := _kind_problems(current.kind, changes.get("dialect")):
+        raise InvalidFields(problems)
+    return current, await sql.set_options(tx, provider=replace(current, **changes))
 
 
 async def set_api_key(db: Database, vault: Vault, provider_id: ProviderId, *, api_key: str) -> None:
@@ -117,6 +150,28 @@ async def reseal(db: Database, vault: Vault) -> int:
                 await sql.set_api_key(tx, provider_id=provider_id, api_key_sealed=vault.seal(vault.open(sealed)))
                 changed += 1
     return changed
+
+
+async def set_words(tx: Tx, words: Sequence[Word], *, provider_id: ProviderId) -> None:
+    """Write what words of a provider mean; every process follows at its next `refresh`.
+
+    A word that a person gave a meaning keeps it. Of two words for one code the newer one counts.
+    """
+    if words:
+        await sql.upsert_words(tx, words)
+        await sql.set_changed(tx, provider_id=provider_id)
+
+
+async def list_words(tx: Tx, *, provider_id: ProviderId) -> list[Word]:
+    """Return what is known of a provider's words, by kind and word."""
+    return await sql.list_words(tx, [provider_id])
+
+
+async def forget_words(tx: Tx, words: Sequence[Word], *, provider_id: ProviderId) -> None:
+    """Take meanings away that no longer hold; one that a person gave stays unless it is among `words` as such."""
+    if words:
+        await sql.delete_words(tx, words)
+        await sql.set_changed(tx, provider_id=provider_id)
 
 
 async def set_synced(tx: Tx, *, provider_id: ProviderId) -> None:
@@ -148,6 +203,15 @@ async def lease_watch(db: Database, provider_id: ProviderId, *, owner: str, seco
     """
     async with db.statement() as tx:
         return await sql.lease_watch(tx, provider_id=provider_id, owner=owner, seconds=seconds)
+
+
+def _kind_problems(kind: str, dialect: str | None) -> dict[str, str]:
+    adapter = ADAPTERS.get(cast("Kind", kind))
+    if adapter is None:
+        return {"kind": f"must be one of {', '.join(ADAPTERS)}"}
+    if dialect is not None and dialect not in adapter.DIALECTS:
+        return {"dialect": f"must be one of {', '.join(adapter.DIALECTS)}"}
+    return {}
 
 
 def _option_problems(options: Mapping[str, object]) -> dict[str, str]:
