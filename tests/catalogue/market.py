@@ -17,7 +17,7 @@ INDIA = 22
 
 
 def upstream(service: str, country: int, cost: int, stock: int = 5, operator: str = "any") -> UpstreamOffer:
-    return UpstreamOffer(service=service, country=country, operator=operator, cost_paise=Paise(cost), stock=stock)
+    return UpstreamOffer(service=service, country=str(country), operator=operator, cost_paise=Paise(cost), stock=stock)
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,26 @@ from msgspec import Struct
 from numberdesk.base.money import format_rupees
 from numberdesk.base.web import ACCESS, Items, Ok, encode
 from numberdesk.catalogue import service
-from numberdesk.catalogue.model import CountryCode, PricedOffer, ServiceCode
+from numberdesk.catalogue.model import CountryCode, Delivery, PricedOffer, ServiceCode
 from numberdesk.catalogue.service import Shelf
+from numberdesk.providers import service as providers
 from numberdesk.wallet.model import AccountId
 
 PAGE_MAX = 500
+
+
+class DeliveryView(Struct, rename="camel", frozen=True):
+    """How often a number of this offer got its first code: the rate, and between what it lies with 95 % certainty.
+
+    `n` counts numbers of the last `windowHours` that got a code or ended without one, also those that their customer
+    gave up.
+    """
+
+    rate: float
+    low: float
+    high: float
+    n: int
+    window_hours: int
 
 
 class OfferView(Struct, rename="camel", frozen=True):
@@ -32,7 +47,15 @@ class OfferView(Struct, rename="camel", frozen=True):
     price: str
     extend_per_minute: str | None
     """Price of one more minute; None when this server's numbers cannot be extended."""
+    can_get_next: bool
+    """Whether its numbers can receive more than one code."""
     stock: int
+    delivery: DeliveryView | None
+    """None while fewer than 5 numbers were sold: too few say nothing."""
+    median_seconds: int | None
+    """Half of the codes came within this; None as `delivery`, or when none came."""
+    p90_seconds: int | None
+    """Nine of ten codes came within this."""
 
 
 class PricesView(Struct, rename="camel", frozen=True):
@@ -43,6 +66,9 @@ class PricesView(Struct, rename="camel", frozen=True):
 
 def _view(shelf: Shelf, offer: PricedOffer) -> OfferView:
     country = shelf.contents.countries[CountryCode(offer.country)]
+    delivery = shelf.deliveries.get((offer.service, offer.country, offer.provider_id, offer.operator))
+    if delivery is not None and delivery.n < service.SHOWN_MIN:
+        delivery = None
     return OfferView(
         service=offer.service,
         service_name=shelf.contents.services[ServiceCode(offer.service)].name,
@@ -56,8 +82,17 @@ def _view(shelf: Shelf, offer: PricedOffer) -> OfferView:
         extend_per_minute=(
             None if offer.extend_paise_per_minute is None else format_rupees(offer.extend_paise_per_minute)
         ),
-        stock=offer.stock,
+        can_get_next=providers.capabilities(shelf.contents.servers[offer.provider_id]).has_next_code,
+        stock=0 if offer.offer_id in shelf.phantoms else offer.stock,
+        delivery=None if delivery is None else _delivery_view(delivery),
+        median_seconds=None if delivery is None else delivery.median_seconds,
+        p90_seconds=None if delivery is None else delivery.p90_seconds,
     )
+
+
+def _delivery_view(delivery: Delivery) -> DeliveryView:
+    rate, low, high = service.shown_rates(delivery)
+    return DeliveryView(rate=rate, low=low, high=high, n=delivery.n, window_hours=delivery.window_hours)
 
 
 @get("/services", summary="List offers", opt={ACCESS: "read"})

@@ -1,6 +1,7 @@
 """Asking the shelf: what a purchase may choose from, and the lists that customers see. No SQL here."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from hashlib import sha256
 
 import msgspec
@@ -11,8 +12,10 @@ from numberdesk.catalogue.model import (
     Country,
     CountryCode,
     Offer,
+    OfferId,
     PricedOffer,
     PriceTable,
+    Route,
     Server,
     Service,
     ServiceCode,
@@ -31,6 +34,7 @@ from numberdesk.catalogue.service._refusals import (
     UnknownServer,
     UnknownService,
 )
+from numberdesk.catalogue.service._routing import rank
 from numberdesk.catalogue.service._shelf import Contents, Shelf
 from numberdesk.providers.model import ProviderId
 
@@ -47,8 +51,11 @@ def offers_for(
     server: str | int | None = None,
     operator: str | None = None,
     max_price_paise: Paise | None = None,
+    route: Route = "cheapest",
 ) -> list[PricedOffer]:
-    """Return what the account may buy now, at its prices, cheapest first, then by provider.
+    """Return what the account may buy now, at its prices, in the order in which it should be tried.
+
+    Offers whose stock was not there when others bought come last.
 
     Args:
         country: SMS-Activate's number, as int or text, or two letters in any case.
@@ -70,7 +77,7 @@ def offers_for(
 
     if (service_code, country_code) not in contents.offers:
         raise NotOffered(service=service_code, country=country_code, server=None)
-    offers: Sequence[PricedOffer] = _priced(contents, contents.payer(account_id), service_code, country_code)
+    offers: Sequence[PricedOffer] = _ranked(shelf, contents, account_id, service_code, country_code, route)
     if wanted_server is not None:
         offers = [offer for offer in offers if offer.provider_id == wanted_server.id]
         if not offers:
@@ -80,12 +87,14 @@ def offers_for(
     offers = [offer for offer in offers if offer.stock > 0]
     if not offers:
         raise NoStock(service=service_code, country=country_code)
-    if max_price_paise is None:
-        return offers
-    affordable = [offer for offer in offers if offer.price_paise <= max_price_paise]
-    if not affordable:
-        raise PriceTooLow(max_price_paise=max_price_paise, minimum_paise=offers[0].price_paise)
-    return affordable
+    if max_price_paise is not None:
+        minimum = min(offer.price_paise for offer in offers)
+        if minimum > max_price_paise:
+            raise PriceTooLow(max_price_paise=max_price_paise, minimum_paise=minimum)
+        offers = [offer for offer in offers if offer.price_paise <= max_price_paise]
+    if shelf.phantoms:
+        offers.sort(key=lambda offer: offer.offer_id in shelf.phantoms)
+    return offers
 
 
 def list_offers(
@@ -126,6 +135,8 @@ def list_offers(
 def price_table(shelf: Shelf, account_id: int | None) -> PriceTable:
     """Return the lowest price and the stock of everything on sale; the work is done once per change and payer.
 
+    Stock that was not there when others bought does not count.
+
     The ETag is taken from the content, so it is the same in every process and changes only when the content does. The
     price is the lowest that is in stock, or the lowest of all when nothing is.
     """
@@ -134,7 +145,13 @@ def price_table(shelf: Shelf, account_id: int | None) -> PriceTable:
     table = contents.tables.get(payer)
     if table is None:
         table = contents.tables[payer] = _price_table(contents, payer)
-    return table
+    phantoms = shelf.phantoms
+    if not phantoms:
+        return table
+    known = shelf.tables.get(payer)
+    if known is None or known[0] is not table or known[1] != phantoms:
+        known = shelf.tables[payer] = table, phantoms, _without(contents, payer, table, phantoms)
+    return known[2]
 
 
 def _service(contents: Contents, code: str) -> Service:
@@ -185,6 +202,25 @@ def _of_operator(offers: Sequence[PricedOffer], operator: str) -> Sequence[Price
         known = sorted({offer.operator for offer in offers}, key=lambda word: (word != ANY_OPERATOR, word))
         raise UnknownOperator(operator=operator[:SHOWN_MAX], known=known)
     return fitting
+
+
+def _ranked(
+    shelf: Shelf,
+    contents: Contents,
+    account_id: int | None,
+    service: ServiceCode,
+    country: CountryCode,
+    route: Route,
+) -> tuple[PricedOffer, ...]:
+    deliveries = shelf.deliveries
+    if shelf.ranked_by[0] is not contents or shelf.ranked_by[1] is not deliveries:
+        shelf.ranked, shelf.explained, shelf.ranked_by = {}, {}, (contents, deliveries)
+    key = contents.payer(account_id), service, country, route
+    found = shelf.ranked.get(key)
+    if found is None:
+        priced = _priced(contents, key[0], service, country)
+        found = shelf.ranked[key] = rank(priced, route=route, servers=contents.servers, deliveries=deliveries)
+    return found
 
 
 def _priced(
@@ -238,10 +274,30 @@ def _price_table(contents: Contents, payer: int | None) -> PriceTable:
     for service, country, _ in contents.on_sale:
         offers = _of_servers_on(contents, service.code, country.code)
         if offers:
-            lowest = min((offer.stock == 0, _price(contents, payer, offer)) for offer in offers)[1]
-            prices[country.code][service.code] = (format_rupees(lowest), _stock(offers))
-    table = {country: services for country, services in prices.items() if services}
-    return PriceTable(prices=table, etag=f'"{sha256(msgspec.json.encode(table)).hexdigest()[:32]}"')
+            prices[country.code][service.code] = _lowest(contents, payer, offers)
+    return _tagged({country: services for country, services in prices.items() if services})
+
+
+def _without(contents: Contents, payer: int | None, table: PriceTable, phantoms: Collection[OfferId]) -> PriceTable:
+    """Return a price table with nothing in stock of some offers; only their pairs are worked out again."""
+    prices = dict(table.prices)
+    for service, country in {contents.pair_of[offer] for offer in phantoms if offer in contents.pair_of}:
+        if service in prices.get(country, {}):
+            offers = [
+                replace(offer, stock=0) if offer.id in phantoms else offer
+                for offer in _of_servers_on(contents, service, country)
+            ]
+            prices[country] = prices[country] | {service: _lowest(contents, payer, offers)}
+    return _tagged(prices)
+
+
+def _tagged(prices: dict[CountryCode, dict[ServiceCode, tuple[str, int]]]) -> PriceTable:
+    return PriceTable(prices=prices, etag=f'"{sha256(msgspec.json.encode(prices)).hexdigest()[:32]}"')
+
+
+def _lowest(contents: Contents, payer: int | None, offers: Sequence[Offer]) -> tuple[str, int]:
+    lowest = min((offer.stock == 0, _price(contents, payer, offer)) for offer in offers)[1]
+    return format_rupees(lowest), _stock(offers)
 
 
 def _stock(offers: Sequence[Offer]) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 
 from numberdesk.base.db import Database, Tx
@@ -10,15 +11,20 @@ from numberdesk.catalogue.model import (
     BlockedCategory,
     Country,
     CountryCode,
+    Delivery,
+    DeliveryKey,
     Mark,
     Offer,
+    OfferId,
     PricedOffer,
     PriceTable,
+    Route,
     Server,
     Service,
     ServiceCode,
 )
 from numberdesk.catalogue.service._prices import PriceBook
+from numberdesk.catalogue.sql import Observation
 from numberdesk.providers.model import ProviderId
 
 Pair = tuple[ServiceCode, CountryCode]
@@ -48,6 +54,11 @@ class Contents:
         return account_id if account_id in self.book.accounts else None
 
     @cached_property
+    def pair_of(self) -> Mapping[OfferId, Pair]:
+        """The service and country of each offer."""
+        return {offer.id: pair for pair, offers in self.offers.items() for offer in offers}
+
+    @cached_property
     def on_sale(self) -> list[tuple[Service, Country, str]]:
         """Each service and country that may be sold and somebody offers, by name, with its text for searching."""
         sold = [
@@ -65,12 +76,37 @@ class Contents:
 
 
 class Shelf:
-    """Holds the newest contents. A reader takes `contents` once and so sees one moment."""
+    """Holds the newest contents. A reader takes `contents` once and so sees one moment.
 
-    __slots__ = ("contents",)
+    What was delivered lately stands apart in `deliveries`: it changes all the time, and no price depends on it. So do
+    `phantoms`, the offers whose stock is not believed now, and `observed`, what purchases met and nobody wrote yet.
+    """
+
+    __slots__ = (
+        "contents",
+        "counted",
+        "deliveries",
+        "explained",
+        "observed",
+        "phantoms",
+        "ranked",
+        "ranked_by",
+        "tables",
+    )
 
     def __init__(self, contents: Contents) -> None:
         self.contents = contents
+        self.deliveries: Mapping[DeliveryKey, Delivery] = {}
+        self.counted: tuple[int, datetime] | None = None
+        """The version and the hour that `deliveries` are of."""
+        self.phantoms: frozenset[OfferId] = frozenset()
+        self.observed: dict[OfferId, Observation] = {}
+        self.tables: dict[int | None, tuple[PriceTable, frozenset[OfferId], PriceTable]] = {}
+        """Price tables without phantoms, each with the table and the phantoms that it was worked out from."""
+        self.ranked: dict[tuple[int | None, ServiceCode, CountryCode, Route], tuple[PricedOffer, ...]] = {}
+        self.explained: dict[tuple[object, ...], str] = {}
+        self.ranked_by: tuple[Contents, Mapping[DeliveryKey, Delivery]] = contents, self.deliveries
+        """What `ranked` and `explained` were worked out from; with anything else they are void."""
 
 
 async def open_shelf(db: Database) -> Shelf:
