@@ -159,7 +159,7 @@ async def refused_as(world: World, reason: str, outcome: tuple[type[AppError], s
     assert (order.state, order.failure, order.number) == ("failed", failure, None)
     assert order.id == refused.value.details()["order_id"]
     card = await world.check(Card(order))
-    assert [item.outcome for item in await orders.exchanges(world.desk, card)] == [reason]
+    assert [item.outcome for item in (await orders.history(world.desk, card))[0]] == [reason]
     assert card.refund is not None
     assert card.refund.amount_paise == PRICE
     assert await world.money() == (MONEY, 0)

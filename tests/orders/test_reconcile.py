@@ -77,6 +77,7 @@ async def test_what_was_sold_is_linked_and_its_code_arrives(world: World, profil
 async def test_rubbish_is_resolved_whether_it_hid_a_sale_or_not(world: World) -> None:
     world.alpha.set_profile(replace(PROFILES["garbage"], fault_on="purchases", code_after=None))
     await world.give(world.alice, 10 * PRICE)
+    await world.keep_buying()
     for _ in range(10):
         assert (await world.buy()).order.state == "unknown"
     sold = world.sold_ids()

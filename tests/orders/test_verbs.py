@@ -221,6 +221,6 @@ async def test_what_was_asked_of_providers_can_be_read_without_secrets(world: Wo
         await world.buy()
     order_id = OrderId(refused.value.order_id)
     card = await orders.get(world.desk, account_id=world.alice, order_id=order_id)
-    (asked,) = await orders.exchanges(world.desk, card)
+    (asked,), _ = await orders.history(world.desk, card)
     assert (asked.action, asked.outcome, asked.detail, asked.attempt) == ("rent", "no_numbers", "NO_NUMBERS", 1)
     assert await world.money() == (MONEY, 0)

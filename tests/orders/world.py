@@ -125,6 +125,11 @@ class World:
             Settlement(order.id, order.attempt, order.provider_id, 0, 1_200_000, answer, next_offer)
         )
 
+    async def keep_buying(self, name: str = "alpha") -> None:
+        """Hold the breaker of a provider closed, for what needs more failures than it bears."""
+        await providers.force_breaker(self.db, self.provider(name).id, "closed", "the test needs every failure")
+        await providers.refresh(self.lines)
+
     async def reserve(self, wish: Wish = TELEGRAM, *, key: str) -> Card:
         """Begin to buy, and die before the provider is asked."""
         return await self.desk.reserve.call(Reservation(self.alice, key, 0, 1, self.offers(wish)[0]))
@@ -254,17 +259,18 @@ async def opened(
 async def add_provider(db: Database, vault: Vault, name: str, url: str, **options: Any) -> Provider:
     """Add a provider that sells Telegram and WhatsApp of India, and Google of Russia."""
     given: dict[str, Any] = {
+        "kind": "sms-activate",
         "deadline_ms": DEADLINE_MS, "cancel_after_ms": 0, "calls_per_second": 1000, "parallel_max": 100,
     }  # fmt: skip
     cost = COST if name == "alpha" else DEAR_COST
-    provider = await providers.add(db, vault, name=name, kind="sms-activate", url=url, api_key=KEY, **given | options)
+    provider = await providers.add(db, vault, name=name, url=url, api_key=KEY, **given | options)
     offers = [_offer("tg", INDIA, cost), _offer("wa", INDIA, 4_500), _offer("go", 0, 4_500)]
     await catalogue.sync_offers(db, provider_id=provider.id, offers=offers)
     return provider
 
 
 def _offer(service: str, country: int, cost: int) -> UpstreamOffer:
-    return UpstreamOffer(service=service, country=country, operator="any", cost_paise=Paise(cost), stock=100)
+    return UpstreamOffer(service=service, country=str(country), operator="any", cost_paise=Paise(cost), stock=100)
 
 
 @asynccontextmanager

@@ -1,23 +1,29 @@
 """Passes of the orders slice: watching providers, ending what is due, and cleaning up at providers."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import structlog
 
+from numberdesk.base import clock
 from numberdesk.orders import sql
 from numberdesk.orders.model import Card, Closing, Delivery, EndState, Order
 from numberdesk.orders.service import Desk, settle_cancel
+from numberdesk.orders.service._close import proof_of
 from numberdesk.orders.service._reconcile import Seen, reconcile
+from numberdesk.orders.sql import Turn
 from numberdesk.providers import service as providers
-from numberdesk.providers.model import Activation, CodeWon, Done, Ended, Provider, ProviderId, Unknown
+from numberdesk.providers.model import Activation, CodeWon, Done, Ended, Provider, ProviderId, Refused, Unknown
 
 log = structlog.get_logger()
 
 SETTLE_MARGIN = timedelta(seconds=12)
 """Added to a provider's deadline: what settling its answer may take."""
 LOOK_AT_ONCE = 20
+LOOKS_MAX = 200
+"""Where there is no list, every waiting order is looked at singly."""
 LOOK_EVERY_SECONDS = 2
 LEASE_SECONDS = 90
 """Longer than the longest deadline of a provider, so that nobody asks again while an answer is on its way."""
@@ -26,6 +32,14 @@ GIVE_UP_AFTER = timedelta(minutes=10)
 ORPHAN_TRIES_MAX = 60
 SIGHTINGS_KEPT = timedelta(days=2)
 """Longer than any number lives, so that none is taken for new."""
+
+
+PUSHED_LATELY = timedelta(minutes=5)
+PUSHED_PAUSE, PUSHED_SLOWER = 15.0, 5
+"""Where messages are posted to us the list is a floor: asked for so many seconds apart, or so many times slower."""
+RELEASE_SECONDS, RELEASE_SECONDS_MAX = 5, 600
+RELEASE_TRIES_MAX = 200
+"""More than a day, at the longest pause between two tries."""
 
 
 def settle_after(provider: Provider) -> timedelta:
@@ -45,21 +59,34 @@ async def watch(desk: Desk, provider: Provider, *, is_idle_turn: bool) -> int:
     Returns:
         How many open orders there are.
     """
-    patience = settle_after(provider)
+    can, patience = providers.capabilities(provider), settle_after(provider)
     async with desk.db.statement() as tx:
-        live, asked_at = await sql.count_live(tx, provider.id)
-    if not live and not is_idle_turn:
+        turn = await sql.read_turn(tx, provider.id, lately=PUSHED_LATELY)
+    if not turn.waiting and not (is_idle_turn and can.has_list):
         return 0
-    listed = await providers.active(desk.lines, provider.id)
-    if isinstance(listed, Unknown):
-        await _look_singly(desk, provider.id, [], asked_at)
+    if can.has_list and _may_wait(desk, provider, turn):
+        return turn.waiting
+    listed = await providers.active(desk.lines, provider.id) if can.has_list else None
+    if listed is None or isinstance(listed, Unknown):
+        if can.has_look:
+            await _look_singly(desk, provider, [], turn.now)
         await reconcile(desk, provider, None, patience)
-        return live
+        return turn.waiting
+    desk.listed_at[provider.id] = clock.seconds()
     found = {activation.upstream_id: activation for activation in listed.activations}
     await _deliver(desk, provider.id, found)
-    await _look_singly(desk, provider.id, [name for name, item in found.items() if _is_told(item)], asked_at)
+    if can.has_look:
+        await _look_singly(desk, provider, [name for name, item in found.items() if _is_told(item)], turn.now)
     await reconcile(desk, provider, Seen(found, listed.is_whole), patience)
-    return live
+    return turn.waiting
+
+
+def _may_wait(desk: Desk, provider: Provider, turn: Turn) -> bool:
+    """Tell whether the list can be asked for later, because messages come by themselves and no purchase is in doubt."""
+    if not turn.is_pushing or turn.in_doubt or not providers.capabilities(provider).pushes:
+        return False
+    pause = max(PUSHED_PAUSE, PUSHED_SLOWER * provider.poll_ms / 1000)
+    return clock.seconds() < desk.listed_at.get(provider.id, -math.inf) + pause
 
 
 def _is_told(activation: Activation) -> bool:
@@ -96,10 +123,13 @@ async def _receive(desk: Desk, deliveries: Sequence[Delivery]) -> list[Card]:
     return cards
 
 
-async def _look_singly(desk: Desk, provider_id: ProviderId, told: Sequence[str], asked_at: datetime) -> None:
-    """Look at waiting orders that a list asked for at that time did not tell of."""
+async def _look_singly(desk: Desk, provider: Provider, told: Sequence[str], asked_at: datetime) -> None:
+    """Look at waiting orders that a list asked for at that time did not tell of; where there is no list, at all."""
+    provider_id = provider.id
+    # More than it takes in a second would wait for a turn, and be refused one in the end.
+    most = LOOK_AT_ONCE if providers.capabilities(provider).has_list else min(provider.calls_per_second, LOOKS_MAX)
     async with desk.db.statement() as tx:
-        due = await sql.list_unlisted(tx, provider_id, told, before=asked_at, limit=LOOK_AT_ONCE)
+        due = await sql.list_unlisted(tx, provider_id, told, before=asked_at, limit=most)
         if not due:
             return
         await sql.set_looked(tx, [order.id for order in due], wait_seconds=LOOK_EVERY_SECONDS)
@@ -109,7 +139,9 @@ async def _look_singly(desk: Desk, provider_id: ProviderId, told: Sequence[str],
         if isinstance(answer, tuple):
             deliveries.append(Delivery(provider_id, order.upstream_id or "", answer))
         elif isinstance(answer, Ended) and order.state == "active":
-            closings.append(Closing(order.id, frozenset({"active"}), "cancelled", "provider_cancelled"))
+            closings.append(
+                Closing(order.id, frozenset({"active"}), "cancelled", "provider_cancelled", proof_of(answer))
+            )
     await _receive(desk, deliveries)
     desk.show(await asyncio.gather(*(desk.close.call(item) for item in closings)))
 
@@ -144,7 +176,8 @@ async def _settle_ending(desk: Desk, order: Order) -> None:
     if is_hopeless:
         log.error("refunded_without_provider", order_id=order.id, provider_id=order.provider_id)
         state: EndState = "expired" if order.state == "expiring" else "cancelled"
-        desk.show([await desk.close.call(Closing(order.id, frozenset({"cancelling", "expiring"}), state))])
+        closing = Closing(order.id, frozenset({"cancelling", "expiring"}), state, proof="refused")
+        desk.show([await desk.close.call(closing)])
 
 
 async def doubt_stale(desk: Desk, *, limit: int = 200) -> int:
@@ -189,13 +222,36 @@ async def forget_orphans(desk: Desk, *, limit: int = 1000) -> int:
 
 
 async def release_finished(desk: Desk, *, limit: int = 100) -> int:
-    """Tell providers that orders are finished; they end by themselves if this is lost."""
+    """Tell providers that orders are finished.
+
+    Most end them by themselves, and a notice that is lost is no loss. Where a sale is made by this notice, it is given
+    again until the provider answers.
+    """
+    may_miss = [
+        line.provider.id
+        for line in list(desk.lines.by_id.values())
+        if not providers.capabilities(line.provider).sells_at_finish
+    ]
     async with desk.db.transaction() as tx:
-        finished = await sql.lease_releases(tx, limit=limit)
-    await asyncio.gather(
-        *(providers.finish(desk.lines, order.provider_id, order.upstream_id or "") for order in finished),
+        finished = await sql.lease_releases(tx, may_miss=may_miss, lease_seconds=LEASE_SECONDS, limit=limit)
+    answers = await asyncio.gather(
+        *(providers.finish(desk.lines, item.provider_id, item.upstream_id) for item in finished),
         return_exceptions=True,
     )
+    heard, later = [], []
+    for item, answer in zip(finished, answers, strict=True):
+        if item.provider_id in may_miss:
+            continue
+        if not isinstance(answer, Done | Ended | Refused) and item.release_tries < RELEASE_TRIES_MAX:
+            later.append(item.id)
+            continue
+        if not isinstance(answer, Done):
+            log.error("finish_not_taken", order_id=item.id, provider_id=item.provider_id, tries=item.release_tries)
+        heard.append(item.id)
+    if heard or later:
+        async with desk.db.transaction() as tx:
+            await sql.set_released(tx, heard)
+            await sql.set_release_later(tx, later, wait_seconds=RELEASE_SECONDS, wait_max=RELEASE_SECONDS_MAX)
     return len(finished)
 
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Literal, NewType
 
 from numberdesk.base.money import Paise
-from numberdesk.catalogue.model import PricedOffer
+from numberdesk.catalogue.model import PricedOffer, Route
 from numberdesk.providers.model import ProviderId, Received, RentAnswer
 from numberdesk.wallet.model import AccountId
 
@@ -25,8 +25,21 @@ OrderState = Literal[
 ]
 Failure = Literal["no_numbers", "provider_refused", "never_sold", "provider_cancelled"]
 OrphanState = Literal["seen", "linked", "cancelling", "cancelled", "lost"]
+InboundState = Literal["parked", "delivered", "unowned", "refused"]
+"""What became of a message that was posted to us.
+
+parked: its order is not found yet. delivered: it is its order's. refused: it came after its order's money went back,
+and is sealed there. unowned: it belongs to nothing that we know.
+"""
 Action = Literal["rent", "cancel", "finish", "another_code", "look"]
 EndState = Literal["cancelled", "expired", "failed"]
+UpstreamRefund = Literal["none", "due", "assumed", "confirmed", "refused"]
+"""What proves that the provider took a number without a code back; told apart from the customer's refund.
+
+none: there is nothing to take back, as a code came or nothing was sold. due: not settled yet. confirmed: it
+acknowledged our cancel. assumed: it ended the number by itself, or says that it is over, and nobody said that the
+money is back. refused: it kept the money, or stayed silent until we gave up.
+"""
 
 LISTENING: frozenset[OrderState] = frozenset({"active", "cancelling", "expiring"})
 """States in which a first code turns the order into `received` and captures its hold."""
@@ -38,6 +51,7 @@ class OrderRules:
 
     cancel_after: timedelta
     lifetime: timedelta
+    route: Route = "cheapest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +87,7 @@ class Order:
     received_at: datetime | None
     ended_at: datetime | None
     changed_at: datetime
+    upstream_refund: UpstreamRefund
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +133,33 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True)
+class Wish:
+    """What a customer wants to rent; see `catalogue.service.offers_for` for the fields.
+
+    `route`: None for the site's own.
+    """
+
+    service: str
+    country: str | int
+    server: str | int | None = None
+    operator: str | None = None
+    max_price_paise: Paise | None = None
+    route: Route | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Reservation:
-    """One number to reserve money for. `request_token` tells a repeat of ours from somebody else's request."""
+    """One number to reserve money for. `request_token` tells a repeat of ours from somebody else's request.
+
+    `route` says as JSON why this offer is tried first.
+    """
 
     account_id: AccountId
     request_key: str
     request_item: int
     request_token: int
     offer: PricedOffer
+    route: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +187,21 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Inbound:
+    """A message that a provider posted, waiting for its order. It names the activation, or only the number."""
+
+    id: int
+    provider_id: ProviderId
+    upstream_id: str | None
+    number: str | None
+    sender: str
+    code: str
+    text: str
+    tries: int
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class CancelWanted:
     """A customer's wish to cancel."""
 
@@ -162,9 +211,13 @@ class CancelWanted:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """An order to end without payment, if it still is in one of the states named."""
+    """An order to end without payment, if it still is in one of the states named.
+
+    `proof` is what shows that the provider takes the number back; without any it is only assumed.
+    """
 
     order_id: OrderId
     expected: frozenset[OrderState]
     state: EndState
     failure: Failure | None = None
+    proof: UpstreamRefund = "assumed"

@@ -5,8 +5,8 @@ reads again what changed lately, so a lost message delays a code by seconds and 
 """
 
 import asyncio
-from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -17,6 +17,7 @@ from numberdesk.base.money import Paise
 from numberdesk.orders import sql
 from numberdesk.orders.model import Card, Message, Order, OrderId, Refund
 from numberdesk.orders.service._reserve import purpose
+from numberdesk.providers.model import ProviderId
 from numberdesk.wallet import service as wallet
 
 log = structlog.get_logger()
@@ -34,6 +35,8 @@ class Board:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._open: dict[int, Card] = {}
+        self._open_at: Counter[ProviderId] = Counter()
+        self._expected_at: Counter[ProviderId] = Counter()
         self._ended: OrderedDict[int, Card] = OrderedDict()
         self._waiters: dict[int, set[asyncio.Future[None]]] = defaultdict(set)
         self._wanted: set[int] = set()
@@ -51,10 +54,13 @@ class Board:
         known = self.find(order.id)
         if known is not None and known.order.changed_at >= order.changed_at:
             return
+        replaced = self._open.pop(order.id, None)
+        if replaced is not None:
+            self._open_at[replaced.order.provider_id] -= 1
         if order.ended_at is None:
             self._open[order.id] = card
+            self._open_at[order.provider_id] += 1
         else:
-            self._open.pop(order.id, None)
             self._ended[order.id] = card
             if len(self._ended) > ENDED_MAX:
                 self._ended.popitem(last=False)
@@ -80,6 +86,22 @@ class Board:
                 if not waiters:
                     del self._waiters[order_id]
         return True
+
+    def open_at(self, provider_id: ProviderId) -> int:
+        """Return how many open orders are or will be with a provider, as far as this process knows."""
+        return self._open_at[provider_id] + self._expected_at[provider_id]
+
+    def expect(self, provider_id: ProviderId) -> Callable[[], None]:
+        """Count an order that is on its way here; what is returned ends that, and a second call does nothing."""
+        self._expected_at[provider_id] += 1
+        is_expected = True
+
+        def end() -> None:
+            nonlocal is_expected
+            self._expected_at[provider_id] -= is_expected
+            is_expected = False
+
+        return end
 
     def open_count(self) -> int:
         """Return how many open orders hang here."""

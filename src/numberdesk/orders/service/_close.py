@@ -7,12 +7,17 @@ from datetime import datetime
 from numberdesk.base.db import Tx
 from numberdesk.base.errors import AppError, NotFound
 from numberdesk.orders import sql
-from numberdesk.orders.model import CancelWanted, Card, Closing, Order, OrderId, OrderState, Refund
+from numberdesk.orders.model import CancelWanted, Card, Closing, Order, OrderId, OrderState, Refund, UpstreamRefund
 from numberdesk.orders.service._board import read_cards
+from numberdesk.providers.model import Done, Ended
 from numberdesk.wallet import service as wallet
 
 PATIENCE_SECONDS = 20
 """After it the worker takes a cancel over whose process died between asking the provider and settling."""
+KEPT = frozenset({"FINISHED", "COMPLETED"})
+"""Words for an activation that is over and paid: its provider gives nothing back, code or no code."""
+GIVEN_BACK = frozenset({"REFUNDED"})
+"""Words by which a provider says that the money is back."""
 
 
 @dataclass(eq=False)
@@ -116,6 +121,13 @@ async def complete(tx: Tx, order_ids: Sequence[OrderId]) -> list[Card | AppError
     return [cards[order_id] for order_id in order_ids]
 
 
+def proof_of(answer: Done | Ended) -> UpstreamRefund:
+    """Return what a provider's answer about a number without a code says of our money."""
+    if isinstance(answer, Done) or answer.detail.upper() in GIVEN_BACK:
+        return "confirmed"
+    return "refused" if answer.detail.upper() in KEPT else "assumed"
+
+
 async def close(tx: Tx, items: Sequence[Closing]) -> list[Card | AppError]:
     """End orders without payment and void their holds; an order that has left the expected states stays as it is."""
     orders = {order.id: order for order in await sql.lock_orders(tx, sorted({item.order_id for item in items}))}
@@ -124,7 +136,11 @@ async def close(tx: Tx, items: Sequence[Closing]) -> list[Card | AppError]:
     assert voided.keys() == moving.keys(), "an open order has no live hold"
     if moving:
         changed = await sql.set_ended(
-            tx, list(moving), [item.state for item in moving.values()], [item.failure for item in moving.values()]
+            tx,
+            list(moving),
+            [item.state for item in moving.values()],
+            [item.failure for item in moving.values()],
+            [item.proof for item in moving.values()],
         )
         orders.update((order.id, order) for order in changed)
     cards: dict[int, Card] = {}

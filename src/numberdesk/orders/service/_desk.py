@@ -49,6 +49,8 @@ class Desk:
     close: Batch[Closing, Card]
     told: dict[ProviderId, dict[str, tuple[Received, ...]]] = field(default_factory=dict)
     """What the watch of each provider has delivered, by activation, for as long as the list names it."""
+    listed_at: dict[ProviderId, float] = field(default_factory=dict)
+    """When the watch of each provider last asked for its list, on the process' clock."""
 
     def show(self, cards: Iterable[Card]) -> None:
         """Put committed changes up on the board here and tell the other processes."""

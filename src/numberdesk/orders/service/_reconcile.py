@@ -14,9 +14,10 @@ from datetime import datetime, timedelta
 import structlog
 
 from numberdesk.orders import sql
-from numberdesk.orders.model import Card, Closing, Order, Settlement
+from numberdesk.orders.model import Card, Closing, Order, Settlement, UpstreamRefund
 from numberdesk.orders.service._desk import Desk
 from numberdesk.orders.sql import Live
+from numberdesk.providers import service as providers
 from numberdesk.providers.model import Activation, Provider, Rented
 
 log = structlog.get_logger()
@@ -60,7 +61,9 @@ async def reconcile(desk: Desk, provider: Provider, seen: Seen | None, patience:
             log.warning("orphans_found", provider=provider.name, count=len(leftover))
             async with desk.db.statement() as tx:
                 await sql.set_orphans_cancelling(tx, provider.id, leftover)
-    if facts.unknown:
+    if facts.unknown and providers.capabilities(provider).sells_at_finish:
+        await _end_unsold(desk, provider, facts)
+    elif facts.unknown:
         unowned = [
             (seen.activations[name], at)
             for name, at in facts.strangers.items()
@@ -119,10 +122,11 @@ async def _link(desk: Desk, provider: Provider, seen: Seen, facts: _Facts) -> se
         if fitting is None:
             continue
         candidates.remove(fitting)
+        can_get_next = providers.capabilities(provider).has_next_code
         card = await desk.settle.call(
             Settlement(
                 order.id, order.attempt, provider.id, provider.cancel_after_ms, provider.lifetime_ms,
-                Rented(fitting.upstream_id, fitting.number, fitting.cost_paise, can_get_next=True),
+                Rented(fitting.upstream_id, fitting.number, fitting.cost_paise, can_get_next),
             )
         )  # fmt: skip
         desk.show([card])
@@ -132,6 +136,20 @@ async def _link(desk: Desk, provider: Provider, seen: Seen, facts: _Facts) -> se
                 await sql.set_orphan(tx, provider.id, fitting.upstream_id, "linked")
             log.info("unknown_linked", order_id=order.id, provider=provider.name)
     return linked
+
+
+async def _end_unsold(desk: Desk, provider: Provider, facts: _Facts) -> None:
+    """Void purchases that nobody can be working on: without our notice that a code came they are no sale."""
+    for order in facts.unknown:
+        if order.is_settled:
+            await _end(desk, provider, order, "none")
+
+
+async def _end(desk: Desk, provider: Provider, order: Live, proof: UpstreamRefund) -> None:
+    closing = Closing(order.id, frozenset({"unknown"}), "failed", "never_sold", proof)
+    card: Card = await desk.close.call(closing)
+    desk.show([card])
+    log.info("never_sold", order_id=order.id, provider=provider.name)
 
 
 async def _end_never_sold(
@@ -153,9 +171,8 @@ async def _end_never_sold(
         if has_died or order.tries + 1 >= LOOKS_BEFORE_NEVER_SOLD:
             if not has_died and any(_may_own(order, activation, at) for activation, at in unowned):
                 continue
-            card: Card = await desk.close.call(Closing(order.id, frozenset({"unknown"}), "failed", "never_sold"))
-            desk.show([card])
-            log.info("never_sold", order_id=order.id, provider=provider.name)
+            # Of a number that has died unseen nobody knows whether it was sold; its provider should give it back then.
+            await _end(desk, provider, order, "assumed" if has_died else "none")
         else:
             looked.append(order.id)
     if looked:

@@ -88,7 +88,7 @@ async def _activate(tx: Tx, items: Sequence[Settlement], cards: dict[int, Card],
         sales.append(
             sql.Sale(
                 order.id, order.provider_id, rented.upstream_id, rented.number, rented.can_get_next,
-                item.cancel_after_ms, item.lifetime_ms,
+                item.cancel_after_ms, item.lifetime_ms, rented.cost_paise,
             )
         )  # fmt: skip
     linked = await sql.insert_activations(tx, sales)
@@ -128,7 +128,11 @@ async def _go_on_or_fail(tx: Tx, items: Sequence[Settlement], cards: dict[int, C
             cards[order.id] = Card(order)
     if ending:
         ended = await sql.set_ended(
-            tx, [item.order_id for item in ending], ["failed"] * len(ending), [item.failure for item in ending]
+            tx,
+            [item.order_id for item in ending],
+            ["failed"] * len(ending),
+            [item.failure for item in ending],
+            ["none"] * len(ending),
         )
         for order in ended:
             cards[order.id] = Card(order, (), refund_of(order, {purpose(order.attempt): voided[order.id]}))

@@ -18,7 +18,7 @@ from numberdesk.orders.model import (
     OrderState,
 )
 from numberdesk.orders.service._board import read_cards
-from numberdesk.orders.service._close import CancelTooEarly, NotCancellable, NotPossibleNow, told_status
+from numberdesk.orders.service._close import CancelTooEarly, NotCancellable, NotPossibleNow, proof_of, told_status
 from numberdesk.orders.service._desk import Desk
 from numberdesk.providers import service as providers
 from numberdesk.providers.model import CodeWon, Done, Ended, TooEarly, Unknown
@@ -113,10 +113,11 @@ async def list_orders(
     return [cards[order.id] for order in orders]
 
 
-async def exchanges(desk: Desk, card: Card) -> list[Exchange]:
-    """Return what was asked of providers for an order."""
+async def history(desk: Desk, card: Card) -> tuple[list[Exchange], str | None]:
+    """Return what was asked of providers for an order, and as JSON how its offers were ranked."""
     async with desk.db.statement() as tx:
-        return await sql.list_exchanges(tx, card.order.id, card.order.created_at)
+        exchanges = await sql.list_exchanges(tx, card.order.id, card.order.created_at)
+        return exchanges, await sql.read_route(tx, card.order.id)
 
 
 async def cancel(desk: Desk, *, account_id: AccountId, order_id: OrderId) -> Card:
@@ -158,7 +159,7 @@ async def settle_cancel(desk: Desk, order: Order) -> Card:
         case Done() | Ended():
             expected: frozenset[OrderState] = frozenset({"cancelling", "expiring"})
             state: EndState = "expired" if order.state == "expiring" else "cancelled"
-            card = await desk.close.call(Closing(order.id, expected, state))
+            card = await desk.close.call(Closing(order.id, expected, state, proof=proof_of(answer)))
         case CodeWon():
             card = await _take_code(desk, order)
         case TooEarly() if order.state == "cancelling":
@@ -211,7 +212,9 @@ async def next_code(desk: Desk, *, account_id: AccountId, order_id: OrderId) -> 
         raise NotPossibleNow(order_status=told_status(order.state), wanted="asked for one more code")
     if is_waiting(card):
         return card
-    if not order.can_get_next or order.upstream_id is None:
+    line = desk.lines.by_id.get(order.provider_id)
+    has_one = line is not None and not providers.capabilities(line.provider).has_next_code
+    if not order.can_get_next or order.upstream_id is None or has_one:
         raise NoMoreCodes
     answer = await providers.another_code(desk.lines, order.provider_id, order.upstream_id)
     if isinstance(answer, Unknown):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from numberdesk.base.db import Tx, columns, many, one, rows, run
-from numberdesk.orders.model import Exchange, Order, OrderId, OrderRules, Reservation
+from numberdesk.orders.model import Exchange, Order, OrderId, OrderRules, Reservation, UpstreamRefund
 from numberdesk.providers.model import ProviderId
 
 
@@ -24,6 +24,8 @@ class Sale:
     can_get_next: bool
     cancel_after_ms: int
     lifetime_ms: int
+    charged_paise: int | None = None
+    """What the provider says it took."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +57,19 @@ async def insert_orders(tx: Tx, order_ids: Sequence[int], items: Sequence[Reserv
         Order,
         """
         INSERT INTO orders (id, account_id, service, country, operator, provider_id, price_paise, cost_paise,
-                            request_key, request_item, request_token, created_at, sent_at, changed_at)
+                            request_key, request_item, request_token, route, created_at, sent_at, changed_at)
         OVERRIDING SYSTEM VALUE
         SELECT item.*, now, now, now
         FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::int[], $5::text[], $6::smallint[], $7::bigint[],
-                    $8::bigint[], $9::text[], $10::smallint[], $11::bigint[]) AS item, clock_timestamp() AS now
+                    $8::bigint[], $9::text[], $10::smallint[], $11::bigint[], $12::text[]) AS item,
+             clock_timestamp() AS now
         RETURNING *
         """,
         order_ids,
         *columns(
             items, "account_id", "offer.service", "offer.country", "offer.operator", "offer.provider_id",
             "offer.price_paise", "offer.cost_paise", "request_key", "request_item", "request_token",
+            "route",
         ),
     )  # fmt: skip
 
@@ -98,19 +102,28 @@ async def set_active(tx: Tx, sales: Sequence[Sale], rules: OrderRules) -> list[O
         """
         UPDATE orders SET
             state = 'active', upstream_id = sale.upstream_id, number = sale.number, can_get_next = sale.can_get_next,
-            activated_at = now,
-            cancel_allowed_at = now + greatest($7::interval, sale.cancel_after_ms * interval '1 millisecond'),
-            expires_at = least(now + $8::interval, sent_at + sale.lifetime_ms * interval '1 millisecond'),
+            charged_paise = sale.charged_paise, activated_at = now,
+            cancel_allowed_at = now + greatest($8::interval, sale.cancel_after_ms * interval '1 millisecond'),
+            expires_at = least(now + $9::interval, sent_at + sale.lifetime_ms * interval '1 millisecond'),
             last_expiry_at = sent_at + sale.lifetime_ms * interval '1 millisecond',
             next_try_at = NULL, tries = 0,
             changed_at = greatest(now, orders.changed_at + interval '1 microsecond')
-        FROM unnest($1::bigint[], $2::text[], $3::text[], $4::boolean[], $5::int[], $6::int[])
-             AS sale (order_id, upstream_id, number, can_get_next, cancel_after_ms, lifetime_ms),
+        FROM unnest($1::bigint[], $2::text[], $3::text[], $4::boolean[], $5::int[], $6::int[], $7::bigint[])
+             AS sale (order_id, upstream_id, number, can_get_next, cancel_after_ms, lifetime_ms, charged_paise),
              clock_timestamp() AS now
         WHERE orders.id = sale.order_id AND orders.state IN ('requested', 'unknown')
         RETURNING orders.*
         """,
-        *columns(sales, "order_id", "upstream_id", "number", "can_get_next", "cancel_after_ms", "lifetime_ms"),
+        *columns(
+            sales,
+            "order_id",
+            "upstream_id",
+            "number",
+            "can_get_next",
+            "cancel_after_ms",
+            "lifetime_ms",
+            "charged_paise",
+        ),
         rules.cancel_after,
         rules.lifetime,
     )
@@ -151,17 +164,21 @@ async def set_next_attempt(tx: Tx, retries: Sequence[Retry]) -> list[Order]:
 
 
 async def set_ended(
-    tx: Tx, order_ids: Sequence[int], states: Sequence[str], failures: Sequence[str | None]
+    tx: Tx,
+    order_ids: Sequence[int],
+    states: Sequence[str],
+    failures: Sequence[str | None],
+    proofs: Sequence[UpstreamRefund],
 ) -> list[Order]:
-    """Any state without an end -> the end named for each order."""
+    """Any state without an end -> the end named for each order, and what proves the provider's refund."""
     return await many(
         tx,
         Order,
         """
         UPDATE orders SET state = ending.state, failure = coalesce(ending.failure, orders.failure), ended_at = now,
-                          next_try_at = NULL,
+                          next_try_at = NULL, upstream_refund = ending.proof,
                           changed_at = greatest(now, orders.changed_at + interval '1 microsecond')
-        FROM unnest($1::bigint[], $2::text[], $3::text[]) AS ending (order_id, state, failure),
+        FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) AS ending (order_id, state, failure, proof),
              clock_timestamp() AS now
         WHERE orders.id = ending.order_id AND orders.ended_at IS NULL
         RETURNING orders.*
@@ -169,6 +186,7 @@ async def set_ended(
         order_ids,
         states,
         failures,
+        proofs,
     )
 
 
@@ -181,7 +199,7 @@ async def set_received(tx: Tx, counts: Sequence[tuple[int, int]]) -> list[Order]
         UPDATE orders SET
             state = CASE WHEN state IN ('active', 'cancelling', 'expiring') THEN 'received' ELSE state END,
             received_at = coalesce(received_at, now), codes_received = codes_received + delivery.messages,
-            next_try_at = NULL, tries = 0,
+            upstream_refund = 'none', next_try_at = NULL, tries = 0,
             changed_at = greatest(now, orders.changed_at + interval '1 microsecond')
         FROM unnest($1::bigint[], $2::int[]) AS delivery (order_id, messages), clock_timestamp() AS now
         WHERE orders.id = delivery.order_id

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from numberdesk.base.db import Tx, many, rows, run, value
+from numberdesk.base.db import Tx, many, one, rows, run, value
 from numberdesk.orders.model import Order, OrderId
 from numberdesk.providers.model import ProviderId
 
@@ -35,18 +35,35 @@ class Live:
     """True when no process can still be working on the upstream call that made it."""
 
 
-async def count_live(tx: Tx, provider_id: ProviderId) -> tuple[int, datetime]:
-    """Return how many orders of a provider wait for something, and the database's time."""
-    found = await rows(
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a watch finds when its turn comes: orders that wait, purchases in doubt, the database's time, and pushes."""
+
+    waiting: int
+    in_doubt: int
+    now: datetime
+    is_pushing: bool
+    """True when a message that the provider posted reached its order lately."""
+
+
+async def read_turn(tx: Tx, provider_id: ProviderId, *, lately: timedelta) -> Turn:
+    """Return what waits at a provider, and whether it has posted a message for an order lately."""
+    return await one(
         tx,
+        Turn,
         """
-        SELECT count(*), clock_timestamp() FROM orders
+        SELECT count(*) AS waiting, count(*) FILTER (WHERE state IN ('requested', 'unknown')) AS in_doubt,
+               clock_timestamp() AS now,
+               EXISTS (SELECT FROM inbound_messages
+                       WHERE provider_id = $1 AND state = 'delivered'
+                         AND settled_at > (SELECT clock_timestamp() - $2::interval))
+               AS is_pushing
+        FROM orders
         WHERE provider_id = $1 AND ended_at IS NULL AND (state <> 'received' OR codes_wanted > codes_received)
         """,
         provider_id,
+        lately,
     )
-    count, now = found[0]
-    return count, now
 
 
 async def list_doubtful(tx: Tx, provider_id: ProviderId, settle_after: timedelta) -> list[Live]:
@@ -316,15 +333,54 @@ async def set_looked(tx: Tx, order_ids: Sequence[int], *, wait_seconds: int) -> 
     )
 
 
-async def lease_releases(tx: Tx, *, limit: int) -> list[Order]:
-    """Take finished orders that their provider was not told about; a lost notice is no loss."""
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A finished order that its provider has to be told of, for the so-manieth time."""
+
+    id: OrderId
+    provider_id: ProviderId
+    upstream_id: str
+    release_tries: int
+
+
+async def lease_releases(tx: Tx, *, may_miss: Sequence[ProviderId], lease_seconds: int, limit: int) -> list[Release]:
+    """Take finished orders that their provider was not told about.
+
+    Args:
+        may_miss: providers for which a lost notice is no loss; the others are told until they answer.
+    """
     return await many(
         tx,
-        Order,
+        Release,
         """
-        UPDATE orders SET release_due = false
-        WHERE id = ANY(ARRAY(SELECT id FROM orders WHERE release_due ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED))
+        UPDATE orders SET release_due = provider_id <> ALL($1::smallint[]), release_tries = release_tries + 1,
+                          release_at = clock_timestamp() + make_interval(secs => $2)
+        WHERE id = ANY(ARRAY(SELECT id FROM orders
+                     WHERE release_due AND coalesce(release_at <= clock_timestamp(), true)
+                     ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED))
         RETURNING *
         """,
+        may_miss,
+        lease_seconds,
         limit,
+    )
+
+
+async def set_released(tx: Tx, order_ids: Sequence[int]) -> None:
+    """Note that providers know of finished orders, or will not be told any more."""
+    await run(tx, "UPDATE orders SET release_due = false WHERE id = ANY($1::bigint[])", order_ids)
+
+
+async def set_release_later(tx: Tx, order_ids: Sequence[int], *, wait_seconds: int, wait_max: int) -> None:
+    """Tell providers again, after a wait that doubles every time."""
+    await run(
+        tx,
+        """
+        UPDATE orders SET release_at = clock_timestamp()
+            + make_interval(secs => least($2 * 2 ^ least(release_tries - 1, 20), $3))
+        WHERE id = ANY($1::bigint[]) AND release_due
+        """,
+        order_ids,
+        wait_seconds,
+        wait_max,
     )

@@ -32,6 +32,12 @@ async def list_requested(tx: Tx, items: Sequence[Reservation]) -> list[Order]:
     )
 
 
+async def list_orders_of_request(tx: Tx, account_id: AccountId, request_key: str) -> list[Order]:
+    """Return the orders that a request made before, by its items."""
+    query = "SELECT * FROM orders WHERE account_id = $1 AND request_key = $2 ORDER BY request_item"
+    return await many(tx, Order, query, account_id, request_key)
+
+
 async def lock_orders(tx: Tx, order_ids: Sequence[int]) -> list[Order]:
     """Lock orders in ascending order."""
     return await many(tx, Order, "SELECT * FROM orders WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE", order_ids)
@@ -162,3 +168,9 @@ async def list_exchanges(tx: Tx, order_id: OrderId, since: datetime) -> list[Exc
     return await many(
         tx, Exchange, "SELECT * FROM exchanges WHERE order_id = $1 AND at >= $2 ORDER BY at", order_id, since
     )
+
+
+async def read_route(tx: Tx, order_id: OrderId) -> str | None:
+    """Return how the offers of an order were ranked, as JSON; None for orders from before that was kept."""
+    found: str | None = await value(tx, "SELECT route FROM orders WHERE id = $1", order_id)
+    return found

@@ -1,0 +1,312 @@
+"""HTTP face of orders: read the request, call one verb, shape the answer."""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Any, Literal
+
+from litestar import get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, QueryParameter
+from msgspec import Meta, Struct
+
+from numberdesk.accounts.model import Caller
+from numberdesk.accounts.service import refuse_spending
+from numberdesk.base import clock
+from numberdesk.base.calls import ID_MAX, Asked, Call, number_in_path
+from numberdesk.base.money import Paise, format_rupees
+from numberdesk.base.web import ACCESS, Items, Ok, amount_in, encode, rfc3339
+from numberdesk.catalogue.model import Route
+from numberdesk.orders import service
+from numberdesk.orders.model import Card, Exchange, Order, OrderId, OrderState
+from numberdesk.orders.service import Desk
+
+ENCODED_MAX = 50_000
+Minutes = Annotated[int, Meta(ge=1, le=1440)]
+PositiveId = Annotated[int, Meta(ge=1, le=ID_MAX)]
+Name = Annotated[str, Meta(min_length=1, max_length=40)]
+
+
+class GetNumber(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
+    """A number to rent. Codes are SMS-Activate's; a country may also be its ISO code."""
+
+    service: Name
+    country: Name | int
+    server: Name | int | None = None
+    operator: Name | None = None
+    max_price: str | float | None = None
+    route: Route | None = None
+    quantity: Annotated[int, Meta(ge=1, le=service.QUANTITY_MAX)] = 1
+
+
+class CheckOtp(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
+    """An order to read; with `wait`, answered when its code comes, at most so many seconds later."""
+
+    order_id: PositiveId
+    wait: Annotated[float, Meta(ge=0, le=service.WAIT_MAX)] = 0
+
+
+class OneOrder(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
+    """An order by its id."""
+
+    order_id: PositiveId
+
+
+class ExtendNumber(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
+    """More time for an order."""
+
+    order_id: PositiveId
+    minutes: Minutes
+
+
+class MessageView(Struct, rename="camel", frozen=True):
+    """One message received."""
+
+    code: str
+    text: str
+    received_at: datetime | None
+
+
+class RefundView(Struct, rename="camel", frozen=True):
+    """What went back to the wallet."""
+
+    amount: str
+    at: datetime | None
+
+
+class OrderView(Struct, rename="camel", frozen=True):
+    """An order as its buyer sees it."""
+
+    order_id: int
+    status: str
+    service: str
+    country: int
+    server: int
+    operator: str
+    number: str | None
+    price: str
+    otp: str | None
+    messages: list[MessageView]
+    created_at: datetime | None
+    expires_at: datetime | None
+    cancel_allowed_at: datetime | None
+    can_cancel: bool
+    can_extend: bool
+    can_get_next: bool
+    refund: RefundView | None
+
+
+class OrdersView(Struct, rename="camel", frozen=True):
+    """Several numbers rented with one call."""
+
+    requested: int
+    orders: list[OrderView]
+
+
+class EventView(Struct, rename="camel", frozen=True):
+    """One step of an order."""
+
+    at: datetime | None
+    event: str
+    detail: str
+
+
+class OrderDetail(Struct, rename="camel", frozen=True):
+    """An order with its time line."""
+
+    order: OrderView
+    timeline: list[EventView]
+
+
+def view(desk: Desk, card: Card) -> OrderView:
+    """Shape a card for its buyer."""
+    order = card.order
+    server = desk.shelf.contents.servers.get(order.provider_id)
+    is_live = order.state in ("active", "received")
+    can_extend = (
+        is_live and server is not None and server.extend_paise_per_minute is not None
+        and order.last_expiry_at is not None and order.expires_at is not None
+        and order.last_expiry_at > order.expires_at
+    )  # fmt: skip
+    return OrderView(
+        order_id=order.id,
+        status=service.shown_status(order.state),
+        service=order.service,
+        country=order.country,
+        server=order.provider_id,
+        operator=order.operator,
+        number=f"+{order.number}" if order.number else None,
+        price=format_rupees(order.price_paise),
+        otp=card.messages[-1].code or None if card.messages else None,
+        messages=[MessageView(item.code, item.text, rfc3339(item.received_at)) for item in card.messages],
+        created_at=rfc3339(order.created_at),
+        expires_at=rfc3339(order.expires_at),
+        cancel_allowed_at=rfc3339(order.cancel_allowed_at),
+        can_cancel=_can_cancel(order),
+        can_extend=can_extend,
+        can_get_next=order.state == "received" and order.can_get_next and not service.is_waiting(card),
+        refund=RefundView(format_rupees(card.refund.amount_paise), rfc3339(card.refund.at)) if card.refund else None,
+    )
+
+
+def _can_cancel(order: Order) -> bool:
+    return order.state == "active" and order.cancel_allowed_at is not None and order.cancel_allowed_at <= clock.now()
+
+
+class _Encoded:
+    """Answers encoded once per card, since many polls read the same one."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._bodies: dict[int, tuple[Card, bool, bytes]] = {}
+
+    def body(self, card: Card) -> bytes:
+        """Return the encoded answer for a card."""
+        can_cancel = _can_cancel(card.order)
+        known = self._bodies.get(card.order.id)
+        if known is not None and known[0] is card and known[1] is can_cancel:
+            return known[2]
+        if len(self._bodies) >= ENCODED_MAX:
+            self._bodies.clear()
+        body = encode(view(self._desk, card))
+        self._bodies[card.order.id] = card, can_cancel, body
+        return body
+
+
+def calls(desk: Any) -> list[Call[Any]]:
+    """Return the calls of this slice; without a desk they can only be described."""
+    return [
+        Call(
+            path="/auth/get-number", body=GetNumber, access="order", is_repeatable=True,
+            run=partial(_get_number, desk), answer=OrderView | OrdersView, summary="Rent a number",
+            description="Rent a number and hold its price; safe to repeat with an Idempotency-Key.",
+        ),
+        Call(
+            path="/auth/check-otp", body=CheckOtp, access="read",
+            run=partial(_check_otp, desk, _Encoded(desk).body), answer=OrderView,
+            summary="Read the code, or wait for it",
+            description="Read an order; with `wait`, answered when its code or its end comes.",
+        ),
+        Call(
+            path="/auth/cancel-number", body=OneOrder, access="order", is_repeatable=True,
+            run=partial(_on_one, desk, service.cancel), answer=OrderView, summary="Cancel an order",
+            description="Cancel an order and give its money back, unless a code came first.",
+        ),
+        Call(
+            path="/auth/next-otp", body=OneOrder, access="order", is_repeatable=True,
+            run=partial(_on_one, desk, service.next_code), answer=OrderView, summary="Ask for one more code",
+            description="Wait for one more code on the same number, free of charge.",
+        ),
+        Call(
+            path="/auth/finish-number", body=OneOrder, access="order", is_repeatable=True,
+            run=partial(_on_one, desk, service.finish), answer=OrderView, summary="Finish an order",
+            description="Finish an order that has its code.",
+        ),
+        Call(
+            path="/auth/extend-number", body=ExtendNumber, access="order", is_repeatable=True,
+            run=partial(_extend_number, desk), answer=OrderView, summary="Lengthen an order",
+            description="Lengthen an order at the price its server states.",
+        ),
+    ]  # fmt: skip
+
+
+async def _get_number(desk: Desk, asked: Asked, data: GetNumber) -> bytes:
+    caller: Caller = asked.caller
+    refuse_spending(caller)
+    wish = service.Wish(data.service, data.country, data.server, data.operator, _ceiling(data.max_price), data.route)
+    cards = await service.buy(
+        desk, account_id=caller.account_id, wish=wish, quantity=data.quantity, request_key=asked.once
+    )
+    if data.quantity == 1:
+        return encode(view(desk, cards[0]))
+    return encode(OrdersView(data.quantity, [view(desk, card) for card in cards]))
+
+
+def _ceiling(value: str | float | None) -> Paise | None:
+    return None if value is None else amount_in(value, field="maxPrice")
+
+
+async def _check_otp(desk: Desk, encoded: Callable[[Card], bytes], asked: Asked, data: CheckOtp) -> bytes:
+    order_id, account_id = OrderId(data.order_id), asked.caller.account_id
+    if data.wait == 0:
+        card = desk.board.find(order_id)
+        if card is not None and card.order.account_id == account_id:
+            return encoded(card)
+    return encoded(await service.check(desk, account_id=account_id, order_id=order_id, wait=data.wait))
+
+
+async def _on_one(desk: Desk, verb: Any, asked: Asked, data: OneOrder) -> bytes:
+    return encode(view(desk, await verb(desk, account_id=asked.caller.account_id, order_id=OrderId(data.order_id))))
+
+
+async def _extend_number(desk: Desk, asked: Asked, data: ExtendNumber) -> bytes:
+    caller: Caller = asked.caller
+    refuse_spending(caller)
+    card = await service.extend(
+        desk, account_id=caller.account_id, order_id=OrderId(data.order_id), minutes=data.minutes,
+        request_key=asked.once,
+    )  # fmt: skip
+    return encode(view(desk, card))
+
+
+@get("/auth/number-status/{order_id:str}", summary="Read an order", opt={ACCESS: "read"})
+async def number_status(
+    order_id: FromPath[str], caller: NamedDependency[Caller], desk: NamedDependency[Desk]
+) -> Ok[OrderView]:
+    """Read an order as it is now."""
+    return Ok(data=view(desk, await service.get(desk, account_id=caller.account_id, order_id=_order_id(order_id))))
+
+
+Status = Literal["pending", "active", "received", "completed", "cancelled", "expired", "failed"]
+_STATES: dict[Status, tuple[OrderState, ...]] = {
+    "pending": ("requested", "unknown"), "active": ("active", "cancelling", "expiring"), "received": ("received",),
+    "completed": ("completed",), "cancelled": ("cancelled",), "expired": ("expired",), "failed": ("failed",),
+}  # fmt: skip
+
+
+@get("/orders", summary="List orders, newest first", opt={ACCESS: "read"})
+async def list_orders(
+    caller: NamedDependency[Caller],
+    desk: NamedDependency[Desk],
+    status: FromQuery[Status | None] = None,
+    cursor: Annotated[int | None, QueryParameter(ge=1, le=ID_MAX)] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
+) -> Ok[Items[OrderView]]:
+    """List the caller's orders, newest first; `cursor` is `nextCursor` of the page before."""
+    states = None if status is None else _STATES[status]
+    cards = await service.list_orders(desk, account_id=caller.account_id, states=states, cursor=cursor, limit=limit)
+    following = str(cards[-1].order.id) if len(cards) == limit else None
+    return Ok(data=Items([view(desk, card) for card in cards], following))
+
+
+@get("/orders/{order_id:str}", summary="Read an order with its time line", opt={ACCESS: "read"})
+async def order_detail(
+    order_id: FromPath[str], caller: NamedDependency[Caller], desk: NamedDependency[Desk]
+) -> Ok[OrderDetail]:
+    """Read an order and what happened to it, step by step."""
+    card = await service.get(desk, account_id=caller.account_id, order_id=_order_id(order_id))
+    exchanges, route = await service.history(desk, card)
+    return Ok(data=OrderDetail(view(desk, card), _timeline(card, exchanges, route)))
+
+
+def _timeline(card: Card, exchanges: list[Exchange], route: str | None) -> list[EventView]:
+    order = card.order
+    steps: list[tuple[datetime | None, str, str]] = [(order.created_at, "requested", "price held")]
+    if route is not None:
+        steps.append((order.created_at, "routed", service.told_route(route)))
+    steps.extend(
+        (item.at, "refused" if item.outcome != "unknown" else "unclear answer", f"server {item.provider_id}")
+        for item in exchanges
+        if item.action == "rent" and item.outcome != "rented"
+    )
+    steps.append((order.activated_at, "active", f"server {order.provider_id}"))
+    steps.extend((item.received_at, "code received", f"message {item.ordinal}") for item in card.messages)
+    steps.append((order.ended_at, order.state, order.failure or ""))
+    if card.refund:
+        steps.append((card.refund.at, "refunded", format_rupees(card.refund.amount_paise)))
+    known = [(at, event, detail) for at, event, detail in steps if at is not None]
+    return [EventView(rfc3339(at), event, detail) for at, event, detail in sorted(known, key=lambda step: step[0])]
+
+
+def _order_id(text: str) -> OrderId:
+    return OrderId(number_in_path(text, what="order"))
