@@ -65,7 +65,7 @@ run: .venv/.run-stamp  ## Start a demonstration: its own database, providers, a 
 
 ##@ Test
 
-.PHONY: test check bench
+.PHONY: test check bench bench-upstream
 test: .venv/.test-stamp  ## Run the tests (ARGS="tests/wallet -k refund")
 	@.venv/bin/python -m pytest $(ARGS)
 
@@ -73,6 +73,9 @@ check: format-check lint types arrows test  ## Run all that CI runs: format, lin
 
 bench: .venv/.test-stamp  ## Measure, as ratios against bounds of the same run; writes bench/results.json
 	@.venv/bin/python -m bench $(ARGS)
+
+bench-upstream: .venv/.test-stamp  ## Count the provider's calls for each delivered code, with few and many open orders
+	@.venv/bin/python -m bench.upstream $(ARGS)
 
 ##@ Develop
 
@@ -110,9 +113,12 @@ clean:  ## Remove .venv and everything made by tools; a database of yours stays
 
 ##@ Prove
 
-.PHONY: proof-receipts
+.PHONY: proof-receipts proof-unknown
 proof-receipts: .venv/.test-stamp  ## Deliver 100,000 payments three times through two processes: each is credited once
 	@.venv/bin/python -m pytest -q -s --timeout 3600 tests/races/test_receipts.py --receipts 100000 $(ARGS)
+
+proof-unknown: .venv/.test-stamp  ## Lose the answers of 10,000 purchases: each is linked or given back, none bought twice
+	@.venv/bin/python -m pytest -q -s --timeout 3600 tests/races/test_unknown.py --unknown 10000 $(ARGS)
 
 .PHONY: fresh
 fresh:  ## Clone the last commit into an empty folder, start it there, buy a number, run the tests

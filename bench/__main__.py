@@ -10,22 +10,17 @@ import os
 import platform
 import re
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import uvloop
 
 from bench.load import Connection, Tally, data_of, repeat
+from bench.processes import answers, free_port, numberdesk, process
 from numberdesk.base import postgres
-from numberdesk.settings import child_environment
 
 HERE = Path(__file__).parent
 CUSTOMERS = 200
@@ -33,49 +28,6 @@ CONNECTIONS = 64
 WAITING = 400
 """Flows at once: most of them wait for their code."""
 BUY = json.dumps({"service": "tg", "country": 22}).encode()
-
-
-@contextmanager
-def process(*command: str, environment: dict[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a program in a session of its own and end the whole of it."""
-    child = subprocess.Popen(
-        command, start_new_session=True, stdout=subprocess.DEVNULL, env=child_environment(**(environment or {}))
-    )
-    try:
-        yield child
-    finally:
-        child.send_signal(signal.SIGINT)
-        try:
-            child.wait(timeout=8)
-        except subprocess.TimeoutExpired:
-            os.killpg(child.pid, signal.SIGKILL)
-
-
-def numberdesk(*arguments: str) -> None:
-    """Run one command to its end."""
-    subprocess.run([sys.executable, "-m", "numberdesk", *arguments], check=True, stdout=subprocess.DEVNULL)
-
-
-def free_port() -> int:
-    """Return a port nobody has."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number
-
-
-async def answers(port: int, *, patience: float = 20) -> None:
-    """Wait until somebody listens."""
-    until = time.monotonic() + patience
-    while time.monotonic() < until:
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            await asyncio.sleep(0.05)
-        else:
-            writer.close()
-            return
-    raise SystemExit(f"nothing answers on port {port}")
 
 
 async def measure_bare(seconds: float) -> Tally:
