@@ -186,6 +186,37 @@ CREATE TABLE public.blocked_categories (
     is_on boolean DEFAULT true NOT NULL
 );
 
+CREATE TABLE public.catalogue_sync_asks (
+    provider_id smallint NOT NULL,
+    is_forced boolean NOT NULL,
+    asked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+CREATE TABLE public.catalogue_syncs (
+    id bigint NOT NULL,
+    provider_id smallint NOT NULL,
+    state text DEFAULT 'running'::text NOT NULL,
+    is_forced boolean DEFAULT false NOT NULL,
+    step text DEFAULT 'reading'::text NOT NULL,
+    done integer DEFAULT 0 NOT NULL,
+    total integer DEFAULT 0 NOT NULL,
+    added integer DEFAULT 0 NOT NULL,
+    changed integer DEFAULT 0 NOT NULL,
+    gone integer DEFAULT 0 NOT NULL,
+    unmapped_services integer DEFAULT 0 NOT NULL,
+    unmapped_countries integer DEFAULT 0 NOT NULL,
+    unusable integer DEFAULT 0 NOT NULL,
+    detail text DEFAULT ''::text NOT NULL,
+    short_list text,
+    started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    ended_at timestamp with time zone,
+    leased_until timestamp with time zone NOT NULL,
+    CONSTRAINT catalogue_syncs_check CHECK (((state = 'running'::text) = (ended_at IS NULL))),
+    CONSTRAINT catalogue_syncs_state CHECK ((state = ANY (ARRAY['running'::text, 'done'::text, 'failed'::text])))
+);
+
+ALTER TABLE public.catalogue_syncs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
 CREATE TABLE public.catalogue_version (
     one boolean DEFAULT true NOT NULL,
     version bigint DEFAULT 1 NOT NULL,
@@ -199,6 +230,40 @@ CREATE TABLE public.countries (
     calling_code text NOT NULL,
     iso_default boolean NOT NULL,
     is_on boolean DEFAULT true NOT NULL
+);
+
+CREATE TABLE public.delivery_stats (
+    hour timestamp with time zone NOT NULL,
+    provider_id smallint NOT NULL,
+    service text NOT NULL,
+    country integer NOT NULL,
+    operator text NOT NULL,
+    sold integer NOT NULL,
+    delivered integer NOT NULL,
+    cancelled integer NOT NULL,
+    refunds integer NOT NULL,
+    refunds_paise bigint NOT NULL,
+    confirmed integer NOT NULL,
+    confirmed_paise bigint NOT NULL,
+    assumed integer NOT NULL,
+    assumed_paise bigint NOT NULL,
+    refused integer NOT NULL,
+    refused_paise bigint NOT NULL,
+    due integer NOT NULL,
+    due_paise bigint NOT NULL,
+    gap_paise bigint NOT NULL,
+    waits integer[] NOT NULL,
+    CONSTRAINT delivery_stats_check CHECK (((delivered >= 0) AND (delivered <= sold))),
+    CONSTRAINT delivery_stats_check1 CHECK (((cancelled >= 0) AND (cancelled <= (sold - delivered)))),
+    CONSTRAINT delivery_stats_check2 CHECK (((((confirmed + assumed) + refused) + due) = refunds)),
+    CONSTRAINT delivery_stats_sold_check CHECK ((sold >= 0))
+);
+
+CREATE TABLE public.delivery_stats_mark (
+    one boolean DEFAULT true NOT NULL,
+    version bigint DEFAULT 0 NOT NULL,
+    counted_until timestamp with time zone,
+    CONSTRAINT delivery_stats_mark_one_check CHECK (one)
 );
 
 CREATE TABLE public.email_domains (
@@ -355,6 +420,30 @@ CREATE TABLE public.idempotency_keys (
     CONSTRAINT idempotency_keys_state CHECK ((state = ANY (ARRAY['in_flight'::text, 'answered'::text])))
 );
 
+CREATE TABLE public.inbound_messages (
+    id bigint NOT NULL,
+    provider_id smallint NOT NULL,
+    event_id text NOT NULL,
+    upstream_id text,
+    number text,
+    sender text DEFAULT ''::text NOT NULL,
+    code text NOT NULL,
+    text text NOT NULL,
+    state text DEFAULT 'parked'::text NOT NULL,
+    order_id bigint,
+    tries smallint DEFAULT 0 NOT NULL,
+    next_try_at timestamp with time zone,
+    received_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    settled_at timestamp with time zone,
+    CONSTRAINT inbound_messages_check CHECK (((upstream_id IS NOT NULL) OR (number IS NOT NULL))),
+    CONSTRAINT inbound_messages_check1 CHECK (((state = 'parked'::text) = (next_try_at IS NOT NULL))),
+    CONSTRAINT inbound_messages_check2 CHECK (((state = 'parked'::text) = (settled_at IS NULL))),
+    CONSTRAINT inbound_messages_event_id_check CHECK (((length(event_id) >= 1) AND (length(event_id) <= 200))),
+    CONSTRAINT inbound_messages_state CHECK ((state = ANY (ARRAY['parked'::text, 'delivered'::text, 'unowned'::text, 'refused'::text])))
+);
+
+ALTER TABLE public.inbound_messages ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
 CREATE TABLE public.limit_counters (
     key text NOT NULL,
     hits bigint NOT NULL,
@@ -418,7 +507,13 @@ CREATE TABLE public.offers (
     cost_paise bigint NOT NULL,
     stock integer NOT NULL,
     observed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    misses smallint DEFAULT 0 NOT NULL,
+    phantom_times smallint DEFAULT 0 NOT NULL,
+    phantom_until timestamp with time zone,
+    tried_at timestamp with time zone,
     CONSTRAINT offers_cost_paise_check CHECK ((cost_paise > 0)),
+    CONSTRAINT offers_misses_check CHECK ((misses >= 0)),
+    CONSTRAINT offers_phantom_times_check CHECK ((phantom_times >= 0)),
     CONSTRAINT offers_stock_check CHECK ((stock >= 0))
 );
 
@@ -457,14 +552,21 @@ CREATE TABLE public.orders (
     next_try_at timestamp with time zone,
     tries smallint DEFAULT 0 NOT NULL,
     release_due boolean DEFAULT false NOT NULL,
+    release_tries smallint DEFAULT 0 NOT NULL,
+    release_at timestamp with time zone,
+    charged_paise bigint,
+    upstream_refund text DEFAULT 'due'::text NOT NULL,
+    route text,
     CONSTRAINT orders_attempt_check CHECK ((attempt > 0)),
+    CONSTRAINT orders_charged_paise_check CHECK ((charged_paise >= 0)),
     CONSTRAINT orders_check CHECK (((state <> ALL (ARRAY['active'::text, 'received'::text, 'cancelling'::text, 'expiring'::text, 'completed'::text, 'cancelled'::text, 'expired'::text])) OR ((number IS NOT NULL) AND (upstream_id IS NOT NULL) AND (expires_at IS NOT NULL)))),
     CONSTRAINT orders_check1 CHECK (((state = ANY (ARRAY['completed'::text, 'cancelled'::text, 'expired'::text, 'failed'::text])) = (ended_at IS NOT NULL))),
     CONSTRAINT orders_cost_paise_check CHECK ((cost_paise > 0)),
     CONSTRAINT orders_failure CHECK ((failure = ANY (ARRAY['no_numbers'::text, 'provider_refused'::text, 'never_sold'::text, 'provider_cancelled'::text]))),
     CONSTRAINT orders_number_check CHECK ((number ~ '^[0-9]{5,15}$'::text)),
     CONSTRAINT orders_price_paise_check CHECK ((price_paise > 0)),
-    CONSTRAINT orders_state CHECK ((state = ANY (ARRAY['requested'::text, 'unknown'::text, 'active'::text, 'received'::text, 'cancelling'::text, 'expiring'::text, 'completed'::text, 'cancelled'::text, 'expired'::text, 'failed'::text])))
+    CONSTRAINT orders_state CHECK ((state = ANY (ARRAY['requested'::text, 'unknown'::text, 'active'::text, 'received'::text, 'cancelling'::text, 'expiring'::text, 'completed'::text, 'cancelled'::text, 'expired'::text, 'failed'::text]))),
+    CONSTRAINT orders_upstream_refund CHECK ((upstream_refund = ANY (ARRAY['none'::text, 'due'::text, 'assumed'::text, 'confirmed'::text, 'refused'::text])))
 );
 
 ALTER TABLE public.orders ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
@@ -544,6 +646,15 @@ CREATE TABLE public.postings (
 
 ALTER TABLE public.postings ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
 
+CREATE TABLE public.price_overruns (
+    id bigint NOT NULL,
+    provider_id smallint NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    reference text NOT NULL
+);
+
+ALTER TABLE public.price_overruns ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
 CREATE TABLE public.price_rules (
     id bigint NOT NULL,
     account_id bigint,
@@ -557,6 +668,121 @@ CREATE TABLE public.price_rules (
 );
 
 ALTER TABLE public.price_rules ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE public.provider_alerts (
+    id bigint NOT NULL,
+    provider_id smallint NOT NULL,
+    kind text NOT NULL,
+    detail text NOT NULL,
+    opened_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    closed_at timestamp with time zone,
+    told_at timestamp with time zone,
+    over_told_at timestamp with time zone,
+    CONSTRAINT provider_alerts_kind CHECK ((kind = ANY (ARRAY['breaker'::text, 'balance'::text, 'forecast'::text, 'spend_limit'::text, 'price_drift'::text, 'money_gap'::text, 'unknown_word'::text, 'sync_failed'::text, 'unknown_stale'::text, 'orphan_stale'::text, 'phantom_stock'::text, 'unowned_message'::text])))
+);
+
+ALTER TABLE public.provider_alerts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE public.provider_balances (
+    provider_id smallint NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    balance_paise bigint NOT NULL,
+    sold_paise bigint NOT NULL,
+    refunded_paise bigint NOT NULL
+);
+
+CREATE TABLE public.provider_calls (
+    provider_id smallint NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    action text NOT NULL,
+    outcome text NOT NULL,
+    calls bigint NOT NULL,
+    took_ms bigint NOT NULL
+);
+
+CREATE TABLE public.provider_health (
+    provider_id smallint NOT NULL,
+    state text DEFAULT 'closed'::text NOT NULL,
+    forced text,
+    forced_reason text DEFAULT ''::text NOT NULL,
+    reason text DEFAULT ''::text NOT NULL,
+    openings smallint DEFAULT 0 NOT NULL,
+    opened_at timestamp with time zone,
+    open_until timestamp with time zone,
+    probe_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    changed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    generation bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT provider_health_check CHECK (((forced IS NULL) = (forced_reason = ''::text))),
+    CONSTRAINT provider_health_forced CHECK ((forced = ANY (ARRAY['open'::text, 'closed'::text]))),
+    CONSTRAINT provider_health_state CHECK ((state = ANY (ARRAY['closed'::text, 'open'::text, 'half_open'::text])))
+);
+
+CREATE TABLE public.provider_money (
+    provider_id smallint NOT NULL,
+    balance_due_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    check_due_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    balance_paise bigint,
+    balance_at timestamp with time zone,
+    counted_until timestamp with time zone,
+    minutes_left integer,
+    anchored_at timestamp with time zone,
+    booked_until timestamp with time zone,
+    booked_low bigint,
+    booked_high bigint,
+    booked_count bigint DEFAULT 0 NOT NULL,
+    paise_per_unit integer,
+    CONSTRAINT provider_money_check CHECK (((anchored_at IS NULL) = (booked_low IS NULL)))
+);
+
+CREATE TABLE public.provider_money_checks (
+    id bigint NOT NULL,
+    provider_id smallint NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    balance_paise bigint NOT NULL,
+    expected_low bigint NOT NULL,
+    expected_high bigint NOT NULL,
+    gap_paise bigint NOT NULL,
+    explained text NOT NULL
+);
+
+ALTER TABLE public.provider_money_checks ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE public.provider_top_ups (
+    id bigint NOT NULL,
+    provider_id smallint NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    kind text NOT NULL,
+    amount_paise bigint NOT NULL,
+    note text NOT NULL,
+    CONSTRAINT provider_top_ups_amount_paise_check CHECK ((amount_paise <> 0)),
+    CONSTRAINT provider_top_ups_kind CHECK ((kind = ANY (ARRAY['top_up'::text, 'settled_gap'::text])))
+);
+
+ALTER TABLE public.provider_top_ups ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE public.provider_unknown_words (
+    provider_id smallint NOT NULL,
+    word text NOT NULL,
+    action text NOT NULL,
+    times bigint NOT NULL,
+    first_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    told_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT provider_unknown_words_word_check CHECK (((length(word) >= 1) AND (length(word) <= 80)))
+);
+
+CREATE TABLE public.provider_words (
+    provider_id smallint NOT NULL,
+    kind text NOT NULL,
+    word text NOT NULL,
+    code text NOT NULL,
+    source text NOT NULL,
+    CONSTRAINT provider_words_code_check CHECK (((length(code) >= 1) AND (length(code) <= 64))),
+    CONSTRAINT provider_words_kind CHECK ((kind = ANY (ARRAY['service'::text, 'country'::text]))),
+    CONSTRAINT provider_words_source CHECK ((source = ANY (ARRAY['list'::text, 'iso'::text, 'name'::text, 'staff'::text]))),
+    CONSTRAINT provider_words_word_check CHECK (((length(word) >= 1) AND (length(word) <= 64)))
+);
 
 CREATE TABLE public.providers (
     id smallint NOT NULL,
@@ -578,16 +804,31 @@ CREATE TABLE public.providers (
     watched_by text,
     changed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    dialect text DEFAULT 'classic'::text NOT NULL,
+    weight_percent smallint DEFAULT 100 NOT NULL,
+    open_max integer,
+    spend_max_paise bigint,
+    balance_alert_paise bigint,
+    sync_every_ms integer DEFAULT 900000 NOT NULL,
+    hook_token_sealed bytea,
+    hook_token_hash bytea,
+    agent_pay_paise integer,
+    CONSTRAINT providers_agent_pay_paise_check CHECK ((agent_pay_paise > 0)),
+    CONSTRAINT providers_balance_alert_paise_check CHECK ((balance_alert_paise >= 0)),
     CONSTRAINT providers_calls_per_second_check CHECK ((calls_per_second > 0)),
     CONSTRAINT providers_cancel_after_ms_check CHECK ((cancel_after_ms >= 0)),
     CONSTRAINT providers_deadline_ms_check CHECK (((deadline_ms >= 100) AND (deadline_ms <= 60000))),
     CONSTRAINT providers_extend_paise_per_minute_check CHECK ((extend_paise_per_minute >= 0)),
-    CONSTRAINT providers_kind CHECK ((kind = 'sms-activate'::text)),
+    CONSTRAINT providers_kind CHECK ((kind = ANY (ARRAY['sms-activate'::text, 'five-sim'::text, 'sms-pool'::text, 'agent'::text]))),
     CONSTRAINT providers_lifetime_ms_check CHECK ((lifetime_ms > 0)),
     CONSTRAINT providers_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9-]{0,39}$'::text)),
+    CONSTRAINT providers_open_max_check CHECK ((open_max > 0)),
     CONSTRAINT providers_paise_per_unit_check CHECK ((paise_per_unit > 0)),
     CONSTRAINT providers_parallel_max_check CHECK ((parallel_max > 0)),
-    CONSTRAINT providers_poll_ms_check CHECK (((poll_ms >= 100) AND (poll_ms <= 60000)))
+    CONSTRAINT providers_poll_ms_check CHECK (((poll_ms >= 100) AND (poll_ms <= 60000))),
+    CONSTRAINT providers_spend_max_paise_check CHECK ((spend_max_paise > 0)),
+    CONSTRAINT providers_sync_every_ms_check CHECK (((sync_every_ms >= 10000) AND (sync_every_ms <= 86400000))),
+    CONSTRAINT providers_weight_percent_check CHECK (((weight_percent >= 1) AND (weight_percent <= 1000)))
 );
 
 ALTER TABLE public.providers ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
@@ -817,6 +1058,29 @@ CREATE TABLE public.terms_acceptances (
     user_agent text NOT NULL
 );
 
+CREATE TABLE public.transcripts (
+    provider_id smallint NOT NULL,
+    action text NOT NULL,
+    subject text NOT NULL,
+    asked text NOT NULL,
+    status smallint,
+    answer text NOT NULL,
+    took_ms integer NOT NULL,
+    at timestamp with time zone NOT NULL
+)
+PARTITION BY RANGE (at);
+
+CREATE TABLE public.transcripts_default (
+    provider_id smallint NOT NULL,
+    action text NOT NULL,
+    subject text NOT NULL,
+    asked text NOT NULL,
+    status smallint,
+    answer text NOT NULL,
+    took_ms integer NOT NULL,
+    at timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.tron_addresses (
     id bigint NOT NULL,
     address text NOT NULL,
@@ -845,10 +1109,18 @@ CREATE TABLE public.tron_wallets (
     CONSTRAINT tron_wallets_next_index_check CHECK (((next_index >= 1) AND (next_index <= '2147483648'::bigint)))
 );
 
+CREATE TABLE public.unmapped_countries (
+    provider_id smallint NOT NULL,
+    word text NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
 CREATE TABLE public.unmapped_services (
     provider_id smallint NOT NULL,
     upstream_code text NOT NULL,
-    seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+    seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    name text DEFAULT ''::text NOT NULL
 );
 
 CREATE TABLE public.utr_claims (
@@ -917,6 +1189,8 @@ ALTER TABLE ONLY public.exchanges ATTACH PARTITION public.exchanges_default DEFA
 
 ALTER TABLE ONLY public.messages ATTACH PARTITION public.messages_default DEFAULT;
 
+ALTER TABLE ONLY public.transcripts ATTACH PARTITION public.transcripts_default DEFAULT;
+
 ALTER TABLE ONLY public.account_ips
     ADD CONSTRAINT account_ips_pkey PRIMARY KEY (account_id, ip);
 
@@ -950,11 +1224,23 @@ ALTER TABLE ONLY public.bank_credits
 ALTER TABLE ONLY public.blocked_categories
     ADD CONSTRAINT blocked_categories_pkey PRIMARY KEY (category);
 
+ALTER TABLE ONLY public.catalogue_sync_asks
+    ADD CONSTRAINT catalogue_sync_asks_pkey PRIMARY KEY (provider_id);
+
+ALTER TABLE ONLY public.catalogue_syncs
+    ADD CONSTRAINT catalogue_syncs_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.catalogue_version
     ADD CONSTRAINT catalogue_version_pkey PRIMARY KEY (one);
 
 ALTER TABLE ONLY public.countries
     ADD CONSTRAINT countries_pkey PRIMARY KEY (code);
+
+ALTER TABLE ONLY public.delivery_stats_mark
+    ADD CONSTRAINT delivery_stats_mark_pkey PRIMARY KEY (one);
+
+ALTER TABLE ONLY public.delivery_stats
+    ADD CONSTRAINT delivery_stats_pkey PRIMARY KEY (hour, provider_id, service, country, operator);
 
 ALTER TABLE ONLY public.email_domains
     ADD CONSTRAINT email_domains_pkey PRIMARY KEY (domain);
@@ -976,6 +1262,12 @@ ALTER TABLE ONLY public.holds
 
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (account_id, key);
+
+ALTER TABLE ONLY public.inbound_messages
+    ADD CONSTRAINT inbound_messages_event UNIQUE (provider_id, event_id);
+
+ALTER TABLE ONLY public.inbound_messages
+    ADD CONSTRAINT inbound_messages_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.limit_counters
     ADD CONSTRAINT limit_counters_pkey PRIMARY KEY (key);
@@ -1016,11 +1308,47 @@ ALTER TABLE ONLY public.postings
 ALTER TABLE ONLY public.postings
     ADD CONSTRAINT postings_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.price_overruns
+    ADD CONSTRAINT price_overruns_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.price_rules
     ADD CONSTRAINT price_rules_one UNIQUE NULLS NOT DISTINCT (account_id, service, country, provider_id);
 
 ALTER TABLE ONLY public.price_rules
     ADD CONSTRAINT price_rules_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.provider_alerts
+    ADD CONSTRAINT provider_alerts_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.provider_balances
+    ADD CONSTRAINT provider_balances_pkey PRIMARY KEY (provider_id, at);
+
+ALTER TABLE ONLY public.provider_calls
+    ADD CONSTRAINT provider_calls_pkey PRIMARY KEY (provider_id, hour, action, outcome);
+
+ALTER TABLE ONLY public.provider_health
+    ADD CONSTRAINT provider_health_pkey PRIMARY KEY (provider_id);
+
+ALTER TABLE ONLY public.provider_money_checks
+    ADD CONSTRAINT provider_money_checks_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.provider_money
+    ADD CONSTRAINT provider_money_pkey PRIMARY KEY (provider_id);
+
+ALTER TABLE ONLY public.provider_top_ups
+    ADD CONSTRAINT provider_top_ups_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.provider_unknown_words
+    ADD CONSTRAINT provider_unknown_words_pkey PRIMARY KEY (provider_id, word);
+
+ALTER TABLE ONLY public.provider_words
+    ADD CONSTRAINT provider_words_code UNIQUE (provider_id, kind, code);
+
+ALTER TABLE ONLY public.provider_words
+    ADD CONSTRAINT provider_words_pkey PRIMARY KEY (provider_id, kind, word);
+
+ALTER TABLE ONLY public.providers
+    ADD CONSTRAINT providers_hook UNIQUE (hook_token_hash);
 
 ALTER TABLE ONLY public.providers
     ADD CONSTRAINT providers_name UNIQUE (name);
@@ -1103,6 +1431,9 @@ ALTER TABLE ONLY public.tron_addresses
 ALTER TABLE ONLY public.tron_wallets
     ADD CONSTRAINT tron_wallets_pkey PRIMARY KEY (fingerprint);
 
+ALTER TABLE ONLY public.unmapped_countries
+    ADD CONSTRAINT unmapped_countries_pkey PRIMARY KEY (provider_id, word);
+
 ALTER TABLE ONLY public.unmapped_services
     ADD CONSTRAINT unmapped_services_pkey PRIMARY KEY (provider_id, upstream_code);
 
@@ -1156,6 +1487,10 @@ CREATE INDEX bank_credits_amount ON public.bank_credits USING btree (vpa_id, amo
 
 CREATE INDEX bank_credits_open ON public.bank_credits USING btree (created_at) WHERE (state = 'open'::text);
 
+CREATE INDEX catalogue_syncs_provider ON public.catalogue_syncs USING btree (provider_id, id DESC);
+
+CREATE UNIQUE INDEX catalogue_syncs_running ON public.catalogue_syncs USING btree (provider_id) WHERE (state = 'running'::text);
+
 CREATE INDEX entries_wallet ON ONLY public.entries USING btree (account_id, version) WHERE (account_id IS NOT NULL);
 
 CREATE INDEX entries_default_account_id_version_idx ON public.entries_default USING btree (account_id, version) WHERE (account_id IS NOT NULL);
@@ -1192,6 +1527,14 @@ CREATE INDEX holds_live ON public.holds USING btree (account_id) WHERE (state = 
 
 CREATE INDEX idempotency_keys_created_at ON public.idempotency_keys USING btree (created_at);
 
+CREATE INDEX inbound_messages_delivered ON public.inbound_messages USING btree (provider_id, settled_at) WHERE (state = 'delivered'::text);
+
+CREATE INDEX inbound_messages_due ON public.inbound_messages USING btree (next_try_at) WHERE (next_try_at IS NOT NULL);
+
+CREATE INDEX inbound_messages_settled ON public.inbound_messages USING btree (settled_at) WHERE (settled_at IS NOT NULL);
+
+CREATE INDEX inbound_messages_strays ON public.inbound_messages USING btree (provider_id, received_at) WHERE (state = ANY (ARRAY['parked'::text, 'unowned'::text]));
+
 CREATE INDEX limit_counters_expires_at ON public.limit_counters USING btree (expires_at);
 
 CREATE INDEX mail_tokens_created_at ON public.mail_tokens USING btree (created_at);
@@ -1202,11 +1545,17 @@ CREATE INDEX messages_order ON ONLY public.messages USING btree (order_id);
 
 CREATE INDEX messages_default_order_id_idx ON public.messages_default USING btree (order_id);
 
-CREATE INDEX offers_provider ON public.offers USING btree (provider_id);
+CREATE INDEX offers_phantom ON public.offers USING btree (phantom_until) WHERE (phantom_until IS NOT NULL);
+
+CREATE INDEX offers_provider_id ON public.offers USING btree (provider_id, id);
+
+CREATE INDEX offers_tried ON public.offers USING btree (tried_at) WHERE (tried_at IS NOT NULL);
 
 CREATE INDEX orders_account ON public.orders USING btree (account_id, id DESC);
 
 CREATE INDEX orders_changed_at ON public.orders USING btree (changed_at);
+
+CREATE INDEX orders_created_at ON public.orders USING brin (created_at timestamptz_minmax_multi_ops) WITH (pages_per_range='32', autosummarize='on');
 
 CREATE INDEX orders_due ON public.orders USING btree (next_try_at) WHERE (next_try_at IS NOT NULL);
 
@@ -1215,6 +1564,8 @@ CREATE INDEX orders_expiry ON public.orders USING btree (expires_at) WHERE (stat
 CREATE UNIQUE INDEX orders_live_number ON public.orders USING btree (number, service) WHERE ((ended_at IS NULL) AND (number IS NOT NULL));
 
 CREATE INDEX orders_open ON public.orders USING btree (provider_id, id) WHERE (ended_at IS NULL);
+
+CREATE INDEX orders_overcharged ON public.orders USING btree (provider_id, activated_at) WHERE ((charged_paise * 100) > (cost_paise * 101));
 
 CREATE INDEX orders_release ON public.orders USING btree (provider_id, id) WHERE release_due;
 
@@ -1225,6 +1576,24 @@ CREATE INDEX outbox_account ON public.outbox USING btree (account_id, id DESC);
 CREATE INDEX outbox_due ON public.outbox USING btree (due_at) WHERE (state = 'waiting'::text);
 
 CREATE INDEX outbox_ended_at ON public.outbox USING btree (ended_at) WHERE (state <> 'waiting'::text);
+
+CREATE INDEX price_overruns_provider ON public.price_overruns USING btree (provider_id, at);
+
+CREATE UNIQUE INDEX provider_alerts_open ON public.provider_alerts USING btree (provider_id, kind) WHERE (closed_at IS NULL);
+
+CREATE INDEX provider_alerts_over ON public.provider_alerts USING btree (id) WHERE ((told_at IS NOT NULL) AND (closed_at IS NOT NULL) AND (over_told_at IS NULL));
+
+CREATE INDEX provider_alerts_provider ON public.provider_alerts USING btree (provider_id, id DESC);
+
+CREATE INDEX provider_alerts_untold ON public.provider_alerts USING btree (id) WHERE (told_at IS NULL);
+
+CREATE INDEX provider_balances_at ON public.provider_balances USING btree (at);
+
+CREATE INDEX provider_money_checks_at ON public.provider_money_checks USING btree (at);
+
+CREATE INDEX provider_money_checks_provider ON public.provider_money_checks USING btree (provider_id, id DESC);
+
+CREATE INDEX provider_top_ups_provider ON public.provider_top_ups USING btree (provider_id, id DESC);
 
 CREATE INDEX rate_samples_created_at ON public.rate_samples USING btree (created_at);
 
@@ -1270,6 +1639,14 @@ CREATE INDEX sessions_expires_at ON public.sessions USING btree (expires_at);
 
 CREATE INDEX statements_waiting ON public.statements USING btree (due_at) WHERE (state = 'waiting'::text);
 
+CREATE INDEX transcripts_at ON ONLY public.transcripts USING btree (provider_id, at);
+
+CREATE INDEX transcripts_default_provider_id_at_idx ON public.transcripts_default USING btree (provider_id, at);
+
+CREATE INDEX transcripts_subject ON ONLY public.transcripts USING btree (provider_id, subject);
+
+CREATE INDEX transcripts_default_provider_id_subject_idx ON public.transcripts_default USING btree (provider_id, subject);
+
 CREATE INDEX tron_addresses_due ON public.tron_addresses USING btree (due_at);
 
 CREATE INDEX utr_claims_account ON public.utr_claims USING btree (account_id, created_at DESC);
@@ -1293,6 +1670,10 @@ ALTER INDEX public.entries_posting ATTACH PARTITION public.entries_default_posti
 ALTER INDEX public.exchanges_order ATTACH PARTITION public.exchanges_default_order_id_idx;
 
 ALTER INDEX public.messages_order ATTACH PARTITION public.messages_default_order_id_idx;
+
+ALTER INDEX public.transcripts_at ATTACH PARTITION public.transcripts_default_provider_id_at_idx;
+
+ALTER INDEX public.transcripts_subject ATTACH PARTITION public.transcripts_default_provider_id_subject_idx;
 
 CREATE TRIGGER accounts_email_key BEFORE INSERT ON public.accounts FOR EACH ROW EXECUTE FUNCTION public.fill_email_key();
 
@@ -1342,6 +1723,15 @@ ALTER TABLE ONLY public.bank_credits
 ALTER TABLE ONLY public.bank_credits
     ADD CONSTRAINT bank_credits_vpa_id_fkey FOREIGN KEY (vpa_id) REFERENCES public.vpas(id);
 
+ALTER TABLE ONLY public.catalogue_sync_asks
+    ADD CONSTRAINT catalogue_sync_asks_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id);
+
+ALTER TABLE ONLY public.catalogue_syncs
+    ADD CONSTRAINT catalogue_syncs_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id);
+
+ALTER TABLE ONLY public.delivery_stats
+    ADD CONSTRAINT delivery_stats_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id);
+
 ALTER TABLE ONLY public.external_payments
     ADD CONSTRAINT external_payments_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
@@ -1368,6 +1758,9 @@ ALTER TABLE ONLY public.holds
 
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.inbound_messages
+    ADD CONSTRAINT inbound_messages_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id);
 
 ALTER TABLE ONLY public.mail_tokens
     ADD CONSTRAINT mail_tokens_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
@@ -1399,6 +1792,9 @@ ALTER TABLE ONLY public.orphans
 ALTER TABLE ONLY public.outbox
     ADD CONSTRAINT outbox_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
+ALTER TABLE ONLY public.price_overruns
+    ADD CONSTRAINT price_overruns_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id);
+
 ALTER TABLE ONLY public.price_rules
     ADD CONSTRAINT price_rules_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
@@ -1410,6 +1806,33 @@ ALTER TABLE ONLY public.price_rules
 
 ALTER TABLE ONLY public.price_rules
     ADD CONSTRAINT price_rules_service_fkey FOREIGN KEY (service) REFERENCES public.services(code);
+
+ALTER TABLE ONLY public.provider_alerts
+    ADD CONSTRAINT provider_alerts_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id);
+
+ALTER TABLE ONLY public.provider_balances
+    ADD CONSTRAINT provider_balances_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id);
+
+ALTER TABLE ONLY public.provider_calls
+    ADD CONSTRAINT provider_calls_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.provider_health
+    ADD CONSTRAINT provider_health_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.provider_money_checks
+    ADD CONSTRAINT provider_money_checks_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id);
+
+ALTER TABLE ONLY public.provider_money
+    ADD CONSTRAINT provider_money_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id);
+
+ALTER TABLE ONLY public.provider_top_ups
+    ADD CONSTRAINT provider_top_ups_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id);
+
+ALTER TABLE ONLY public.provider_unknown_words
+    ADD CONSTRAINT provider_unknown_words_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.provider_words
+    ADD CONSTRAINT provider_words_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id);
 
 ALTER TABLE ONLY public.receipts
     ADD CONSTRAINT receipts_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
@@ -1465,6 +1888,9 @@ ALTER TABLE ONLY public.tron_addresses
 ALTER TABLE ONLY public.tron_addresses
     ADD CONSTRAINT tron_addresses_fingerprint_fkey FOREIGN KEY (fingerprint) REFERENCES public.tron_wallets(fingerprint);
 
+ALTER TABLE ONLY public.unmapped_countries
+    ADD CONSTRAINT unmapped_countries_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id);
+
 ALTER TABLE ONLY public.unmapped_services
     ADD CONSTRAINT unmapped_services_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id);
 
@@ -1501,9 +1927,17 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.bank_credits TO numberdesk_app
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.blocked_categories TO numberdesk_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.catalogue_sync_asks TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.catalogue_syncs TO numberdesk_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.catalogue_version TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.countries TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.delivery_stats TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.delivery_stats_mark TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.email_domains TO numberdesk_app;
 
@@ -1518,6 +1952,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.gateway_refunds TO numberdesk_
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.holds TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_keys TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.inbound_messages TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.limit_counters TO numberdesk_app;
 
@@ -1543,7 +1979,27 @@ GRANT SELECT ON TABLE public.people TO numberdesk_app;
 
 GRANT SELECT,INSERT ON TABLE public.postings TO numberdesk_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.price_overruns TO numberdesk_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.price_rules TO numberdesk_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.provider_alerts TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.provider_balances TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.provider_calls TO numberdesk_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.provider_health TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.provider_money TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.provider_money_checks TO numberdesk_app;
+
+GRANT SELECT,INSERT ON TABLE public.provider_top_ups TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.provider_unknown_words TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.provider_words TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.providers TO numberdesk_app;
 
@@ -1579,9 +2035,13 @@ GRANT SELECT,INSERT ON TABLE public.terms TO numberdesk_app;
 
 GRANT SELECT,INSERT ON TABLE public.terms_acceptances TO numberdesk_app;
 
+GRANT SELECT,INSERT,DELETE ON TABLE public.transcripts TO numberdesk_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tron_addresses TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tron_wallets TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.unmapped_countries TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.unmapped_services TO numberdesk_app;
 

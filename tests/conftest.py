@@ -25,6 +25,9 @@ _folder = pytest.StashKey[Path]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--receipts", type=int, default=2000, help="payments in the proof that each is credited once")
+    parser.addoption(
+        "--unknown", type=int, default=300, help="purchases in the proof that none is lost or bought twice"
+    )
 
 
 # One folder per run. With xdist the processes share it, and with it one cluster.

@@ -55,7 +55,9 @@ class Answer:
         return found
 
 
-def simulator(profile: str | Profile | Mixture = "fast", *, lifetime: float = 1200.0) -> Awaitable[Simulator]:
+def simulator(
+    profile: str | Profile | Mixture = "fast", *, lifetime: float = 1200.0, **options: Any
+) -> Awaitable[Simulator]:
     """Start a provider in this process, so that it survives whatever is shot; it cancels at any age."""
     return simulators.start(
         api_key=PROVIDER_KEY,
@@ -63,6 +65,7 @@ def simulator(profile: str | Profile | Mixture = "fast", *, lifetime: float = 12
         profile=profile,
         min_cancel_age=timedelta(0),
         lifetime=timedelta(seconds=lifetime),
+        **options,
     )
 
 

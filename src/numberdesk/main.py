@@ -149,7 +149,10 @@ async def open_site(settings: Settings) -> AsyncIterator[Site]:
         api_limit = _api_limiter(settings)
         stack.push_async_callback(api_limit.close)
         desk = orders.open_desk(
-            db, lines=lines, shelf=shelf, rules=OrderRules(settings.cancel_after, settings.order_lifetime)
+            db,
+            lines=lines,
+            shelf=shelf,
+            rules=OrderRules(settings.cancel_after, settings.order_lifetime, settings.route),
         )
         session = await stack.enter_async_context(http_client.session())
         till = await open_till(db, settings, vault=secrets.vault, limiter=people.limiter, session=session)
@@ -185,7 +188,11 @@ async def _kept_fresh(site: Site) -> AsyncIterator[None]:
         passes.Pass("callers", 0.4, site.people.ring.refresh),
         passes.Pass("uses", 10.0, site.people.ring.write_uses),
         passes.Pass("shelf", 1.0, lambda: catalogue.refresh(site.db, site.shelf)),
+        passes.Pass("observations", 1.0, lambda: catalogue.flush_observations(site.db, site.shelf)),
+        passes.Pass("statistics", 30.0, lambda: catalogue.refresh_statistics(site.db, site.shelf)),
         passes.Pass("lines", 1.0, lambda: providers.refresh(site.lines)),
+        passes.Pass("gate", 0.5, lambda: providers.flush(site.lines)),
+        passes.Pass("spending", 2.0, lambda: providers.watch_spending(site.lines)),
         passes.Pass("board", 3.0, desk.board.sweep),
     )
     try:

@@ -107,6 +107,8 @@ class Settings(BaseSettings):
     """The age before which a number cannot be cancelled. Unit: milliseconds."""
     order_timeout: Annotated[int, Field(ge=1000, le=86_400_000)] = 1_200_000
     """How long an order waits for its code. Unit: milliseconds."""
+    route: Literal["cheapest", "best"] = "cheapest"
+    """How a purchase chooses among servers when it does not say: by price, or by the expected price of a code."""
     min_recharge_amount: Annotated[int, Field(ge=1, le=100_000)] = 50
     """The smallest recharge. Unit: rupees."""
     max_recharge_amount: Annotated[int, Field(ge=1, le=100_000)] = 10_000

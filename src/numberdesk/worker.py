@@ -10,16 +10,20 @@ from functools import partial
 import structlog
 
 from numberdesk.accounts import jobs as accounts_jobs
+from numberdesk.admin import jobs as admin_jobs
 from numberdesk.base import clock, passes
 from numberdesk.base.db import Database
 from numberdesk.base.errors import Unavailable
 from numberdesk.base.limits import forget_old_counters
 from numberdesk.base.migrate import ensure_partitions
 from numberdesk.base.passes import Pass
+from numberdesk.catalogue import jobs as catalogue_jobs
+from numberdesk.catalogue import service as catalogue
 from numberdesk.main import Site
 from numberdesk.notifications import jobs as notifications_jobs
 from numberdesk.notifications.service import Mailer
 from numberdesk.orders import jobs as orders_jobs
+from numberdesk.orders import service as orders
 from numberdesk.orders.service import Desk
 from numberdesk.payments import jobs as payments_jobs
 from numberdesk.payments import service as payments
@@ -48,6 +52,9 @@ def steps(site: Site, mailer: Mailer | None) -> list[Pass]:
         Pass("doubt_stale", 3.0, partial(orders_jobs.doubt_stale, desk), full=200),
         Pass("cancel_orphans", 2.0, partial(orders_jobs.cancel_orphans, desk), full=50),
         Pass("forget_orphans", 600.0, partial(orders_jobs.forget_orphans, desk), full=1000),
+        Pass("deliver_parked", 0.5, partial(orders.deliver_parked, desk), full=200),
+        Pass("tell_unowned", 30.0, partial(orders.tell_unowned, desk)),
+        Pass("forget_inbound", 600.0, partial(orders.forget_inbound, desk), full=1000),
         Pass("release_finished", 1.0, partial(orders_jobs.release_finished, desk), full=100),
         Pass("expire_recharges", 2.0, partial(payments_jobs.expire_due, till), full=200),
         Pass("free_amounts", 30.0, partial(payments_jobs.free_slots, till), full=500),
@@ -64,6 +71,18 @@ def steps(site: Site, mailer: Mailer | None) -> list[Pass]:
         Pass("forget_rates", 600.0, partial(payments.forget_samples, till), full=1000),
         Pass("forget_webhooks", 600.0, partial(payments.forget_webhooks, till), full=1000),
         Pass("reconcile_daily", 600.0, partial(payments.reconcile_daily, till), patience=4 * 3600.0),
+        Pass("forget_offers", 3600.0, partial(catalogue.forget_gone, db), full=1000),
+        Pass("watch_phantoms", 60.0, partial(catalogue.watch_phantoms, db)),
+        Pass("sync_due", 2.0, partial(catalogue_jobs.sync_due, db, desk.lines), full=4, patience=900.0),
+        Pass("count_deliveries", 20.0, partial(catalogue.count_deliveries, db), patience=600.0),
+        Pass("raise_alarms", 5.0, partial(orders.raise_alarms, desk)),
+        Pass("probe_providers", 0.5, partial(providers.probe_due, desk.lines), patience=120.0),
+        Pass("forget_calls", 600.0, partial(providers.forget_calls, db), full=1000),
+        Pass("watch_balances", 5.0, partial(providers.watch_balances, desk.lines)),
+        Pass("check_money", 15.0, partial(providers.check_money, desk.lines)),
+        Pass("watch_prices", 10.0, partial(providers.watch_prices, db)),
+        Pass("forget_balances", 600.0, partial(providers.forget_lines, db), full=1000),
+        Pass("tell_staff", 5.0, partial(admin_jobs.tell_staff, db, site.vault), full=50),
         Pass("roll_up", 5.0, partial(wallet_jobs.roll_up, db), full=50_000),
         Pass("forget_old_answers", 600.0, partial(accounts_jobs.forget_old_answers, db), full=1000),
         Pass("partitions", 6 * 3600.0, partial(_make_partitions, db)),

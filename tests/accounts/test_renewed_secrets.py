@@ -49,15 +49,22 @@ async def test_what_was_sealed_with_an_older_key_is_sealed_anew(db: Database) ->
         await run(tx, "UPDATE accounts SET phone = $2 WHERE id = $1", asha, phone)
         secret = before.seal(pyotp.random_base32(), about=f"second_factors:{asha}")
         await run(tx, "INSERT INTO second_factors (account_id, secret) VALUES ($1, $2)", asha, secret)
-    await providers.add(db, before, name="alpha", kind="sms-activate", url="http://127.0.0.1:1", api_key="its-key")
+    alpha = await providers.add(
+        db, before, name="alpha", kind="sms-activate", url="http://127.0.0.1:1", api_key="its-key"
+    )
+    path = await providers.hook_path(db, before, alpha)
     assert await accounts.reseal(db, during, limit=1) == 2
     assert await providers.reseal(db, during) == 1
+    assert await providers.reseal_hooks(db, during) == 1
     assert await accounts.reseal(db, during) == await providers.reseal(db, during) == 0
+    assert await providers.reseal_hooks(db, during) == 0
     async with db.statement() as tx:
         phone = await value(tx, "SELECT phone FROM accounts")
         key = await value(tx, "SELECT api_key_sealed FROM providers")
     assert after.open(phone, about=f"accounts.phone:{asha}") == "+919876543210"
     assert after.open(key) == "its-key"
+    assert await providers.hook_path(db, after, alpha) == path
+    assert await providers.find_hook(db, name="alpha", token=path.rpartition("/")[2]) == alpha
     with pytest.raises(WrongKey):
         before.open(phone, about=f"accounts.phone:{asha}")
 

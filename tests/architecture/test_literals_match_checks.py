@@ -7,11 +7,12 @@ import pytest
 
 from numberdesk.accounts.model import AccountState, EndedWhy, RequestPurpose, Role, TokenPurpose, Verdict
 from numberdesk.audit.model import ActorKind
+from numberdesk.catalogue.model import SyncState
 from numberdesk.notifications.model import Channel, OutboxState
-from numberdesk.orders.model import Action, Failure, OrderState, OrphanState
+from numberdesk.orders.model import Action, Failure, InboundState, OrderState, OrphanState, UpstreamRefund
 from numberdesk.payments import model as payments
 from numberdesk.payments.methods.gateway import GatewayName
-from numberdesk.providers.model import Kind
+from numberdesk.providers.model import AlertKind, BreakerState, Forced, Kind, TopUpKind, WordKind, WordSource
 from numberdesk.wallet.model import Bucket, CauseType, HoldState, PostingKind
 from tests.architecture.sources import ROOT, listed
 
@@ -22,6 +23,7 @@ LITERALS: dict[str, Any] = {
     "audit_log_actor_kind": ActorKind,
     "bank_credits_source": payments.BankCreditSource,
     "bank_credits_state": payments.BankCreditState,
+    "catalogue_syncs_state": SyncState,
     "email_domains_verdict": Verdict,
     "entries_bucket": Bucket,
     "exchanges_action": Action,
@@ -32,15 +34,23 @@ LITERALS: dict[str, Any] = {
     "gateway_refunds_begun_by": payments.BegunBy,
     "gateway_refunds_state": payments.RefundState,
     "holds_state": HoldState,
+    "inbound_messages_state": InboundState,
     "mail_requests_purpose": RequestPurpose,
     "mail_tokens_purpose": TokenPurpose,
     "orders_failure": Failure,
     "orders_state": OrderState,
+    "orders_upstream_refund": UpstreamRefund,
     "orphans_state": OrphanState,
     "outbox_channel": Channel,
     "outbox_state": OutboxState,
     "postings_cause_type": CauseType,
     "postings_kind": PostingKind,
+    "provider_alerts_kind": AlertKind,
+    "provider_health_forced": Forced,
+    "provider_health_state": BreakerState,
+    "provider_top_ups_kind": TopUpKind,
+    "provider_words_kind": WordKind,
+    "provider_words_source": WordSource,
     "providers_kind": Kind,
     "quotes_asset": payments.Asset,
     "quotes_basis": payments.Basis,

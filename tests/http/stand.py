@@ -310,10 +310,9 @@ async def _opened(
             api_key_salt=PEPPER,
             encryption_keys=crypto.new_key(),
             jwt_secret=JWT_SECRET,
-            rate_limit_api="off",
             password_memory=64,
             password_rounds=1,
-            **changes,
+            **({"rate_limit_api": "off"} | changes),
         )
         provider = await simulator.start(
             api_key="simulator-key", record_path=None, profile="never", min_cancel_age=timedelta()

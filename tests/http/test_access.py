@@ -23,7 +23,11 @@ from tests.http.stand import PEPPER, Answer, Client, Stand
 
 NOT_THERE = 987654321
 OPEN = {PUBLIC, UNCOUNTED}
-BY_SIGNATURE = {"POST /webhooks/{gateway}": (404, "not_found"), "POST /webhooks/bank/alert": (401, "bad_signature")}
+BY_SIGNATURE = {
+    "POST /webhooks/{gateway}": (404, "not_found"),
+    "POST /webhooks/bank/alert": (401, "bad_signature"),
+    "POST /webhooks/provider/{name}/{token}": (404, "not_found"),
+}
 """What anybody may call, and who is none of ours is refused by the route itself."""
 RAW = {"POST /admin/statements": (400, "invalid_request")}
 """What takes a file, so that a body of no form is read as one."""

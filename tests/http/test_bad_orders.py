@@ -324,7 +324,7 @@ def test_the_whole_life_of_an_order_on_the_wire(stand: Stand, alice: Client) -> 
     detail = alice.get(f"/orders/{order_id}").data
     assert detail["order"] == done
     assert [step["event"] for step in detail["timeline"]] == [
-        "requested", "active", "code received", "code received", "completed",
+        "requested", "routed", "active", "code received", "code received", "completed",
     ]  # fmt: skip
     assert alice.get("/user/balance").data == {"available": "978.30", "held": "0.00", "currency": "INR"}
 

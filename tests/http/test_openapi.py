@@ -26,6 +26,7 @@ HIDDEN = {
 STATEMENT = b"date,utr,amount\n26/11/2026,633112345678,5.00\n"
 RAW = {
     ("post", "/webhooks/{gateway}"): (404, "not_found"),
+    ("post", "/webhooks/provider/{name}/{token}"): (404, "not_found"),
     ("post", "/webhooks/bank/alert"): (401, "bad_signature"),
     ("post", "/admin/statements"): (400, "invalid_request"),
 }
@@ -140,10 +141,15 @@ def there(stand: Stand, client: Client, order_id: int) -> dict[str, str]:
     ref = recharged(stand, client)
     receipt = stand.ask("SELECT max(id) FROM receipts WHERE account_id = $1", client.account_id)
     statement = client.send("POST", "/admin/statements?profile=generic", body=STATEMENT).data
+    provider = stand.ask("SELECT min(id) FROM providers")
     return {
         "{order_id}": str(order_id), "{transaction_id}": ref, "{id}": str(client.account_id),
         "/recharge/receipts/{id}": f"/recharge/receipts/{receipt}",
         "/admin/statements/{id}": f"/admin/statements/{statement['id']}",
+        **{
+            f"/admin/providers/{{id}}{rest}": f"/admin/providers/{provider}{rest}"
+            for rest in ("", "/calls", "/syncs", "/transcripts")
+        },
     }  # fmt: skip
 
 

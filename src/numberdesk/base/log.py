@@ -12,6 +12,7 @@ _SECRET_NAMES = re.compile(
     r"(password|secret|token|api_?key|authorization|cookie|otp|totp|sms_?text|^code$|^text$)", re.I
 )
 _SECRET_QUERY = re.compile(r"((?:api_?key|token|secret|password)=)[^&\s\"']+", re.I)
+_SECRET_PATH = re.compile(r"(/webhooks/provider/[^/\s\"']*/)[^/\s\"'?]+")
 _BLANK = "[hidden]"
 
 
@@ -20,8 +21,10 @@ def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     for name, value in event.items():
         if _SECRET_NAMES.search(name):
             event[name] = _BLANK
-        elif isinstance(value, str) and "=" in value:
-            event[name] = _SECRET_QUERY.sub(rf"\1{_BLANK}", value)
+        elif isinstance(value, str):
+            if "=" in value:
+                value = _SECRET_QUERY.sub(rf"\1{_BLANK}", value)
+            event[name] = _SECRET_PATH.sub(rf"\1{_BLANK}", value) if "/webhooks/" in value else value
     return event
 
 

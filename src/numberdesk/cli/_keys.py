@@ -64,7 +64,8 @@ def rotate(home: Path = HOME) -> None:
 async def _rotate(home: Path | None) -> None:
     async with opened_database(home) as (place, db):
         vault = secrets_of(place.settings).vault
-        console.print(f"providers      {await providers.reseal(db, vault):>6} sealed anew")
+        changed = await providers.reseal(db, vault) + await providers.reseal_hooks(db, vault)
+        console.print(f"providers      {changed:>6} sealed anew")
         console.print(f"accounts       {await accounts.reseal(db, vault):>6} sealed anew")
         console.print(f"notifications  {await notifications.reseal(db, vault):>6} sealed anew")
         console.print(f"payments       {await payments.reseal(db, vault):>6} sealed anew")

@@ -15,6 +15,7 @@ from numberdesk.accounts.service._accounts import (
     refuse_above,
     set_role,
     set_state,
+    staff,
     terms,
 )
 from numberdesk.accounts.service._errors import (
@@ -178,6 +179,7 @@ __all__ = [
     "set_role",
     "set_state",
     "set_up",
+    "staff",
     "terms",
     "verify_by_code",
     "verify_by_link",

@@ -55,6 +55,11 @@ async def get_person(db: Database, account_id: AccountId) -> Person:
     return person
 
 
+async def staff(tx: Tx, roles: Sequence[Role]) -> list[Recipient]:
+    """Return where mails to active staff of these roles go."""
+    return await sql.list_staff(tx, roles)
+
+
 async def recipients(tx: Tx, account_ids: Sequence[AccountId]) -> dict[AccountId, Recipient]:
     """Return where mails to accounts go."""
     return {found.id: found for found in await sql.list_recipients(tx, account_ids)}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from numberdesk.accounts.model import Person, Recipient, Terms
+from numberdesk.accounts.model import Person, Recipient, Role, Terms
 from numberdesk.base.db import Tx, many, maybe, rows, run, value
 from numberdesk.wallet.model import AccountId
 
@@ -343,6 +343,12 @@ async def set_account_frozen(tx: Tx, account_id: AccountId) -> bool:
         )
         == 1
     )
+
+
+async def list_staff(tx: Tx, roles: Sequence[Role]) -> list[Recipient]:
+    """Return active staff of these roles."""
+    query = "SELECT * FROM accounts WHERE role = ANY($1::text[]) AND state = 'active' ORDER BY id"
+    return await many(tx, Recipient, query, roles)
 
 
 async def list_recipients(tx: Tx, account_ids: Sequence[AccountId]) -> list[Recipient]:
