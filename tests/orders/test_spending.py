@@ -179,3 +179,24 @@ async def test_two_sales_above_the_ceiling_raise_it_too(world: World) -> None:
         await providers.watch_spending(world.lines)
         assert await providers.watch_prices(world.db) == expected
     await world.resolve()
+
+
+async def test_a_cap_counts_what_was_spent_before_it_from_the_moment_it_is_known(world: World) -> None:
+    await world.buy()
+    await providers.set_options(world.db, world.provider().id, spend_max_paise=COST)
+    await providers.refresh(world.lines)
+    with pytest.raises(ProviderUnavailable):
+        await world.buy()
+    assert len(world.alpha.sold) == 1
+
+
+async def test_two_readings_at_once_count_what_is_settled_once(world: World) -> None:
+    await cap(world, 5 * COST)
+    await world.buy()
+    await world.run(
+        "UPDATE orders SET activated_at = greatest(activated_at - interval '31 s', date_trunc('day', now(), 'UTC'))"
+    )
+    async with another_process(world) as second:
+        second.lines.spending.settled_until, second.lines.spending.settled = None, {}
+        assert await outcomes(providers.watch_spending(second.lines) for _ in range(5)) == [None] * 5
+        assert spent(second) == COST

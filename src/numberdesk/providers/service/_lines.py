@@ -73,6 +73,7 @@ async def refresh(lines: Lines) -> None:
         health = await sql.list_health(tx, rested_seconds=RESTED_SECONDS)
         changed = [row for row in rows if lines.changed_at.get(row.id) != row.changed_at]
         words = await sql.list_words(tx, [row.id for row in changed]) if changed else []
+    was_capped = {line.provider.id for line in lines.by_id.values() if line.provider.spend_max_paise is not None}
     for row in changed:
         _take(lines, row, [word for word in words if word.provider_id == row.id])
         lines.changed_at[row.id] = row.changed_at
@@ -80,6 +81,9 @@ async def refresh(lines: Lines) -> None:
         del lines.by_id[gone], lines.changed_at[gone]
         lines.gate.breakers.pop(gone, None)
     lines.gate.adopt(health)
+    if any(row.spend_max_paise is not None and row.id not in was_capped for row in changed):
+        # What was spent before there was a cap counts too, and nobody read it so far.
+        await watch_spending(lines)
 
 
 async def watch_spending(lines: Lines) -> None:

@@ -40,6 +40,7 @@ class Spending:
     open: dict[ProviderId, dict[str, _Begun]] = field(default_factory=dict)
     refused: set[ProviderId] = field(default_factory=set)
     overruns: list[tuple[ProviderId, str]] = field(default_factory=list)
+    reading: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
 
 def begin_purchase(spending: Spending, provider: Provider, wanted: Wanted) -> Refused | None:
@@ -69,6 +70,12 @@ async def refresh_spending(db: Database, spending: Spending, *, capped: dict[Pro
     Args:
         capped: the providers that have a cap.
     """
+    # Two readings at once would both add what was settled since the last one.
+    async with spending.reading:
+        await _refresh(db, spending, capped)
+
+
+async def _refresh(db: Database, spending: Spending, capped: dict[ProviderId, Provider]) -> None:
     await _tell(db, spending, capped)
     if not capped:
         spending.midnight = None
