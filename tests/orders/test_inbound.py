@@ -269,6 +269,18 @@ async def test_an_agents_message_goes_to_the_only_order_with_the_number(agent: W
     assert await agent.money() == (MONEY - 2 * PRICE, PRICE)
 
 
+async def test_an_agents_message_without_a_code_takes_nobodys_money(agent: World) -> None:
+    card = await agent.buy()
+    welcome = "Welcome to the network! Recharge with Rs. 4999 or call 1800 123 4567."
+    assert (await post(agent, sms(card.order.number, welcome))).answer == b'{"status":"SUCCESS"}'
+    assert await codes(agent, card) == []
+    assert await agent.money() == (MONEY - PRICE, PRICE)
+    await post(agent, sms(card.order.number))
+    assert await codes(agent, card) == ["48213"]
+    assert await agent.money() == (MONEY - PRICE, 0)
+    assert sorted(await states(agent)) == ["delivered", "parked"]
+
+
 async def test_an_agents_message_with_a_wrong_key_is_refused(agent: World) -> None:
     card = await agent.buy()
     with pytest.raises(InvalidFields):

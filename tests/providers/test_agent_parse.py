@@ -6,6 +6,7 @@ import pytest
 from numberdesk.base.money import Paise
 from numberdesk.providers.adapters import agent_parse as parse
 from numberdesk.providers.model import Done, Ended, Pushed, Received, Refused, Rented, Unknown, UpstreamOffer
+from numberdesk.providers.simulator import catalogue
 
 SALE = b'{"status": "SUCCESS", "number": 919812345678, "activationId": 1737238291}'
 
@@ -40,11 +41,10 @@ def test_a_purchase_is_read(body: bytes, status: int, answer: object) -> None:
     [
         (b'{"status":"ERROR","error":"Invalid API key"}', 200, "bad_key"),
         (b'{"status":"ERROR","error":"Invalid API key"}', 403, "bad_key"),
-        (b'{"status":"ERROR","error":"Unknown country"}', 200, "not_allowed"),
-        (b'{"status":"ERROR"}', 200, "not_allowed"),
+        (b'{"status":"ERROR","error":" invalid key. "}', 200, "bad_key"),
     ],
 )
-def test_an_error_is_a_refusal_because_nothing_is_owed_for_it(body: bytes, status: int, reason: str) -> None:
+def test_a_sentence_that_is_listed_whole_is_a_refusal(body: bytes, status: int, reason: str) -> None:
     answer = parse.rent(body, status)
     assert isinstance(answer, Refused)
     assert answer.reason == reason
@@ -55,6 +55,12 @@ def test_an_error_is_a_refusal_because_nothing_is_owed_for_it(body: bytes, statu
     [
         (SALE, 500), (SALE, 302), (SALE, 404), (SALE[:-1], 200), (b"", 200),
         (b'{"status":"ERROR"}', 500),
+        (b'{"status":"ERROR"}', 200),
+        (b'{"status":"ERROR","error":"Unknown country"}', 200),
+        (b'{"status":"ERROR","error":"KeyError: operator"}', 200),
+        (b'{"status":"ERROR","error":"Invalid API key for modem 7"}', 200),
+        (b'{"status":"NO_NUMBERS"}', 204),
+        (b'{"status":"NO_NUMBERS"}', 302),
         (b'{"status":"SUCCESS"}', 200),
         (b'{"status":"SUCCESS","number":12,"activationId":7}', 200),
         (b'{"status":"SUCCESS","number":919812345678,"activationId":0}', 200),
@@ -141,9 +147,24 @@ def test_a_message_without_a_text_is_taken_and_is_nothing() -> None:
         ("G-123456 is your code", "123456"),
         ("Code 12345678", "12345678"),
         ("Call us: 123456789012", ""),
+        ("Order 2024: your code is 48213", "48213"),
+        ("Balance 1500.00 Rs. PIN 4821", "4821"),
+        ("Call 1800 123 4567", ""),
+        ("Valid till 18:30 25-11-2026 code 7391", "7391"),
+        ("ab 12-3456", ""),
+        ("Pay Rs. 4999 now", ""),
+        ("Offer 1234 or 5678", ""),
+        ("48213 is your code, not 99999", "48213"),
         ("Room 12", ""),
         ("", ""),
     ],
 )
 def test_a_code_is_found_in_a_text(text: str, code: str) -> None:
     assert parse.code_in(text) == code
+
+
+def test_the_code_of_every_text_that_services_send_is_found() -> None:
+    for service in catalogue.SERVICES.values():
+        for draw in (0.0, 0.123456, 0.5, 0.987654):
+            code, text = catalogue.message_text(service, draw)
+            assert parse.code_in(text) == code, text

@@ -149,7 +149,8 @@ async def list_strays(db: Database, provider_id: ProviderId) -> list[Stray]:
 async def _targets(desk: Desk, items: Sequence[Inbound], hopeless: frozenset[int]) -> dict[int, str]:
     """Return the activation that each message is for, where that is known."""
     found = {item.id: item.upstream_id for item in items if item.upstream_id is not None}
-    numbered = [item for item in items if item.upstream_id is None]
+    # Who posts by the number posts all that comes to it, adverts too: only a code is worth a customer's money.
+    numbered = [item for item in items if item.upstream_id is None and item.code]
     if not numbered:
         return found
     async with desk.db.statement() as tx:

@@ -50,24 +50,16 @@ __all__ = [
     "rent",
 ]
 
-DIALECTS: Final[Mapping[str, Capabilities]] = MappingProxyType(
-    {
-        "smshub": Capabilities(
-            cancel_after_ms=0,
-            has_look=False,
-            has_list=False,
-            tells_cost=False,
-            pushes=True,
-            sells_at_finish=True,
-        )
-    }
+_CAN: Final = Capabilities(
+    cancel_after_ms=0, has_look=False, has_list=False, tells_cost=False, pushes=True, sells_at_finish=True
 )
+DIALECTS: Final[Mapping[str, Capabilities]] = MappingProxyType({"smshub": _CAN, "smshub-dollar": _CAN})
+CURRENCIES: Final[Mapping[str, int]] = MappingProxyType({"smshub": 643, "smshub-dollar": 840})
+"""What an agent is paid in, by ISO 4217: the protocol knows roubles and dollars. What one costs us, the row says."""
 PUSH_TAKEN: Final = b'{"status":"SUCCESS"}'
 """The word after which an agent stops posting a message."""
 PAY: Final = Paise(1000)
 """What an agent gets for a number with its code, unless its row says otherwise."""
-RUPEE, DOLLAR = 356, 840
-"""Numbers of currencies in ISO 4217. Agents are paid in one of them; rupees when a unit is one."""
 
 
 def endpoint(url: str) -> URL:
@@ -96,7 +88,7 @@ async def rent(line: Line, wanted: Wanted, *, until: float) -> RentAnswer:
         service=service,
         # Agents tell numbers from text; a float would not be what is owed.
         sum=msgspec.Raw(offered.encode()),
-        currency=RUPEE if per_unit == 100 else DOLLAR,
+        currency=CURRENCIES[line.provider.dialect],
         exceptionPhoneSet=[],
     )
     answer = await ask(line, question, until=until)

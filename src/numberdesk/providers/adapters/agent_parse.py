@@ -4,7 +4,9 @@ Agents are written by many hands: numbers come as numbers or as text, and an err
 """
 
 import re
+from collections.abc import Mapping
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Final, Literal
 
 import msgspec
@@ -27,6 +29,7 @@ from numberdesk.providers.model import (
     Ended,
     Pushed,
     Received,
+    RefusalReason,
     Refused,
     RentAnswer,
     Rented,
@@ -43,6 +46,16 @@ STOCK_MAX: Final = 10**9
 
 _WORD = re.compile(r"[A-Z][A-Z_]{1,39}")
 _CODE = re.compile(r"(?<!\d)(?:\d{3}[- ]\d{3}|\d{4,8})(?!\d)", re.ASCII)
+_PART_BEFORE = re.compile(r"\d[- .,:/]$|(?:rs\.?|inr|[₹$€])\s*$", re.I)
+_PART_AFTER = re.compile(r"[- .,:/]\d|\s*(?:rs\b|inr\b|rupees|[₹$€%])", re.I)
+"""Around digits that belong to something longer (a telephone number, a date, a time) or to a price."""
+_NAMED_BEFORE = re.compile(r"(?:code|otp|pin|passcode|password|код|пароль)\b[^\d]{0,25}$", re.I)
+_NAMED_AFTER = re.compile(r"\W{0,3}(?:is|as) (?:your|the)\b", re.I)
+_REFUSED: Final[Mapping[str, RefusalReason]] = MappingProxyType(
+    {"invalid api key": "bad_key", "invalid key": "bad_key"}
+)
+"""Whole sentences of an ERROR that say for sure that no number was given. Servers answer ERROR from their catch-alls
+too, after a number was set aside."""
 _GONE: Final = ("activation not found", "no active activation", "unknown activation", "no such activation")
 """Sentences by which agents say that they do not have an activation, or no longer."""
 
@@ -84,7 +97,7 @@ _PUSH = msgspec.json.Decoder(_Push)
 
 
 def rent(body: bytes, status: int) -> RentAnswer:
-    """Read the answer to GET_NUMBER. ERROR is a refusal: nothing is owed for what we have no number of."""
+    """Read the answer to GET_NUMBER."""
     sale = read(_SALE, text_of(body).encode()) if status == OK else None
     if sale is not None:
         upstream_id, number = id_of(sale.activation_id), phone_of(sale.number)
@@ -98,7 +111,8 @@ def rent(body: bytes, status: int) -> RentAnswer:
         return Refused("no_numbers", "")
     if said.status != "ERROR":
         return _strange(said, body, status)
-    return Refused("bad_key" if _is_about_key(said) else "not_allowed", excerpt(body))
+    reason = _REFUSED.get((said.error or "").strip(" .!").casefold())
+    return unknown(body, status) if reason is None else Refused(reason, excerpt(body))
 
 
 def ended(body: bytes, status: int) -> Done | Ended | Unknown:
@@ -154,9 +168,21 @@ def pushed(body: bytes) -> tuple[Pushed, ...] | None:
 
 
 def code_in(text: str) -> str:
-    """Return the digits of the first thing in a message that looks like a code, or an empty text."""
-    found = _CODE.search(text)
-    return re.sub(r"\D", "", found[0]) if found else ""
+    """Return the digits of a message's code, or an empty text when there is none, or nobody can say which it is.
+
+    Digits that are named a code count before others; those of a price, a date, a time or a telephone number do not.
+    """
+    named: list[str] = []
+    others: list[str] = []
+    for found in _CODE.finditer(text):
+        before, after = text[: found.start()], text[found.end() :]
+        if _PART_BEFORE.search(before[-8:]) or _PART_AFTER.match(after):
+            continue
+        is_named = _NAMED_BEFORE.search(before[-40:]) or _NAMED_AFTER.match(after)
+        (named if is_named else others).append(re.sub(r"\D", "", found[0]))
+    if named:
+        return named[0]
+    return others[0] if len(set(others)) == 1 else ""
 
 
 def _said(body: bytes, status: int) -> _Said | None:
