@@ -18,6 +18,7 @@ from numberdesk.catalogue.model import SyncReport
 from numberdesk.providers import service as providers
 from numberdesk.providers.model import ProviderId
 from numberdesk.providers.service import Lines
+from tests.providers.line_desk import serving
 
 Listed = dict[tuple[str, int], tuple[int, int]]
 """What is asked in paise, and the stock, by service and country."""
@@ -49,15 +50,11 @@ async def listing() -> AsyncIterator[Lister]:
     """Run the server; its gate is open."""
     found = Lister()
     found.gate.set()
-    runner = web.ServerRunner(web.Server(found.serve, access_log=None), shutdown_timeout=0.2)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
-        yield found
-    finally:
-        found.gate.set()
-        await runner.cleanup()
+    async with serving(found.serve) as found.url:
+        try:
+            yield found
+        finally:
+            found.gate.set()
 
 
 @dataclass

@@ -7,13 +7,15 @@ from typing import LiteralString
 
 from numberdesk.base.db import Database, run, value
 from numberdesk.base.money import Paise
-from numberdesk.catalogue import reference
+from numberdesk.catalogue import reference, sql
 from numberdesk.catalogue import service as catalogue
-from numberdesk.catalogue.model import PricedOffer
+from numberdesk.catalogue.model import ListedOffer, PricedOffer, SyncReport
 from numberdesk.catalogue.service import Shelf
-from numberdesk.providers.model import ProviderId, UpstreamOffer
+from numberdesk.catalogue.service._listing import Difference, Translated, is_usable
+from numberdesk.providers.model import ProviderId, UpstreamName, UpstreamOffer, Words
 
 INDIA = 22
+EVERYTHING = 1_000_000
 
 
 def upstream(service: str, country: int, cost: int, stock: int = 5, operator: str = "any") -> UpstreamOffer:
@@ -30,7 +32,7 @@ class Market:
     beta: ProviderId
 
     async def sync(self, provider_id: ProviderId, *offers: UpstreamOffer) -> None:
-        await catalogue.sync_offers(self.db, provider_id=provider_id, offers=offers)
+        await take_over(self.db, provider_id, offers)
         await catalogue.refresh(self.db, self.shelf)
 
     async def change(self, query: LiteralString, *args: object) -> None:
@@ -57,6 +59,34 @@ class Market:
             operator=operator,
             max_price_paise=None if max_price is None else Paise(max_price),
         )
+
+
+async def take_over(db: Database, provider_id: ProviderId, offers: Sequence[UpstreamOffer]) -> SyncReport:
+    """Make the catalogue say what is listed in our own codes: the steps of a sync, in one transaction."""
+    usable = [offer for offer in offers if is_usable(offer)]
+    async with db.transaction() as tx:
+        assert await sql.lock_provider(tx, provider_id)
+        services, countries = await sql.list_services(tx), await sql.list_countries(tx)
+        translated = Translated(Words(), {item.code for item in services}, {item.code for item in countries})
+        translated.add(usable)
+        difference = Difference(translated.offers)
+        difference.add(await sql.list_provider_offers(tx, provider_id, after=0, limit=EVERYTHING))
+        added = [ListedOffer(*key, *translated.offers[key]) for key in difference.added()]
+        await sql.insert_offers(tx, provider_id, added)
+        await sql.update_offers(tx, difference.changed)
+        await sql.set_gone(tx, difference.gone)
+        unmapped = [UpstreamName(word, "") for word in sorted(translated.unmapped_services)]
+        changed = len(difference.changed) + await sql.set_unmapped_services(tx, provider_id, unmapped)
+        if added or changed or difference.gone:
+            await sql.set_version(tx)
+    return SyncReport(
+        added=len(added),
+        changed=len(difference.changed),
+        gone=len(difference.gone),
+        unmapped_services=tuple(sorted(translated.unmapped_services)),
+        unmapped_countries=tuple(sorted(translated.unmapped_countries)),
+        unusable=len(offers) - len(usable),
+    )
 
 
 async def add_provider(db: Database, name: str) -> ProviderId:

@@ -120,7 +120,9 @@ async def test_touched_hours_are_found_by_the_index_on_changes(busy: Any) -> Non
     since: datetime = await busy.fetchval("SELECT clock_timestamp() - interval '80 seconds'")
     keep = await busy.fetchval("SELECT interval '31 days'")
     query = await sent(busy, sql.list_touched_hours, since, keep)
-    for step in await plan(busy, query, since, keep):
+    steps = await plan(busy, query, since, keep)
+    assert steps
+    for step in steps:
         assert index_of(step) == {"orders_changed_at"}
         assert step["Actual Rows"] + step.get("Rows Removed by Filter", 0) < 1000
 

@@ -226,6 +226,14 @@ async def test_a_process_that_is_gone_is_followed_by_the_next_when_its_lease_is_
     assert len(await scene.stocked()) == 10
 
 
+async def test_of_syncs_at_the_same_time_one_is_done_and_the_others_are_refused(scene: Scene) -> None:
+    listed = scene.many(100)
+    scene.lister.list(listed)
+    results = await asyncio.gather(*(scene.sync() for _ in range(4)), return_exceptions=True)
+    assert sorted(type(result).__name__ for result in results) == ["SyncReport", *["SyncRunning"] * 3]
+    assert (await scene.rows(), scene.lister.asked) == (listed, 1)
+
+
 async def test_of_many_workers_one_syncs_a_provider(scene: Scene) -> None:
     scene.lister.list(scene.many(10))
     others = [await providers.open_lines(scene.db, scene.vault) for _ in range(3)]

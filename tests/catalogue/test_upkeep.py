@@ -8,7 +8,7 @@ from numberdesk.base.db import Database, rows, value
 from numberdesk.base.errors import NotFound
 from numberdesk.catalogue import service as catalogue
 from numberdesk.providers.model import ProviderId
-from tests.catalogue.market import INDIA, Market, long_list, upstream, version
+from tests.catalogue.market import INDIA, Market, long_list, take_over, upstream, version
 
 pytestmark = pytest.mark.anyio
 
@@ -22,26 +22,27 @@ async def stock(db: Database) -> list[tuple[object, ...]]:
         )
 
 
-async def test_an_unknown_provider_has_no_offers(market: Market) -> None:
+async def test_an_unknown_provider_has_no_words(market: Market) -> None:
     with pytest.raises(NotFound):
-        await catalogue.sync_offers(market.db, provider_id=ProviderId(99), offers=[upstream("tg", INDIA, 100)])
+        async with market.db.transaction() as tx:
+            await catalogue.map_words(tx, provider_id=ProviderId(99), services={"telegram": "tg"}, countries={})
 
 
 async def test_codes_that_we_do_not_know_are_told_kept_and_not_sold(market: Market) -> None:
     listed = [upstream("zznew", INDIA, 100), upstream("aanew", INDIA, 100), upstream("tg", 9_999, 100)]
-    report = await catalogue.sync_offers(market.db, provider_id=market.alpha, offers=listed)
+    report = await take_over(market.db, market.alpha, listed)
     assert (report.unmapped_services, report.unmapped_countries) == (("aanew", "zznew"), ("9999",))
     assert (report.added, report.changed, report.gone) == (0, 0, 2)
-    await catalogue.sync_offers(market.db, provider_id=market.alpha, offers=listed[1:])
+    await take_over(market.db, market.alpha, listed[1:])
     async with market.db.statement() as tx:
         assert await rows(tx, "SELECT provider_id, upstream_code FROM unmapped_services") == [(market.alpha, "aanew")]
 
 
 async def test_what_cannot_be_meant_is_counted_and_fails_nobody(market: Market) -> None:
-    report = await catalogue.sync_offers(
+    report = await take_over(
         market.db,
-        provider_id=market.beta,
-        offers=[
+        market.beta,
+        [
             upstream("tg", INDIA, 0),
             upstream("tg", INDIA, 10**12),
             upstream("tg", INDIA, 100, stock=-1),
@@ -64,7 +65,7 @@ async def test_of_two_alike_the_cheaper_one_with_stock_counts(market: Market) ->
 
 async def test_what_is_no_longer_listed_keeps_its_row_and_loses_its_stock(market: Market) -> None:
     ids = {offer.operator: offer.offer_id for offer in market.offers(server="beta")}
-    report = await catalogue.sync_offers(market.db, provider_id=market.beta, offers=[])
+    report = await take_over(market.db, market.beta, [])
     assert (report.added, report.changed, report.gone) == (0, 0, 1)
     assert {row[0] for row in await stock(market.db)} == {"alpha"}
     await market.sync(market.beta, upstream("tg", INDIA, 900, 3, "airtel"))
@@ -73,10 +74,10 @@ async def test_what_is_no_longer_listed_keeps_its_row_and_loses_its_stock(market
 
 async def test_the_same_list_again_writes_nothing(market: Market) -> None:
     before = await version(market.db)
-    report = await catalogue.sync_offers(
+    report = await take_over(
         market.db,
-        provider_id=market.beta,
-        offers=[upstream("tg", INDIA, 900, 3, "airtel"), upstream("tg", INDIA, 950, 0, "jio")],
+        market.beta,
+        [upstream("tg", INDIA, 900, 3, "airtel"), upstream("tg", INDIA, 950, 0, "jio")],
     )
     assert (report.added, report.changed, report.gone) == (0, 0, 0)
     assert await version(market.db) == before
@@ -92,10 +93,10 @@ async def test_a_code_that_only_became_known_as_unmapped_reaches_the_shelf(marke
 
 async def test_a_report_counts_what_came_changed_and_went(market: Market) -> None:
     before = await version(market.db)
-    report = await catalogue.sync_offers(
+    report = await take_over(
         market.db,
-        provider_id=market.beta,
-        offers=[upstream("tg", INDIA, 901, 3, "airtel"), upstream("tg", INDIA, 950, 7, "jio"), upstream("go", 0, 10)],
+        market.beta,
+        [upstream("tg", INDIA, 901, 3, "airtel"), upstream("tg", INDIA, 950, 7, "jio"), upstream("go", 0, 10)],
     )
     assert (report.added, report.changed, report.gone) == (1, 2, 0)
     assert await version(market.db) == before + 1
@@ -110,8 +111,8 @@ async def test_syncs_of_one_provider_at_the_same_time_leave_one_of_the_lists(mar
     everything = long_list(market, 2_000)
     lists = [everything[:1_200], everything[800:], everything[400:1_600], []]
     await asyncio.gather(
-        *(catalogue.sync_offers(market.db, provider_id=market.beta, offers=offers) for offers in lists),
-        catalogue.sync_offers(market.db, provider_id=market.alpha, offers=everything),
+        *(take_over(market.db, market.beta, offers) for offers in lists),
+        take_over(market.db, market.alpha, everything),
     )
     left = {(row[1], row[2]) for row in await stock(market.db) if row[0] == "beta"}
     assert left in [{(offer.service, int(offer.country)) for offer in offers} for offers in lists]

@@ -21,7 +21,7 @@ from numberdesk.providers.model import Provider
 from numberdesk.providers.simulator import Profile, Simulator
 from tests.http import stand as stands
 from tests.http.stand import Answer, Client, Stand
-from tests.providers.agent_desk import rows
+from tests.providers.line_desk import words_listed
 
 LOST = Profile("lost", fault="drop", fault_on="status-changes", acts="never", code_after=None)
 
@@ -168,7 +168,7 @@ def agent_at(stand: Stand, **options: Any) -> Iterator[Simulator]:
             calls_per_second=10_000, poll_ms=100, agent_pay_paise=1775,
         )  # fmt: skip
         async with site.db.transaction() as tx:
-            await providers.set_words(tx, rows(provider.id), provider_id=provider.id)
+            await providers.set_words(tx, words_listed("agent", provider.id), provider_id=provider.id)
         await providers.refresh(site.lines)
         await sync_provider(site.db, site.lines, provider)
         await catalogue.refresh(site.db, site.shelf)

@@ -14,8 +14,9 @@ from numberdesk.orders.service import NoMoreCodes, Wish
 from numberdesk.providers import service as providers
 from numberdesk.providers.model import UpstreamOffer
 from numberdesk.providers.simulator import Profile
+from tests.catalogue.market import take_over
 from tests.orders.world import COST, MONEY, NOT_SOLD, PATIENCE, PRICE, SOLD, Play, World
-from tests.providers.agent_desk import rows
+from tests.providers.line_desk import words_listed
 
 pytestmark = pytest.mark.anyio
 
@@ -32,7 +33,7 @@ async def listless(play: Play) -> World:
     """A world whose provider lists nothing and sends one code, and sells numbers of the USA only."""
     world = await play(family="daisysms", options={"kind": "sms-activate", "dialect": "daisysms"})
     offer = UpstreamOffer(service="tg", country=str(USA), operator="any", cost_paise=Paise(9_000), stock=5)
-    await catalogue.sync_offers(world.db, provider_id=world.provider().id, offers=[offer])
+    await take_over(world.db, world.provider().id, [offer])
     await catalogue.refresh(world.db, world.shelf)
     await world.give(world.alice, 100_000)
     return world
@@ -43,7 +44,7 @@ async def agent(play: Play) -> World:
     """A world whose provider is an agent."""
     world = await play(family="agent", options={"kind": "agent"})
     async with world.db.transaction() as tx:
-        await providers.set_words(tx, rows(world.provider().id), provider_id=world.provider().id)
+        await providers.set_words(tx, words_listed("agent", world.provider().id), provider_id=world.provider().id)
     await providers.refresh(world.lines)
     return world
 

@@ -8,9 +8,8 @@ import pytest
 from numberdesk.orders import jobs
 from numberdesk.providers import service as providers
 from numberdesk.providers.model import Done
-from numberdesk.providers.service import Word
 from tests.orders.world import MONEY, NOT_SOLD, PRICE, SOLD, Play, World
-from tests.providers.five_sim_desk import rows
+from tests.providers.line_desk import words_listed
 
 pytestmark = pytest.mark.anyio
 
@@ -20,12 +19,8 @@ async def five(play: Play) -> World:
     """A world whose provider is of the 5sim family, with the words that come with the program."""
     world = await play(family="five-sim", options={"kind": "five-sim"})
     provider = world.provider()
-    words = [
-        Word(provider.id, "service" if row["kind"] == "service" else "country", row["word"], row["code"], "list")
-        for row in rows()
-    ]
     async with world.db.transaction() as tx:
-        await providers.set_words(tx, words, provider_id=provider.id)
+        await providers.set_words(tx, words_listed("five-sim", provider.id), provider_id=provider.id)
     await providers.refresh(world.lines)
     return world
 

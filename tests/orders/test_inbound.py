@@ -17,7 +17,7 @@ from numberdesk.orders.model import Card
 from numberdesk.orders.service import Taken, Wish
 from numberdesk.providers import service as providers
 from tests.orders.world import INDIA, KEY, MONEY, PRICE, TELEGRAM, Play, World, another_process
-from tests.providers.agent_desk import rows
+from tests.providers.line_desk import words_listed
 
 pytestmark = pytest.mark.anyio
 
@@ -75,7 +75,7 @@ async def agent(play: Play) -> World:
     """A world whose provider is an agent, with the words that come with the program."""
     world = await play(family="agent", options={"kind": "agent"})
     async with world.db.transaction() as tx:
-        await providers.set_words(tx, rows(world.provider().id), provider_id=world.provider().id)
+        await providers.set_words(tx, words_listed("agent", world.provider().id), provider_id=world.provider().id)
     await providers.refresh(world.lines)
     return world
 

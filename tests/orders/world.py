@@ -31,6 +31,8 @@ from numberdesk.providers.service import Lines
 from numberdesk.providers.simulator import PROFILES, Profile, Simulator
 from numberdesk.wallet import service as wallet
 from numberdesk.wallet.model import AccountId, Credit
+from tests.catalogue.market import take_over
+from tests.providers.line_desk import serving
 
 KEY = "simulator-key-3f9a77"
 INDIA = 22
@@ -265,7 +267,7 @@ async def add_provider(db: Database, vault: Vault, name: str, url: str, **option
     cost = COST if name == "alpha" else DEAR_COST
     provider = await providers.add(db, vault, name=name, url=url, api_key=KEY, **given | options)
     offers = [_offer("tg", INDIA, cost), _offer("wa", INDIA, 4_500), _offer("go", 0, 4_500)]
-    await catalogue.sync_offers(db, provider_id=provider.id, offers=offers)
+    await take_over(db, provider.id, offers)
     return provider
 
 
@@ -339,15 +341,10 @@ async def scripted(world: World, **listed: bytes | None) -> AsyncIterator[Script
     """Let the first provider be a script that sells one number and lists nothing."""
     script = Script({"getNumberV2": SALE, "getActiveActivations": b"NO_ACTIVATIONS", "getStatus": b"STATUS_WAIT_CODE"})
     script.answers |= listed
-    runner = web.ServerRunner(web.Server(script.serve, access_log=None), shutdown_timeout=0.2)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    await providers.set_options(world.db, world.provider().id, url=f"http://127.0.0.1:{runner.addresses[0][1]}")
-    await providers.refresh(world.lines)
-    try:
+    async with serving(script.serve) as url:
+        await providers.set_options(world.db, world.provider().id, url=url)
+        await providers.refresh(world.lines)
         yield script
-    finally:
-        await runner.cleanup()
 
 
 def row(**changed: Any) -> dict[str, Any]:

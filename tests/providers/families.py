@@ -15,11 +15,13 @@ from numberdesk.providers import simulator
 from numberdesk.providers.adapters import ADAPTERS, Adapter
 from numberdesk.providers.line import Line
 from numberdesk.providers.model import Capabilities, Kind, Rented, Wanted, Words
+from numberdesk.providers.service import words_of
 from numberdesk.providers.simulator import Simulator, catalogue
-from tests.providers.agent_desk import WORDS as AGENT_WORDS
 from tests.providers.five_sim_desk import WORDS
-from tests.providers.line_desk import KEY, PROVIDER, soon
+from tests.providers.line_desk import KEY, PROVIDER, soon, words_listed
 from tests.providers.sms_pool_desk import WORDS as SMS_POOL_WORDS
+
+AGENT_WORDS = words_of(words_listed("agent"), means_itself=False)
 
 
 @dataclass(frozen=True)

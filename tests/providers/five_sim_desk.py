@@ -1,10 +1,8 @@
 """Give the tests of the 5sim family words, a line to a simulator, and a small server that answers as told."""
 
-import csv
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from importlib import resources
 from typing import Any
 
 from aiohttp import web
@@ -12,31 +10,11 @@ from aiohttp import web
 from numberdesk.providers import simulator
 from numberdesk.providers.adapters import five_sim
 from numberdesk.providers.line import Line
-from numberdesk.providers.model import Words
+from numberdesk.providers.service import words_of
 from numberdesk.providers.simulator import Simulator
-from tests.providers.line_desk import KEY, line_to
+from tests.providers.line_desk import KEY, line_to, serving, words_listed
 
-
-def rows() -> list[dict[str, str]]:
-    """Read the list that comes with the program."""
-    text = resources.files("numberdesk.catalogue").joinpath("data", "words_five_sim.csv").read_text(encoding="utf-8")
-    return list(csv.DictReader(text.splitlines()))
-
-
-def words() -> Words:
-    """Return the words of the list, both ways."""
-    services = {row["word"]: row["code"] for row in rows() if row["kind"] == "service"}
-    countries = {row["word"]: int(row["code"]) for row in rows() if row["kind"] == "country"}
-    return Words(
-        means_itself=False,
-        services=services,
-        countries=countries,
-        service_words={code: word for word, code in services.items()},
-        country_words={code: word for word, code in countries.items()},
-    )
-
-
-WORDS = words()
+WORDS = words_of(words_listed("five-sim"), means_itself=False)
 
 
 @asynccontextmanager
@@ -98,11 +76,5 @@ async def told(*answers: bytes | tuple[int, bytes] | Answerer | None) -> AsyncIt
             return web.Response()
         return made
 
-    runner = web.ServerRunner(web.Server(serve, access_log=None), shutdown_timeout=0.2)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    async with serving(serve) as found.url:
         yield found
-    finally:
-        await runner.cleanup()

@@ -11,10 +11,12 @@ from aiolimiter import AsyncLimiter
 
 from numberdesk.base import http_client
 from numberdesk.base.money import Paise
+from numberdesk.catalogue.service._mapping import listed_words
 from numberdesk.providers import simulator
 from numberdesk.providers.adapters import sms_activate
 from numberdesk.providers.line import Line
-from numberdesk.providers.model import Provider, ProviderId, Wanted
+from numberdesk.providers.model import Kind, Provider, ProviderId, Wanted
+from numberdesk.providers.service import Word
 from numberdesk.providers.simulator import Simulator
 
 KEY = "simulator-key-3f9a77"
@@ -65,6 +67,30 @@ async def simulated(profile: Any = "never", **options: Any) -> AsyncIterator[tup
         yield upstream, line
 
 
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+@asynccontextmanager
+async def serving(handler: Handler) -> AsyncIterator[str]:
+    """Run a small server, and give its address."""
+    runner = web.ServerRunner(web.Server(handler, access_log=None), shutdown_timeout=0.2)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+def words_listed(kind: Kind, provider_id: ProviderId = PROVIDER.id) -> list[Word]:
+    """Return the list that comes with the program for a kind, as the words of a provider."""
+    return [
+        Word(provider_id, what, word, code, "list")
+        for what, codes in listed_words(kind).items()
+        for word, code in codes.items()
+    ]
+
+
 @dataclass
 class Told:
     """A server that answers as told and remembers the queries and headers that arrived."""
@@ -94,14 +120,8 @@ async def told(*bodies: bytes | int | Callable[[], Awaitable[web.Response]] | No
             return web.Response(status=body, body=b"NO_NUMBERS")
         return web.Response(body=body) if isinstance(body, bytes) else await body()
 
-    runner = web.ServerRunner(web.Server(serve, access_log=None), shutdown_timeout=0.2)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    async with serving(serve) as found.url:
         yield found
-    finally:
-        await runner.cleanup()
 
 
 def soon(seconds: float = 2.0) -> float:

@@ -1,10 +1,8 @@
 """Give the tests of the SMSPool family words, a line to a simulator, and a small server that answers as told."""
 
-import csv
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from importlib import resources
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -13,32 +11,14 @@ from aiohttp import web
 from numberdesk.providers import simulator
 from numberdesk.providers.adapters import sms_pool
 from numberdesk.providers.line import Line
-from numberdesk.providers.model import Words
+from numberdesk.providers.service import Word, words_of
 from numberdesk.providers.simulator import Simulator
 from numberdesk.providers.simulator.catalogue import COUNTRIES
-from tests.providers.line_desk import KEY, line_to
+from tests.providers.line_desk import KEY, PROVIDER, line_to, serving, words_listed
 
-
-def rows() -> list[dict[str, str]]:
-    """Read the list that comes with the program."""
-    text = resources.files("numberdesk.catalogue").joinpath("data", "words_sms_pool.csv").read_text(encoding="utf-8")
-    return list(csv.DictReader(text.splitlines()))
-
-
-def words() -> Words:
-    """Return the services of the list and the simulator's countries by their two letters, both ways."""
-    services = {row["word"]: row["code"] for row in rows()}
-    countries = {country.iso: number for number, country in COUNTRIES.items()}
-    return Words(
-        means_itself=False,
-        services=services,
-        countries=countries,
-        service_words={code: word for word, code in services.items()},
-        country_words={code: word for word, code in countries.items()},
-    )
-
-
-WORDS = words()
+COUNTRY_WORDS = [Word(PROVIDER.id, "country", item.iso, str(number), "iso") for number, item in COUNTRIES.items()]
+"""The simulator's countries by their two letters: no list has them."""
+WORDS = words_of([*words_listed("sms-pool"), *COUNTRY_WORDS], means_itself=False)
 
 
 @asynccontextmanager
@@ -100,11 +80,5 @@ async def told(*answers: bytes | tuple[int, bytes] | Answerer | None) -> AsyncIt
             return web.Response(status=answer[0], body=answer[1])
         return web.Response(body=answer if isinstance(answer, bytes) else answer(came))
 
-    runner = web.ServerRunner(web.Server(serve, access_log=None), shutdown_timeout=0.2)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    async with serving(serve) as found.url:
         yield found
-    finally:
-        await runner.cleanup()

@@ -19,9 +19,6 @@ OfferId = NewType("OfferId", int)
 Route = Literal["cheapest", "best"]
 """How a purchase chooses among offers: by price, or by the expected price of a code that comes."""
 
-ANY_OPERATOR = "any"
-"""The operator of an offer that leaves the choice to the provider."""
-
 
 @dataclass(frozen=True, slots=True)
 class Service:
@@ -138,15 +135,6 @@ class ListedOffer:
     operator: str
     cost_paise: Paise
     stock: int
-
-
-@dataclass(frozen=True, slots=True)
-class OfferChanges:
-    """How many offers a sync touched."""
-
-    added: int
-    changed: int
-    gone: int
 
 
 @dataclass(frozen=True, slots=True)

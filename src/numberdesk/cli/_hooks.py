@@ -8,16 +8,12 @@ from rich.table import Table
 
 from numberdesk.audit import service as audit
 from numberdesk.audit.model import Event
-from numberdesk.base.db import Database
-from numberdesk.base.errors import NotFound
+from numberdesk.cli._named import NAME, named
 from numberdesk.cli._place import HOME, console, opened_database, run
 from numberdesk.main import secrets_of
 from numberdesk.orders import service as orders
 from numberdesk.orders.service import Stray
 from numberdesk.providers import service as providers
-from numberdesk.providers.model import Provider
-
-NAME = typer.Argument(help="The provider's name.")
 
 
 def register(group: typer.Typer) -> None:
@@ -56,22 +52,15 @@ def strays(name: str = NAME, home: Path = HOME) -> None:
 
 async def _strays(home: Path | None, name: str) -> list[Stray]:
     async with opened_database(home) as (_, db):
-        return await orders.list_strays(db, (await _named(db, name)).id)
+        return await orders.list_strays(db, (await named(db, name)).id)
 
 
 async def _hook(home: Path | None, name: str, renew: bool) -> tuple[str, str | None]:
     async with opened_database(home) as (place, db):
-        provider = await _named(db, name)
+        provider = await named(db, name)
         path = await providers.hook_path(db, secrets_of(place.settings).vault, provider, is_new=renew)
         async with db.transaction() as tx:
             action = "provider_hook_renewed" if renew else "provider_hook_shown"
             await audit.record(tx, Event(action, actor_kind="shell", details={"provider": provider.name}))
         base = place.settings.public_base_url
     return path, f"{base.rstrip('/')}{path}" if base else None
-
-
-async def _named(db: Database, name: str) -> Provider:
-    provider = await providers.find_by_name(db, name)
-    if provider is None:
-        raise NotFound(what=f"provider '{name}'")
-    return provider

@@ -18,12 +18,13 @@ from numberdesk.audit import service as audit
 from numberdesk.audit.model import Event
 from numberdesk.base.crypto import Vault
 from numberdesk.base.db import Database
-from numberdesk.base.errors import InvalidFields, NotFound
+from numberdesk.base.errors import InvalidFields
 from numberdesk.base.money import NotAnAmount, format_rupees, parse_rupees
 from numberdesk.catalogue import reference
 from numberdesk.catalogue import service as catalogue
 from numberdesk.catalogue.model import Progress, SyncReport
 from numberdesk.cli import _hooks, _statistics, _upstream, _words
+from numberdesk.cli._named import NAME, named
 from numberdesk.cli._place import HOME, CommandFailed, Place, console, opened_database, run
 from numberdesk.main import secrets_of
 from numberdesk.providers import service as providers
@@ -33,7 +34,6 @@ MARGIN_DIGITS = 6
 """More than any margin has; a larger number is not even compared with the bounds."""
 UNPACED: providers.Options = {"calls_per_second": 100_000, "parallel_max": 1000, "poll_ms": 500}
 """For a provider on this machine; others get the careful defaults of the table `providers`."""
-NAME = typer.Argument(help="The provider's name.")
 
 
 def register(app: typer.Typer) -> None:
@@ -102,7 +102,7 @@ def set_options(
 
     async def work() -> None:
         async with opened_database(home) as (_, db):
-            provider_id = (await _named(db, name)).id
+            provider_id = (await named(db, name)).id
             async with db.transaction() as tx:
                 before, after = await providers.change_options(tx, provider_id, **changes)
                 details = {"provider": name} | {
@@ -235,16 +235,9 @@ async def _list(home: Path | None) -> None:
     console.print(table)
 
 
-async def _named(db: Database, name: str) -> Provider:
-    provider = await providers.find_by_name(db, name)
-    if provider is None:
-        raise NotFound(what=f"provider '{name}'")
-    return provider
-
-
 async def _test(home: Path | None, name: str) -> None:
     async with opened_database(home) as (place, db):
-        provider = await _named(db, name)
+        provider = await named(db, name)
         lines = await providers.open_lines(db, _vault(place))
         try:
             balance = await providers.balance(lines, provider.id)
@@ -260,7 +253,7 @@ async def _test(home: Path | None, name: str) -> None:
 
 async def _sync_command(home: Path | None, name: str, *, force: bool) -> SyncReport:
     async with opened_database(home) as (place, db):
-        provider = await _named(db, name)
+        provider = await named(db, name)
         lines = await providers.open_lines(db, _vault(place))
         try:
             with _shown(name) as show:

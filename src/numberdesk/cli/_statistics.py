@@ -6,15 +6,13 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from numberdesk.base.errors import NotFound
 from numberdesk.base.money import format_rupees
 from numberdesk.catalogue import service as catalogue
 from numberdesk.catalogue.model import DeliveryTotal
 from numberdesk.catalogue.service import Grouping
+from numberdesk.cli._named import NAME, named
 from numberdesk.cli._place import HOME, console, opened_database, run
-from numberdesk.providers import service as providers
 
-NAME = typer.Argument(help="The provider's name.")
 WINDOW = typer.Option(
     catalogue.WINDOW_HOURS, "--window", min=1, max=catalogue.WINDOW_MAX, help="Hours back from now; 720 are kept."
 )
@@ -77,8 +75,6 @@ def _within(seconds: int | None) -> str:
 
 async def _totals(home: Path | None, name: str, window: int, by: Grouping) -> list[DeliveryTotal]:
     async with opened_database(home) as (_, db):
-        provider = await providers.find_by_name(db, name)
-        if provider is None:
-            raise NotFound(what=f"provider '{name}'")
+        provider = await named(db, name)
         totals = await catalogue.list_delivery_totals(db, window_hours=window, provider_id=provider.id)
     return catalogue.grouped(totals, by)

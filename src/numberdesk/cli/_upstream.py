@@ -9,14 +9,13 @@ from rich.table import Table
 
 from numberdesk.audit import service as audit
 from numberdesk.audit.model import Detail, Event
-from numberdesk.base.db import Database
-from numberdesk.base.errors import InvalidFields, NotFound
+from numberdesk.base.errors import InvalidFields
 from numberdesk.base.money import NotAnAmount, Paise, format_rupees, parse_rupees
+from numberdesk.cli._named import NAME, named
 from numberdesk.cli._place import HOME, console, opened_database, run
 from numberdesk.providers import service as providers
-from numberdesk.providers.model import Forced, Provider
+from numberdesk.providers.model import Forced
 
-NAME = typer.Argument(help="The provider's name.")
 NOTE = typer.Option(..., "--note", help="For whoever reads the books later.")
 
 
@@ -62,7 +61,7 @@ def breaker(
 
     async def work() -> None:
         async with opened_database(home) as (_, db):
-            provider = await _named(db, name)
+            provider = await named(db, name)
             async with db.transaction() as tx:
                 before, after = await providers.change_forced(tx, provider.id, forced, reason)
                 details: dict[str, Detail] = {
@@ -85,7 +84,7 @@ def transcripts(
 
     async def work() -> list[providers.Transcript]:
         async with opened_database(home) as (_, db):
-            return await providers.list_transcripts(db, (await _named(db, name)).id, subject, limit)
+            return await providers.list_transcripts(db, (await named(db, name)).id, subject, limit)
 
     found = run(work())
     for item in found:
@@ -115,7 +114,7 @@ def top_up(
 
     async def work() -> None:
         async with opened_database(home) as (_, db):
-            provider = await _named(db, name)
+            provider = await named(db, name)
             async with db.transaction() as tx:
                 await providers.record_top_up(tx, provider.id, paise=paise, note=note)
                 details: dict[str, Detail] = {"provider": provider.name, "paise": int(paise), "note": note}
@@ -130,7 +129,7 @@ def settle_gap(name: str = NAME, note: str = NOTE, home: Path = HOME) -> None:
 
     async def work() -> int:
         async with opened_database(home) as (_, db):
-            provider = await _named(db, name)
+            provider = await named(db, name)
             async with db.transaction() as tx:
                 paise = await providers.settle_gap(tx, provider.id, note=note)
                 details: dict[str, Detail] = {"provider": provider.name, "paise": paise, "note": note}
@@ -143,7 +142,7 @@ def settle_gap(name: str = NAME, note: str = NOTE, home: Path = HOME) -> None:
 
 async def _health(home: Path | None, name: str | None) -> None:
     async with opened_database(home) as (_, db):
-        found = await providers.list_all(db) if name is None else [await _named(db, name)]
+        found = await providers.list_all(db) if name is None else [await named(db, name)]
         money, today = await providers.list_money(db), await providers.list_today(db)
         opened = await providers.list_alerts(db)
         breakers = {row.provider_id: row for row in await providers.list_health(db)}
@@ -180,10 +179,3 @@ async def _alerts(home: Path | None, *, open_only: bool) -> None:
         console.print(escape(line), soft_wrap=True)
     if not found:
         console.print("Nothing is wrong with providers.")
-
-
-async def _named(db: Database, name: str) -> Provider:
-    provider = await providers.find_by_name(db, name)
-    if provider is None:
-        raise NotFound(what=f"provider '{name}'")
-    return provider

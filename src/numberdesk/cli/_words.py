@@ -9,14 +9,11 @@ from rich.table import Table
 
 from numberdesk.audit import service as audit
 from numberdesk.audit.model import Detail, Event
-from numberdesk.base.db import Database
-from numberdesk.base.errors import InvalidFields, NotFound
+from numberdesk.base.errors import InvalidFields
 from numberdesk.catalogue import service as catalogue
+from numberdesk.cli._named import NAME, named
 from numberdesk.cli._place import HOME, console, opened_database, run
-from numberdesk.providers import service as providers
-from numberdesk.providers.model import Provider
 
-NAME = typer.Argument(help="The provider's name.")
 SHOWN_MAX = 200
 SOURCES = {"list": "our list", "iso": "its two letters", "name": "the same name", "staff": "said by staff"}
 
@@ -40,7 +37,7 @@ def map_words(
 
     async def work() -> None:
         async with opened_database(home) as (_, db):
-            provider = await _named(db, name)
+            provider = await named(db, name)
             async with db.transaction() as tx:
                 done = await catalogue.map_words(tx, provider_id=provider.id, services=services, countries=countries)
                 told: dict[str, Detail] = {f"{word.kind} {word.word}": word.code for word in done}
@@ -61,7 +58,7 @@ def words(
 
     async def work() -> catalogue.WordList:
         async with opened_database(home) as (_, db):
-            return await catalogue.list_words(db, (await _named(db, name)).id)
+            return await catalogue.list_words(db, (await named(db, name)).id)
 
     found = run(work())
     shown = [word for word in found.known if every or word.source == "staff"]
@@ -95,10 +92,3 @@ def _pairs(given: Sequence[str], option: str) -> dict[str, str]:
         if found.setdefault(word.strip(), code.strip()) != code.strip():
             raise InvalidFields({option: f"must not give the word '{word.strip()}' two codes"})
     return found
-
-
-async def _named(db: Database, name: str) -> Provider:
-    provider = await providers.find_by_name(db, name)
-    if provider is None:
-        raise NotFound(what=f"provider '{name}'")
-    return provider

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, NewType
+from typing import Final, Literal, NewType
 
 from numberdesk.base.money import Paise
 
 ProviderId = NewType("ProviderId", int)
 Kind = Literal["sms-activate", "five-sim", "sms-pool", "agent"]
+ANY_OPERATOR: Final = "any"
+"""The operator that leaves the choice to the provider."""
 WordKind = Literal["service", "country"]
 WordSource = Literal["list", "iso", "name", "staff"]
 """How a provider's word came to mean our code: a list of ours, a country's two letters, the same name, or a person."""
@@ -154,6 +156,7 @@ class Capabilities:
         tells_cost: the answer to a purchase names its cost.
         pushes: messages can be posted to us.
         sells_at_finish: nothing is owed until we say that a code came, so an unanswered purchase costs nothing.
+        has_balance: it keeps a balance of ours, which can be asked for.
         speaks_our_codes: services and countries need no translation.
     """
 
@@ -169,6 +172,7 @@ class Capabilities:
     tells_cost: bool = True
     pushes: bool = False
     sells_at_finish: bool = False
+    has_balance: bool = True
     speaks_our_codes: bool = False
 
 

@@ -48,7 +48,7 @@ from numberdesk.catalogue.service._sync import (
     sync,
     take_turns,
 )
-from numberdesk.catalogue.service._upkeep import forget_gone, set_category_block, set_country, set_service, sync_offers
+from numberdesk.catalogue.service._upkeep import forget_gone, set_category_block, set_country, set_service
 from numberdesk.catalogue.service._words import WordList, list_words, map_words
 
 __all__ = [
@@ -104,7 +104,6 @@ __all__ = [
     "set_service",
     "shown_rates",
     "sync",
-    "sync_offers",
     "take_turns",
     "watch_phantoms",
 ]

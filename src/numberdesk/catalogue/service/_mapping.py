@@ -9,10 +9,10 @@ from importlib import resources
 from typing import Final, NamedTuple
 
 from numberdesk.catalogue.model import Country, Service
+from numberdesk.catalogue.service._listing import WORD_MAX
 from numberdesk.providers.model import Kind, ProviderId, UpstreamName, WordKind, WordSource
 from numberdesk.providers.service import Word
 
-WORD_MAX: Final = 64
 RANKS: Final[Mapping[WordSource, int]] = {"staff": 0, "list": 1, "iso": 2, "name": 3}
 """Whose meaning counts, the first one most."""
 

@@ -8,7 +8,6 @@ import msgspec
 
 from numberdesk.base.money import Paise, format_rupees
 from numberdesk.catalogue.model import (
-    ANY_OPERATOR,
     Country,
     CountryCode,
     Offer,
@@ -36,7 +35,7 @@ from numberdesk.catalogue.service._refusals import (
 )
 from numberdesk.catalogue.service._routing import rank
 from numberdesk.catalogue.service._shelf import Contents, Shelf
-from numberdesk.providers.model import ProviderId
+from numberdesk.providers.model import ANY_OPERATOR, ProviderId
 
 SHOWN_MAX = 40
 """Of a word that we do not know, no more than this many characters go back to the caller."""
@@ -214,7 +213,7 @@ def _ranked(
 ) -> tuple[PricedOffer, ...]:
     deliveries = shelf.deliveries
     if shelf.ranked_by[0] is not contents or shelf.ranked_by[1] is not deliveries:
-        shelf.ranked, shelf.explained, shelf.ranked_by = {}, {}, (contents, deliveries)
+        shelf.ranked, shelf.ranked_by = {}, (contents, deliveries)
     key = contents.payer(account_id), service, country, route
     found = shelf.ranked.get(key)
     if found is None:

@@ -83,33 +83,16 @@ def explain(
 ) -> str:
     """Write down a choice as JSON: how it was made, the first offers with what they rest on, and who was passed over.
 
-    Most purchases choose alike, so what was written for one is remembered until prices or statistics change.
-
     Args:
         route: None for a server that the buyer insisted on.
         passed_over: why, by provider.
     """
-    if passed_over:
-        return _explain(ranked, route, shelf.deliveries, passed_over)
-    key = route, *[(offer.offer_id, offer.price_paise) for offer in ranked[:EXPLAINED_MAX]]
-    found = shelf.explained.get(key)
-    if found is None:
-        found = shelf.explained[key] = _explain(ranked, route, shelf.deliveries, passed_over)
-    return found
-
-
-def _explain(
-    ranked: Sequence[PricedOffer],
-    route: Route | None,
-    deliveries: Mapping[DeliveryKey, Delivery],
-    passed_over: Mapping[ProviderId, str],
-) -> str:
     told: dict[str, Any] = {
         "route": route or "pinned",
         "offers": [
             {
                 "server": item.server, "operator": item.operator, "price": format_rupees(item.price_paise),
-                "n": 0 if (found := deliveries.get(_key(item))) is None else found.n,
+                "n": 0 if (found := shelf.deliveries.get(_key(item))) is None else found.n,
                 "delivered": 0 if found is None else found.delivered,
             }
             for item in ranked[:EXPLAINED_MAX]

@@ -86,7 +86,6 @@ class Shelf:
         "contents",
         "counted",
         "deliveries",
-        "explained",
         "observed",
         "phantoms",
         "ranked",
@@ -104,9 +103,8 @@ class Shelf:
         self.tables: dict[int | None, tuple[PriceTable, frozenset[OfferId], PriceTable]] = {}
         """Price tables without phantoms, each with the table and the phantoms that it was worked out from."""
         self.ranked: dict[tuple[int | None, ServiceCode, CountryCode, Route], tuple[PricedOffer, ...]] = {}
-        self.explained: dict[tuple[object, ...], str] = {}
         self.ranked_by: tuple[Contents, Mapping[DeliveryKey, Delivery]] = contents, self.deliveries
-        """What `ranked` and `explained` were worked out from; with anything else they are void."""
+        """What `ranked` was worked out from; with anything else it is void."""
 
 
 async def open_shelf(db: Database) -> Shelf:

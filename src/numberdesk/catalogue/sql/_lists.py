@@ -7,18 +7,16 @@ from numberdesk.catalogue.model import (
     BlockedCategory,
     Country,
     CountryCode,
-    ListedOffer,
     Mark,
     Offer,
-    OfferChanges,
     PriceRule,
     Server,
     Service,
 )
 from numberdesk.providers.model import ProviderId
 
-SYNC_LOCK = 0x0FFE2
-"""First half of the advisory lock of a sync; the provider is the second."""
+WORDS_LOCK = 0x0FFE2
+"""First half of the advisory lock on a provider's words; the provider is the second."""
 
 
 async def set_snapshot(tx: Tx) -> None:
@@ -144,68 +142,14 @@ async def delete_mapped(tx: Tx) -> int:
 
 
 async def lock_provider(tx: Tx, provider_id: ProviderId) -> bool:
-    """Wait until no other sync of this provider runs; False if there is no such provider."""
+    """Wait until nobody else writes words of this provider; False if there is no such provider."""
     query = "SELECT pg_advisory_xact_lock($1::int, id::int) FROM providers WHERE id = $2"
-    return bool(await rows(tx, query, SYNC_LOCK, provider_id))
+    return bool(await rows(tx, query, WORDS_LOCK, provider_id))
 
 
 async def list_service_codes(tx: Tx) -> list[str]:
     """The codes of all services."""
     return [code for (code,) in await rows(tx, "SELECT code FROM services")]
-
-
-async def list_country_codes(tx: Tx) -> list[int]:
-    """The numbers of all countries."""
-    return [code for (code,) in await rows(tx, "SELECT code FROM countries")]
-
-
-async def set_offers(tx: Tx, provider_id: ProviderId, offers: Sequence[ListedOffer]) -> OfferChanges:
-    """Make the provider's offers what the list says; of two alike, the cheaper one with stock counts.
-
-    Rows that stay as they are are not written, so `observed_at` is when cost or stock was first seen like this.
-    """
-    await run(tx, "SET LOCAL plan_cache_mode = force_custom_plan")
-    return await one(
-        tx,
-        OfferChanges,
-        """
-        WITH listed AS MATERIALIZED (
-            SELECT DISTINCT ON (service, country, operator) *
-            FROM unnest($2::text[], $3::int[], $4::text[], $5::bigint[], $6::int[])
-                 AS list (service, country, operator, cost_paise, stock)
-            ORDER BY service, country, operator, stock > 0 DESC, cost_paise
-        ), gone AS (
-            UPDATE offers AS old
-            SET stock = 0, observed_at = clock_timestamp()
-            WHERE provider_id = $1 AND stock > 0
-              AND NOT EXISTS (SELECT FROM listed AS new
-                              WHERE new.service = old.service AND new.country = old.country
-                                AND new.operator = old.operator)
-            RETURNING 1
-        ), changed AS (
-            UPDATE offers AS old
-            SET cost_paise = new.cost_paise, stock = new.stock, observed_at = clock_timestamp()
-            FROM listed AS new
-            WHERE old.provider_id = $1 AND new.service = old.service AND new.country = old.country
-              AND new.operator = old.operator
-              AND (old.cost_paise, old.stock) IS DISTINCT FROM (new.cost_paise, new.stock)
-            RETURNING 1
-        ), added AS (
-            INSERT INTO offers (service, country, provider_id, operator, cost_paise, stock)
-            SELECT service, country, $1, operator, cost_paise, stock
-            FROM listed AS new
-            WHERE NOT EXISTS (SELECT FROM offers AS old
-                              WHERE old.provider_id = $1 AND new.service = old.service
-                                AND new.country = old.country AND new.operator = old.operator)
-            RETURNING 1
-        )
-        SELECT (SELECT count(*) FROM added) AS added,
-               (SELECT count(*) FROM changed) AS changed,
-               (SELECT count(*) FROM gone) AS gone
-        """,
-        provider_id,
-        *columns(offers, "service", "country", "operator", "cost_paise", "stock"),
-    )
 
 
 async def delete_gone_offers(tx: Tx, *, keep_days: int, limit: int) -> int:
@@ -220,27 +164,6 @@ async def delete_gone_offers(tx: Tx, *, keep_days: int, limit: int) -> int:
         keep_days,
         limit,
     )
-
-
-async def set_unmapped(tx: Tx, provider_id: ProviderId, codes: Sequence[str]) -> int:
-    """Make the provider's unmapped codes this list; returns how many came and went."""
-    gone = await run(
-        tx,
-        "DELETE FROM unmapped_services WHERE provider_id = $1 AND upstream_code <> ALL ($2::text[])",
-        provider_id,
-        codes,
-    )
-    added = await run(
-        tx,
-        """
-        INSERT INTO unmapped_services (provider_id, upstream_code)
-        SELECT $1, unnest($2::text[])
-        ON CONFLICT DO NOTHING
-        """,
-        provider_id,
-        codes,
-    )
-    return gone + added
 
 
 async def find_service(tx: Tx, code: str) -> Service | None:

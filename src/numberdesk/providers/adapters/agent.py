@@ -51,7 +51,13 @@ __all__ = [
 ]
 
 _CAN: Final = Capabilities(
-    cancel_after_ms=0, has_look=False, has_list=False, tells_cost=False, pushes=True, sells_at_finish=True
+    cancel_after_ms=0,
+    has_look=False,
+    has_list=False,
+    tells_cost=False,
+    pushes=True,
+    sells_at_finish=True,
+    has_balance=False,
 )
 DIALECTS: Final[Mapping[str, Capabilities]] = MappingProxyType({"smshub": _CAN, "smshub-dollar": _CAN})
 CURRENCIES: Final[Mapping[str, int]] = MappingProxyType({"smshub": 643, "smshub-dollar": 840})

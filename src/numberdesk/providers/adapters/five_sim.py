@@ -21,6 +21,7 @@ from numberdesk.providers.adapters import five_sim_lists as lists
 from numberdesk.providers.adapters import five_sim_parse as parse
 from numberdesk.providers.line import LIST_BODY_MAX, Line, Question, ask, ask_twice, ceiling_text, not_sold, parsed
 from numberdesk.providers.model import (
+    ANY_OPERATOR,
     ActiveList,
     CancelAnswer,
     Capabilities,
@@ -49,7 +50,6 @@ COUNTRIES_MAX: Final = 1000
 """More than there are: a list of them would be asked for one by one."""
 LIFETIMES_DIFFER: Final = timedelta(minutes=10)
 """By how much an order may outlive one that was bought after it."""
-ANY_OPERATOR: Final = lists.ANY_OPERATOR
 
 
 def endpoint(url: str) -> URL:

@@ -12,12 +12,11 @@ import msgspec
 
 from numberdesk.base.money import Paise
 from numberdesk.providers.adapters import five_sim_parse as parse
-from numberdesk.providers.adapters.reading import clean, cost_of, id_of, phone_of, read, text_of
-from numberdesk.providers.model import Activation, Unknown, UpstreamName, UpstreamOffer, Words
+from numberdesk.providers.adapters.reading import clean, cost_of, id_of, phone_of, price_of, read, text_of
+from numberdesk.providers.model import ANY_OPERATOR, Activation, Unknown, UpstreamName, UpstreamOffer, Words
 
 STOCK_MAX: Final = 2**31 - 1
 NAME_MAX: Final = 64
-ANY_OPERATOR: Final = "any"
 
 _WORD = re.compile(r"[\w.+&-]{1,64}", re.ASCII)
 _ISO = re.compile(r"[A-Za-z]{2}")
@@ -138,7 +137,7 @@ def products(offers: Sequence[UpstreamOffer]) -> tuple[UpstreamName, ...]:
 
 def _activation(order: parse.Order, words: Words, paise_per_unit: int) -> Activation | None:
     upstream_id, number = id_of(order.id), phone_of(order.phone)
-    cost = parse.price_of(order, paise_per_unit)
+    cost = price_of(order.price, paise_per_unit)
     if upstream_id is None or number is None or isinstance(cost, Unknown):
         return None
     service, country = words.service(order.product), words.country(order.country)

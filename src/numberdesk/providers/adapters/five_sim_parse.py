@@ -16,14 +16,15 @@ import msgspec
 from numberdesk.base.money import Paise
 from numberdesk.providers.adapters import reading
 from numberdesk.providers.adapters.reading import (
+    ABOVE_CEILING,
     CODE_MAX,
     TEXT_MAX,
     Id,
     Phone,
     clean,
-    cost_of,
     id_of,
     phone_of,
+    price_of,
     read,
     text_of,
     to_paise,
@@ -137,11 +138,11 @@ def rent(body: bytes, status: int, *, ceiling_paise: Paise, paise_per_unit: int)
         return Unknown("an order without a usable id or number")
     if order.status not in LIVE:
         return Unknown("an order that is not live")
-    cost = price_of(order, paise_per_unit)
+    cost = price_of(order.price, paise_per_unit)
     if isinstance(cost, Unknown):
         return cost
     if cost is not None and cost > ceiling_paise:
-        return Unknown("price above the ceiling")
+        return Unknown(ABOVE_CEILING)
     return Rented(upstream_id, number, cost, can_get_next=True)
 
 
@@ -242,14 +243,6 @@ def messages_of(order: Order) -> tuple[Received, ...]:
         for sms in ordered
     )
     return tuple(message for message in read_out if message.code or message.text)
-
-
-def price_of(order: Order, paise_per_unit: int) -> Paise | Unknown | None:
-    """Return what an order costs, None when it is not told."""
-    if bytes(order.price) in (b"", b"null"):
-        return None
-    cost = cost_of(order.price, paise_per_unit)
-    return Unknown("an order whose price cannot be read") if cost is None else cost
 
 
 def _order(body: bytes, status: int) -> Order | None:

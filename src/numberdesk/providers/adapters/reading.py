@@ -14,6 +14,8 @@ T = TypeVar("T")
 EXCERPT_MAX: Final = 80
 CODE_MAX: Final = 200
 TEXT_MAX: Final = 2000
+ABOVE_CEILING: Final = "price above the ceiling"
+"""What is said of a sale above the ceiling that was sent; the guard on spending looks for it."""
 
 Id = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)] | str
 Phone = Annotated[int, msgspec.Meta(ge=10_000, lt=10**15)] | str
@@ -79,6 +81,14 @@ def cost_of(raw: msgspec.Raw, paise_per_unit: int) -> Paise | None:
     if number is None or not number.is_finite() or number < 0:
         return None
     return to_paise(number, paise_per_unit, rounding=ROUND_CEILING)
+
+
+def price_of(raw: msgspec.Raw, paise_per_unit: int) -> Paise | Unknown | None:
+    """Return what an order costs, None when it is not told."""
+    if bytes(raw) in (b"", b"null"):
+        return None
+    cost = cost_of(raw, paise_per_unit)
+    return Unknown("an order whose price cannot be read") if cost is None else cost
 
 
 def to_paise(number: Decimal, paise_per_unit: int, *, rounding: str) -> Paise | None:

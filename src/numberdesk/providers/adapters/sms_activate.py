@@ -31,6 +31,7 @@ from numberdesk.providers.line import (
     parsed,
 )
 from numberdesk.providers.model import (
+    ANY_OPERATOR,
     Activation,
     ActiveList,
     CancelAnswer,
@@ -91,7 +92,7 @@ async def rent(line: Line, wanted: Wanted, *, until: float) -> RentAnswer:
     params = {"service": service, "country": country, dialect.ceiling: ceiling}
     if dialect.reference:
         params[dialect.reference] = wanted.reference
-    if wanted.operator != "any":
+    if wanted.operator != ANY_OPERATOR:
         params[dialect.operator] = wanted.operator
     answer = await ask(line, _question(line, "rent", dialect.purchase, wanted.reference, **params), until=until)
     if isinstance(answer, NoAnswer):

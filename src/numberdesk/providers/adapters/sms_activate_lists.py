@@ -23,7 +23,7 @@ from numberdesk.providers.adapters.reading import (
     text_of,
 )
 from numberdesk.providers.adapters.sms_activate_parse import says_error, unknown, word_of
-from numberdesk.providers.model import Activation, ActiveList, Received, Unknown, UpstreamOffer
+from numberdesk.providers.model import ANY_OPERATOR, Activation, ActiveList, Received, Unknown, UpstreamOffer
 
 PAGE_SIZE: Final = 100
 """HeroSMS cuts its list there and does not say so, so a list of exactly this length may go on."""
@@ -155,7 +155,7 @@ def prices(body: bytes, status: int, *, paise_per_unit: int) -> tuple[UpstreamOf
         entries += 1
         price = _price(raw, paise_per_unit=paise_per_unit)
         if price is not None and _is_country(country) and _SERVICE.fullmatch(service):
-            found.append(UpstreamOffer(service, country, "any", *price))
+            found.append(UpstreamOffer(service, country, ANY_OPERATOR, *price))
     return tuple(found) if found or not entries else unknown(body, status)
 
 

@@ -15,14 +15,15 @@ import msgspec
 
 from numberdesk.base.money import Paise
 from numberdesk.providers.adapters.reading import (
+    ABOVE_CEILING,
     CODE_MAX,
     TEXT_MAX,
     Id,
     Phone,
     clean,
-    cost_of,
     id_of,
     phone_of,
+    price_of,
     read,
     text_of,
     to_paise,
@@ -93,7 +94,7 @@ def rent(
     sale = _sale(body, paise_per_unit, dialect) if status == 200 else None
     if sale is not None:
         if sale.cost_paise is not None and sale.cost_paise > ceiling_paise:
-            return Unknown("price above the ceiling")
+            return Unknown(ABOVE_CEILING)
         return sale
     return refusal(body, status, dialect) or unknown(body, status)
 
@@ -194,12 +195,8 @@ def _sale(body: bytes, paise_per_unit: int, dialect: Dialect) -> Rented | None:
     if sale is None or says_error(sale.status):
         return None
     upstream_id, number = id_of(sale.activation_id), phone_of(sale.phone_number)
-    cost = None
-    if bytes(sale.activation_cost) not in (b"", b"null"):
-        cost = cost_of(sale.activation_cost, paise_per_unit)
-        if cost is None:
-            return None
-    if upstream_id is None or number is None:
+    cost = price_of(sale.activation_cost, paise_per_unit)
+    if upstream_id is None or number is None or isinstance(cost, Unknown):
         return None
     return Rented(upstream_id, number, cost, can_get_next=sale.can_get_another_sms not in (False, "0", "false"))
 

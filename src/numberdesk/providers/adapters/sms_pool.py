@@ -34,6 +34,7 @@ from numberdesk.providers.line import (
     parsed,
 )
 from numberdesk.providers.model import (
+    ANY_OPERATOR,
     ActiveList,
     CancelAnswer,
     Capabilities,
@@ -83,7 +84,7 @@ async def rent(line: Line, wanted: Wanted, *, until: float) -> RentAnswer:
     """Buy one number with one request that is never repeated: the provider may have sold although no answer came."""
     provider = line.provider
     service, country = line.words.service_word(wanted.service), line.words.country_word(wanted.country)
-    has_pool = wanted.operator != lists.ANY_OPERATOR
+    has_pool = wanted.operator != ANY_OPERATOR
     if not country:
         return _no_word("bad_country")
     if not service:

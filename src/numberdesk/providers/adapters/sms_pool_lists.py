@@ -10,10 +10,9 @@ import msgspec
 
 from numberdesk.base.money import Paise
 from numberdesk.providers.adapters import sms_pool_parse as parse
-from numberdesk.providers.adapters.reading import clean, cost_of, phone_of, read, text_of
-from numberdesk.providers.model import Activation, ActiveList, Unknown, UpstreamName, UpstreamOffer, Words
+from numberdesk.providers.adapters.reading import clean, cost_of, phone_of, price_of, read, text_of
+from numberdesk.providers.model import ANY_OPERATOR, Activation, ActiveList, Unknown, UpstreamName, UpstreamOffer, Words
 
-ANY_OPERATOR: Final = "any"
 NAME_MAX: Final = 64
 STOCK_UNTOLD: Final = 1
 """The price list has no stock, and lists what is sold out too: that a number is left is the least one may try for."""
@@ -105,7 +104,7 @@ def active(found: Rows, *, ids: Mapping[str, tuple[str, ...]], words: Words, pai
             is_whole &= state in OVER
             continue
         upstream_id, number = parse.id_of(row.order_code), phone_of(row.phonenumber)
-        cost = parse.price_of(row.cost, paise_per_unit)
+        cost = price_of(row.cost, paise_per_unit)
         if upstream_id is None or number is None or isinstance(cost, Unknown):
             is_whole = False
             continue

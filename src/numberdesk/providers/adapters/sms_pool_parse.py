@@ -15,13 +15,14 @@ import msgspec
 
 from numberdesk.base.money import Paise
 from numberdesk.providers.adapters.reading import (
+    ABOVE_CEILING,
     CODE_MAX,
     TEXT_MAX,
     Phone,
     clean,
-    cost_of,
     excerpt,
     phone_of,
+    price_of,
     read,
     text_of,
     to_paise,
@@ -138,7 +139,7 @@ def rent(body: bytes, status: int, *, ceiling_paise: Paise, paise_per_unit: int)
     if isinstance(cost, Unknown):
         return cost
     if cost is not None and cost > ceiling_paise:
-        return Unknown("price above the ceiling")
+        return Unknown(ABOVE_CEILING)
     return Rented(upstream_id, number, cost, can_get_next=True)
 
 
@@ -252,15 +253,6 @@ def message_of(code: str | int | None, text: str | None) -> Received | None:
     if found.code in NOTHING:
         found = Received("", found.text)
     return found if found.code or found.text not in NOTHING else None
-
-
-def price_of(raw: msgspec.Raw, paise_per_unit: int) -> Paise | Unknown | None:
-    """Return what an order costs, None when it is not told."""
-    if bytes(raw) in (b"", b"null"):
-        return None
-    # A price is text, and a number in it.
-    cost = cost_of(raw, paise_per_unit)
-    return Unknown("an order whose price cannot be read") if cost is None else cost
 
 
 def is_success(flag: Flag) -> bool:

@@ -4,7 +4,6 @@ from numberdesk.providers.adapters import capabilities
 from numberdesk.providers.service._alerts import close_alert, lease_news, list_alerts, open_alert, set_told
 from numberdesk.providers.service._balances import (
     forget_lines,
-    holds_money,
     list_money,
     list_today,
     minutes_left,
@@ -94,7 +93,6 @@ __all__ = [
     "forget_lines",
     "forget_words",
     "health",
-    "holds_money",
     "hook_path",
     "last_check",
     "lease_news",

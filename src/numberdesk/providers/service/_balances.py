@@ -9,6 +9,7 @@ import structlog
 from numberdesk.base.db import Database, Tx
 from numberdesk.base.money import Paise, format_rupees
 from numberdesk.providers import sql
+from numberdesk.providers.adapters import capabilities
 from numberdesk.providers.line import Line
 from numberdesk.providers.model import Provider, ProviderId, ProviderMoney, Unknown
 from numberdesk.providers.service._alerts import close_alert, open_alert
@@ -28,8 +29,6 @@ FORECAST_OVER_MINUTES: Final = 9 * 60
 OVER_PERCENT: Final = 110
 CHARGES_ABOVE: Final = 5
 OVERRUNS: Final = 2
-TELLS_NO_BALANCE: Final = frozenset({"agent"})
-"""Kinds of providers that hold no money of ours."""
 
 
 async def watch_balances(lines: Lines, *, every: timedelta = ASK_EVERY) -> int:
@@ -40,13 +39,9 @@ async def watch_balances(lines: Lines, *, every: timedelta = ASK_EVERY) -> int:
     async with lines.db.transaction() as tx:
         await sql.insert_money_rows(tx)
         due = await sql.lease_balances(tx, every=every)
-    asked = [line for line in map(lines.by_id.get, due) if line is not None and holds_money(line.provider)]
+    found = [line for line in map(lines.by_id.get, due) if line is not None]
+    asked = [line for line in found if capabilities(line.provider).has_balance]
     return sum(await asyncio.gather(*(_ask(lines, line) for line in asked)))
-
-
-def holds_money(provider: Provider) -> bool:
-    """Tell whether a provider keeps a balance of ours."""
-    return provider.kind not in TELLS_NO_BALANCE
 
 
 async def _ask(lines: Lines, line: Line) -> int:
@@ -66,7 +61,7 @@ async def _take(tx: Tx, provider: Provider, left: Paise) -> None:
     since = max(money.counted_until or until - DAY, until - DAY)
     booked = await sql.sum_booked(tx, provider_id=provider.id, since=since, until=until)
     await sql.insert_balance(tx, provider_id=provider.id, balance_paise=left, booked=booked, until=until)
-    spent, _ = await sql.sum_spent(tx, provider_id=provider.id, since=until - DAY)
+    spent = await sql.sum_spent(tx, provider_id=provider.id, since=until - DAY)
     minutes = minutes_left(left, spent)
     await sql.set_forecast(tx, provider_id=provider.id, minutes_left=minutes)
     await _judge_balance(tx, provider, left)

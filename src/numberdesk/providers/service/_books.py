@@ -16,9 +16,9 @@ from numberdesk.base.db import Database, Tx
 from numberdesk.base.errors import InvalidFields, NotFound
 from numberdesk.base.money import AMOUNT_MAX, format_rupees
 from numberdesk.providers import sql
+from numberdesk.providers.adapters import capabilities
 from numberdesk.providers.model import MoneyCheck, Provider, ProviderId, ProviderMoney, TopUpKind, Unknown
 from numberdesk.providers.service._alerts import close_alert, open_alert
-from numberdesk.providers.service._balances import holds_money
 from numberdesk.providers.service._calls import balance
 from numberdesk.providers.service._lines import Lines
 from numberdesk.providers.sql import Booked, InFlight
@@ -39,7 +39,7 @@ async def check_money(lines: Lines, *, every: timedelta = CHECK_EVERY) -> int:
         due = await sql.lease_checks(tx, every=every)
     checked = 0
     for line in map(lines.by_id.get, due):
-        if line is not None and holds_money(line.provider):
+        if line is not None and capabilities(line.provider).has_balance:
             checked += await _check(lines, line.provider)
     return checked
 
@@ -54,13 +54,12 @@ async def _check(lines: Lines, provider: Provider) -> bool:
         moment = await sql.now(tx)
         money = next((row for row in await sql.list_money(tx) if row.provider_id == provider.id), None)
         flight = await sql.sum_in_flight(tx, provider_id=provider.id, asked=asked, told=moment)
+        later = moment + timedelta(days=1)
         if money is None or not _has_anchor(money, provider):
-            early, later = moment - CARRIED_AFTER, moment + timedelta(days=1)
-            booked = await sql.sum_booked(tx, provider_id=provider.id, since=early, until=later)
+            booked = await sql.sum_booked(tx, provider_id=provider.id, since=moment - CARRIED_AFTER, until=later)
             carried = Booked(0, 0, 0)
         else:
             assert money.booked_until is not None
-            later = moment + timedelta(days=1)
             booked = await sql.sum_booked(tx, provider_id=provider.id, since=money.booked_until, until=later)
             until = max(money.booked_until, moment - CARRIED_AFTER)
             carried = await sql.sum_booked(tx, provider_id=provider.id, since=money.booked_until, until=until)

@@ -10,7 +10,7 @@ from prometheus_client import Counter, Histogram
 
 from numberdesk.base import clock
 from numberdesk.base.money import Paise
-from numberdesk.providers.adapters import ADAPTERS, Adapter
+from numberdesk.providers.adapters import ADAPTERS, Adapter, capabilities
 from numberdesk.providers.line import HEARD, Heard, Line
 from numberdesk.providers.model import (
     ActiveList,
@@ -147,9 +147,9 @@ async def probe(lines: Lines, provider_id: ProviderId) -> Finding:
     found = lines.by_id.get(provider_id)
     if found is None:
         return NOTHING
-    if found.provider.kind == "agent":
-        return (await _listened(lines, found, "listing", _adapter(found).listing(found, until=_until(found))))[1]
-    return (await _listened(lines, found, "balance", _adapter(found).balance(found, until=_until(found))))[1]
+    if capabilities(found.provider).has_balance:
+        return (await _listened(lines, found, "balance", _adapter(found).balance(found, until=_until(found))))[1]
+    return (await _listened(lines, found, "listing", _adapter(found).listing(found, until=_until(found))))[1]
 
 
 def _refused_here(lines: Lines, line: Line, refusal: Refused) -> Refused:

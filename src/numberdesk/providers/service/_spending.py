@@ -13,10 +13,9 @@ from typing import Final
 from numberdesk.base.db import Database
 from numberdesk.base.money import format_rupees
 from numberdesk.providers import sql
+from numberdesk.providers.adapters.reading import ABOVE_CEILING
 from numberdesk.providers.model import Provider, ProviderId, Refused, RentAnswer, Unknown, Wanted
 
-ABOVE_CEILING: Final = "price above the ceiling"
-"""What adapters say of a sale above the ceiling that was sent."""
 SETTLED_AFTER: Final = timedelta(seconds=30)
 """Longer than a transaction may take: no sale older than this is still to be committed."""
 KEPT_MAX: Final = 1000
@@ -60,7 +59,7 @@ def end_purchase(spending: Spending, provider: Provider, wanted: Wanted, answer:
     """Take a refused purchase out again, and remember a sale above its ceiling."""
     if isinstance(answer, Refused):
         spending.open.get(provider.id, {}).pop(wanted.reference, None)
-    elif isinstance(answer, Unknown) and answer.detail.startswith(ABOVE_CEILING) and len(spending.overruns) < KEPT_MAX:
+    elif isinstance(answer, Unknown) and answer.detail == ABOVE_CEILING and len(spending.overruns) < KEPT_MAX:
         spending.overruns.append((provider.id, wanted.reference))
 
 

@@ -18,7 +18,7 @@ import msgspec
 from numberdesk.providers.simulator.activations import Activation, Message
 from numberdesk.providers.simulator.answers import Answer, json_answer, rupees
 from numberdesk.providers.simulator.catalogue import COUNTRIES, SERVICES, Country, Offer
-from numberdesk.providers.simulator.protocol import parse_rupees
+from numberdesk.providers.simulator.protocol import integer, parse_rupees
 from numberdesk.providers.simulator.shop import Shop, Wish
 from numberdesk.providers.simulator.wire import Asked, Call, Intent
 
@@ -146,7 +146,7 @@ class FiveSim:
                 found = None if isinstance(wish, str) else wish
                 call.shop.refuse(action=action, reason=reason, wish=found, profile=call.profile)
             case "change":
-                order = call.shop.shelf.find(_integer(_segments(call.asked)[-1]))
+                order = call.shop.shelf.find(integer(_segments(call.asked)[-1]))
                 activation_id = order.id if order is not None else None
                 call.shop.refuse(action=action, reason=reason, activation_id=activation_id, profile=call.profile)
             case "read":
@@ -224,7 +224,7 @@ def _not_live(order: Activation) -> Answer:
 
 
 def _with_order(call: Call, upstream_id: str, step: Callable[[Call, Activation], Answer]) -> Answer:
-    order = call.shop.shelf.find(_integer(upstream_id))
+    order = call.shop.shelf.find(integer(upstream_id))
     return step(call, order) if order is not None else _UNKNOWN_ORDER
 
 
@@ -240,7 +240,7 @@ def _orders(call: Call) -> Answer:
     shelf = call.shop.shelf
     is_asked = call.get("category") == "activation"
     ids = sorted((*shelf.live, *shelf.ended), reverse=call.get("reverse") == "true") if is_asked else []
-    start, limit = max(0, _integer(call.get("offset"))), _integer(call.get("limit"))
+    start, limit = max(0, integer(call.get("offset"))), integer(call.get("limit"))
     page = ids[start : start + (limit if limit > 0 else _LIMIT_USUAL)]
     listed = [_order(call.shop, order) for number in page if (order := shelf.find(number)) is not None]
     return json_answer({"Data": listed, "ProductNames": [], "Statuses": [], "Total": len(ids)})
@@ -373,8 +373,3 @@ def _number(paise: int) -> msgspec.Raw:
 
 def _segments(asked: Asked) -> list[str]:
     return asked.path.removeprefix("/v1/").split("/") if asked.path.startswith("/v1/") else []
-
-
-def _integer(text: str) -> int:
-    """Read digits as a number, anything else as -1, which names nothing."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else -1

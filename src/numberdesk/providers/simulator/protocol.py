@@ -145,7 +145,7 @@ def wish_of(call: Call) -> Wish | str:
         return "BAD_SERVICE"
     country = call.get("country")
     is_any = country in ("", "any")
-    offer = _cheapest(call.shop, service) if is_any else call.shop.offers.get((service, _integer(country)))
+    offer = _cheapest(call.shop, service) if is_any else call.shop.offers.get((service, integer(country)))
     if offer is None:
         return "BAD_COUNTRY"
     ceiling = call.get("maxPrice") or call.get("max_price")
@@ -189,7 +189,7 @@ def _get_status_v2(call: Call) -> Answer:
 
 def set_status(call: Call) -> Answer:
     """Change an activation."""
-    if _integer(call.get("id")) <= 0:
+    if integer(call.get("id")) <= 0:
         return word("WRONG_ACTIVATION_ID")
     found = _activation(call)
     if found is None:
@@ -201,7 +201,7 @@ def set_status(call: Call) -> Answer:
 def listed(call: Call, *, most: int = 0) -> list[Activation]:
     """Return what lives and what ended but is still shown, from `start` on, `limit` of them, but never above `most`."""
     shelf = call.shop.shelf
-    start, limit = max(0, _integer(call.get("start"))), _integer(call.get("limit"))
+    start, limit = max(0, integer(call.get("start"))), integer(call.get("limit"))
     limit = min((part for part in (limit, most) if part > 0), default=0)
     everything = chain(shelf.live.values(), shelf.shown_late(time.monotonic()))
     return list(islice(everything, start, start + limit if limit else None))
@@ -254,7 +254,7 @@ def buy(call: Call) -> Activation | str:
 
 
 def _activation(call: Call) -> Activation | None:
-    return call.shop.shelf.find(_integer(call.get("id")))
+    return call.shop.shelf.find(integer(call.get("id")))
 
 
 def _cheapest(shop: Shop, service: str) -> Offer | None:
@@ -262,6 +262,6 @@ def _cheapest(shop: Shop, service: str) -> Offer | None:
     return min(stocked, key=lambda offer: offer.cost_paise, default=None)
 
 
-def _integer(text: str) -> int:
+def integer(text: str) -> int:
     """Read digits as a number, anything else as -1, which names nothing."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else -1

@@ -216,18 +216,14 @@ async def insert_balance(
     )
 
 
-async def sum_spent(tx: Tx, *, provider_id: ProviderId, since: datetime) -> tuple[int, datetime | None]:
-    """Return what was spent net of what came back, by the lines since then, and the moment of the first of them."""
-    found = await rows(
-        tx,
-        """
-        SELECT coalesce(sum(sold_paise - refunded_paise), 0)::bigint, min(at) FROM provider_balances
+async def sum_spent(tx: Tx, *, provider_id: ProviderId, since: datetime) -> int:
+    """Return what was spent net of what came back, by the lines since then."""
+    query = """
+        SELECT coalesce(sum(sold_paise - refunded_paise), 0)::bigint FROM provider_balances
         WHERE provider_id = $1 AND at > $2
-        """,
-        provider_id,
-        since,
-    )
-    return found[0][0], found[0][1]
+        """
+    spent: int = await value(tx, query, provider_id, since)
+    return spent
 
 
 async def set_forecast(tx: Tx, *, provider_id: ProviderId, minutes_left: int | None) -> None:
