@@ -283,7 +283,7 @@ async def process(db: Database, vault: Vault, *, rules: OrderRules = RULES) -> A
         shelf = await catalogue.open_shelf(db)
         desk = orders.open_desk(db, lines=lines, shelf=shelf, rules=rules)
         yield lines, shelf, desk
-        desk.board.close()
+        desk.end_waits()
         await db.drain(timeout=3)
         await orders.drain(desk)
     finally:

@@ -151,6 +151,7 @@ async def end_due(desk: Desk, *, limit: int = 200) -> int:
     async with desk.db.transaction() as tx:
         expiring = await sql.set_due_expiring(tx, limit=limit)
         completed = await sql.set_due_completed(tx, limit=limit)
+        await sql.insert_events(tx, [sql.NewEvent(order.account_id, order.id, "completed") for order in completed])
     desk.show([Card(order) for order in expiring])
     _read_again(desk, completed)
     return len(expiring) + len(completed)

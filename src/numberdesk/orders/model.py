@@ -33,6 +33,8 @@ and is sealed there. unowned: it belongs to nothing that we know.
 """
 Action = Literal["rent", "cancel", "finish", "another_code", "look"]
 EndState = Literal["cancelled", "expired", "failed"]
+EventType = Literal["active", "code", "extended", "completed", "cancelled", "expired", "failed"]
+"""What can happen to an order that its buyer is told of. `code` and `extended` happen several times."""
 UpstreamRefund = Literal["none", "due", "assumed", "confirmed", "refused"]
 """What proves that the provider took a number without a code back; told apart from the customer's refund.
 
@@ -130,6 +132,34 @@ class Exchange:
     detail: str
     at: datetime
     took_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to an order. `seq` counts an account's events without gaps, in their order.
+
+    `id` is its name wherever it is told: in waiting calls, streams and webhooks.
+    """
+
+    account_id: AccountId
+    seq: int
+    order_id: OrderId
+    type: EventType
+    ordinal: int
+    at: datetime
+
+    @property
+    def id(self) -> str:
+        return event_id(self.order_id, self.type, self.ordinal)
+
+
+def event_id(order_id: OrderId, type: EventType, ordinal: int = 1) -> str:  # noqa: A002 - the field's word
+    """Return the name of an event, which needs no look into the log.
+
+    Args:
+        ordinal: of a `code`, its message's; of an `extended`, the so-manieth; else 1.
+    """
+    return f"evt_{order_id}_{type}_{ordinal}"
 
 
 @dataclass(frozen=True, slots=True)

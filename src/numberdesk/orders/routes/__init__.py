@@ -2,7 +2,8 @@
 
 from litestar import Router
 
-from numberdesk.base.calls import document
+from numberdesk.base.described import document
+from numberdesk.orders.routes._events import list_events, stream_events
 from numberdesk.orders.routes._hooks import provider_hook
 from numberdesk.orders.routes._orders import calls, list_orders, number_status, order_detail, view
 
@@ -10,6 +11,8 @@ __all__ = ["calls", "router", "view"]
 
 router = Router(
     path="/",
-    route_handlers=[number_status, list_orders, order_detail, provider_hook, *document(calls(None))],
+    route_handlers=[
+        number_status, list_orders, list_events, stream_events, order_detail, provider_hook, *document(calls(None)),
+    ],
     tags=["orders"],
-)
+)  # fmt: skip

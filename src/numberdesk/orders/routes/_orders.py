@@ -18,7 +18,7 @@ from numberdesk.base.money import Paise, format_rupees
 from numberdesk.base.web import ACCESS, Items, Ok, amount_in, encode, rfc3339
 from numberdesk.catalogue.model import Route
 from numberdesk.orders import service
-from numberdesk.orders.model import Card, Exchange, Order, OrderId, OrderState
+from numberdesk.orders.model import Card, Exchange, Message, Order, OrderId, OrderState, event_id
 from numberdesk.orders.service import Desk
 
 ENCODED_MAX = 50_000
@@ -60,8 +60,9 @@ class ExtendNumber(Struct, rename="camel", forbid_unknown_fields=True, frozen=Tr
 
 
 class MessageView(Struct, rename="camel", frozen=True):
-    """One message received."""
+    """One message received. `event_id` is the name of its event, in streams and webhooks too."""
 
+    event_id: str
     code: str
     text: str
     received_at: datetime | None
@@ -121,7 +122,7 @@ class OrderDetail(Struct, rename="camel", frozen=True):
 def view(desk: Desk, card: Card) -> OrderView:
     """Shape a card for its buyer."""
     order = card.order
-    server = desk.shelf.contents.servers.get(order.provider_id)
+    server = desk.shelf.contents_of(order.account_id).servers.get(order.provider_id)
     is_live = order.state in ("active", "received")
     can_extend = (
         is_live and server is not None and server.extend_paise_per_minute is not None
@@ -138,7 +139,7 @@ def view(desk: Desk, card: Card) -> OrderView:
         number=f"+{order.number}" if order.number else None,
         price=format_rupees(order.price_paise),
         otp=card.messages[-1].code or None if card.messages else None,
-        messages=[MessageView(item.code, item.text, rfc3339(item.received_at)) for item in card.messages],
+        messages=[_message(order, item) for item in card.messages],
         created_at=rfc3339(order.created_at),
         expires_at=rfc3339(order.expires_at),
         cancel_allowed_at=rfc3339(order.cancel_allowed_at),
@@ -147,6 +148,10 @@ def view(desk: Desk, card: Card) -> OrderView:
         can_get_next=order.state == "received" and order.can_get_next and not service.is_waiting(card),
         refund=RefundView(format_rupees(card.refund.amount_paise), rfc3339(card.refund.at)) if card.refund else None,
     )
+
+
+def _message(order: Order, item: Message) -> MessageView:
+    return MessageView(event_id(order.id, "code", item.ordinal), item.code, item.text, rfc3339(item.received_at))
 
 
 def _can_cancel(order: Order) -> bool:

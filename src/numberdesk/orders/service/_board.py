@@ -19,6 +19,7 @@ from numberdesk.orders.model import Card, Message, Order, OrderId, Refund
 from numberdesk.orders.service._reserve import purpose
 from numberdesk.providers.model import ProviderId
 from numberdesk.wallet import service as wallet
+from numberdesk.wallet.model import AccountId
 
 log = structlog.get_logger()
 
@@ -35,6 +36,7 @@ class Board:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._open: dict[int, Card] = {}
+        self._open_of: dict[AccountId, dict[int, Card]] = {}
         self._open_at: Counter[ProviderId] = Counter()
         self._expected_at: Counter[ProviderId] = Counter()
         self._ended: OrderedDict[int, Card] = OrderedDict()
@@ -43,6 +45,8 @@ class Board:
         self._reader: asyncio.Task[None] | None = None
         self._swept_at: datetime | None = None
         self._is_closing = False
+        self.on_change: list[Callable[[Card], None]] = []
+        """Called with every card that is put up."""
 
     def find(self, order_id: int) -> Card | None:
         """Return a card without waiting; None does not mean that the order does not exist."""
@@ -57,8 +61,10 @@ class Board:
         replaced = self._open.pop(order.id, None)
         if replaced is not None:
             self._open_at[replaced.order.provider_id] -= 1
+            self._take_down(replaced.order)
         if order.ended_at is None:
             self._open[order.id] = card
+            self._open_of.setdefault(order.account_id, {})[order.id] = card
             self._open_at[order.provider_id] += 1
         else:
             self._ended[order.id] = card
@@ -67,6 +73,8 @@ class Board:
         for waiter in self._waiters.pop(order.id, ()):
             if not waiter.done():
                 waiter.set_result(None)
+        for heard in self.on_change:
+            heard(card)
 
     async def changed(self, order_id: int, *, timeout: float) -> bool:
         """Wait until a newer card is put up; False when the time is over or the process stops."""
@@ -86,6 +94,16 @@ class Board:
                 if not waiters:
                     del self._waiters[order_id]
         return True
+
+    def open_of(self, account_id: AccountId) -> list[Card]:
+        """Return the open orders of an account, the oldest first."""
+        return sorted(self._open_of.get(account_id, {}).values(), key=lambda card: card.order.id)
+
+    def _take_down(self, order: Order) -> None:
+        its = self._open_of[order.account_id]
+        del its[order.id]
+        if not its:
+            del self._open_of[order.account_id]
 
     def open_at(self, provider_id: ProviderId) -> int:
         """Return how many open orders are or will be with a provider, as far as this process knows."""

@@ -116,8 +116,10 @@ def _refusal(item: CancelWanted, order: Order, wait: float) -> AppError | None:
 async def complete(tx: Tx, order_ids: Sequence[OrderId]) -> list[Card | AppError]:
     """received -> completed; an order in another state stays and is returned as it is."""
     orders = {order.id: order for order in await sql.lock_orders(tx, sorted(set(order_ids)))}
-    orders.update((order.id, order) for order in await sql.set_completed(tx, list(orders)))
+    completed = await sql.set_completed(tx, list(orders))
+    orders.update((order.id, order) for order in completed)
     cards = {card.order.id: card for card in await read_cards(tx, list(orders.values()))}
+    await sql.insert_events(tx, [sql.NewEvent(order.account_id, order.id, "completed") for order in completed])
     return [cards[order_id] for order_id in order_ids]
 
 
@@ -143,6 +145,9 @@ async def close(tx: Tx, items: Sequence[Closing]) -> list[Card | AppError]:
             [item.proof for item in moving.values()],
         )
         orders.update((order.id, order) for order in changed)
+        await sql.insert_events(
+            tx, [sql.NewEvent(order.account_id, order.id, moving[order.id].state) for order in changed]
+        )
     cards: dict[int, Card] = {}
     for order_id, amount in voided.items():
         order = orders[OrderId(order_id)]

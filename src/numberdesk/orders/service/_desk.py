@@ -1,9 +1,11 @@
 """The desk: what the verbs of this slice work with in one process."""
 
+import asyncio
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from numberdesk.base.batch import Batch
 from numberdesk.base.db import Database
@@ -21,6 +23,7 @@ from numberdesk.orders.model import (
 )
 from numberdesk.orders.service._board import Board
 from numberdesk.orders.service._close import begin_cancel, close, complete
+from numberdesk.orders.service._feed import Feed
 from numberdesk.orders.service._receive import receive
 from numberdesk.orders.service._reserve import reserve
 from numberdesk.orders.service._settle import settle
@@ -39,6 +42,7 @@ class Desk:
     shelf: catalogue.Shelf
     rules: OrderRules
     board: Board
+    feed: Feed
     publisher: Publisher
     sender: str
     reserve: Batch[Reservation, Card]
@@ -49,6 +53,10 @@ class Desk:
     close: Batch[Closing, Card]
     told: dict[ProviderId, dict[str, tuple[Received, ...]]] = field(default_factory=dict)
     """What the watch of each provider has delivered, by activation, for as long as the list names it."""
+    trades: set[asyncio.Future[Any]] = field(default_factory=set)
+    """Purchases that go on though nobody may be waiting for them any more."""
+    patience: dict[bytes, float] = field(default_factory=dict)
+    """How many seconds those clients waited lately that hung up on a purchase, by its kind."""
     listed_at: dict[ProviderId, float] = field(default_factory=dict)
     """When the watch of each provider last asked for its list, on the process' clock."""
 
@@ -59,16 +67,29 @@ class Desk:
             self.board.put(card)
         self.publisher.publish(card.order.id for card in cards)
 
+    async def load(self) -> None:
+        """Read all that is held here: at the start, and after messages may have been missed."""
+        await self.board.load()
+        await self.feed.sweep()
+
+    def end_waits(self) -> None:
+        """End waiting calls and streams, because the process stops."""
+        self.board.close()
+        self.feed.close()
+
 
 def open_desk(db: Database, *, lines: providers.Lines, shelf: catalogue.Shelf, rules: OrderRules) -> Desk:
-    """Set up the desk of this process. `Board.load` comes after the listener is there."""
+    """Set up the desk of this process. `Desk.load` comes after the listener is there."""
     sender = secrets.token_hex(6)
+    board, feed = Board(db), Feed(db)
+    board.on_change.append(feed.notice)
     return Desk(
         db=db,
         lines=lines,
         shelf=shelf,
         rules=rules,
-        board=Board(db),
+        board=board,
+        feed=feed,
         publisher=Publisher(db, CHANNEL, sender=sender),
         sender=sender,
         reserve=Batch(db, reserve),
@@ -85,3 +106,4 @@ async def drain(desk: Desk) -> None:
     for batch in (desk.reserve, desk.settle, desk.receive, desk.begin_cancel, desk.complete, desk.close):
         await batch.drain()
     await desk.publisher.drain()
+    await desk.feed.drain()

@@ -71,6 +71,7 @@ async def _extend(desk: Desk, account_id: AccountId, order_id: OrderId, minutes:
                 if order.state == "received":
                     await wallet.capture(tx, [order.id])
             order = await sql.set_extended(tx, order.id, until=until)
+            await sql.insert_events(tx, [sql.NewEvent(account_id, order.id, "extended", order.extensions)])
         return (await read_cards(tx, [order]))[0]
 
 
@@ -84,7 +85,7 @@ async def _terms(tx: Tx, desk: Desk, order: Order, minutes: int) -> tuple[dateti
     """Return until when the order would live, and the fee for it."""
     if order.state not in ("active", "received") or order.expires_at is None or order.last_expiry_at is None:
         raise NotPossibleNow(order_status=told_status(order.state), wanted="extended")
-    server = desk.shelf.contents.servers.get(order.provider_id)
+    server = desk.shelf.contents_of(order.account_id).servers.get(order.provider_id)
     if server is None or server.extend_paise_per_minute is None:
         raise CannotExtend(latest=None)
     until = order.expires_at + timedelta(minutes=minutes)

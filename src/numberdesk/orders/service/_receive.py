@@ -48,6 +48,14 @@ async def receive(tx: Tx, items: Sequence[Delivery]) -> list[Card | AppError | N
         await sql.insert_messages(tx, rows)
         changed = await sql.set_received(tx, [(order_id, len(messages)) for order_id, messages in fresh.items()])
         orders.update((order.id, order) for order in changed)
+        await sql.insert_events(
+            tx,
+            [
+                sql.NewEvent(orders[OrderId(row.order_id)].account_id, OrderId(row.order_id), "code", row.ordinal)
+                for row in rows
+                if not row.is_sealed
+            ],
+        )
     cards = {card.order.id: card for card in await read_cards(tx, list(orders.values()))}
     return [
         cards.get(owners[item.provider_id, item.upstream_id])

@@ -47,6 +47,7 @@ async def settle(tx: Tx, items: Sequence[Settlement], *, rules: OrderRules) -> l
             cards[order.id] = Card(order)
     await _disown(tx, sorted_.late)
     await sql.insert_exchanges(tx, [_exchange(item) for item in items])
+    await sql.insert_events(tx, _events(orders, cards))
     return [cards[item.order_id] for item in items]
 
 
@@ -143,6 +144,15 @@ async def _disown(tx: Tx, items: Sequence[Settlement]) -> None:
     for item in items:
         log.warning("sold_too_late", order_id=item.order_id, provider_id=item.provider_id)
         await sql.set_orphans_cancelling(tx, item.provider_id, [_rented(item).upstream_id])
+
+
+def _events(before: dict[int, Order], cards: dict[int, Card]) -> list[sql.NewEvent]:
+    """Return what is news to buyers: that a number is there, or that there is none."""
+    return [
+        sql.NewEvent(order.account_id, order.id, "active" if order.state == "active" else "failed")
+        for order in (card.order for card in cards.values())
+        if order.state in ("active", "failed") and before[order.id].state != order.state
+    ]
 
 
 def _rented(item: Settlement) -> Rented:

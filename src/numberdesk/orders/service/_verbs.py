@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from numberdesk.base import clock
 from numberdesk.base.errors import AppError, NotFound
@@ -25,6 +26,7 @@ from numberdesk.providers.model import CodeWon, Done, Ended, TooEarly, Unknown
 from numberdesk.wallet.model import AccountId
 
 LIST_MAX = 100
+COUNT_MAX = 10_000
 WAIT_MAX = 25.0
 CANCEL_WAIT = 5.0
 RETRY_CANCEL_SECONDS = 15
@@ -111,6 +113,36 @@ async def list_orders(
         )
         cards = {card.order.id: card for card in await read_cards(tx, orders)}
     return [cards[order.id] for order in orders]
+
+
+async def list_page(
+    desk: Desk,
+    *,
+    account_id: AccountId,
+    limit: int,
+    offset: int = 0,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    is_oldest_first: bool = False,
+) -> tuple[list[Card], int]:
+    """Return a part of an account's orders by its place in the list, and how many there are in all, up to a bound.
+
+    For protocols that page so; our own lists go on from the last order seen.
+    """
+    async with desk.db.statement() as tx:
+        orders = await sql.list_account_page(
+            tx, account_id=account_id, since=since, until=until, is_oldest_first=is_oldest_first, offset=offset,
+            limit=min(limit, LIST_MAX),
+        )  # fmt: skip
+        total = await sql.count_orders(tx, account_id, is_open=False, most=COUNT_MAX)
+        cards = {card.order.id: card for card in await read_cards(tx, orders)}
+    return [cards[order.id] for order in orders], total
+
+
+async def count_open(desk: Desk, *, account_id: AccountId) -> int:
+    """Return how many orders of an account go on, up to a bound."""
+    async with desk.db.statement() as tx:
+        return await sql.count_orders(tx, account_id, is_open=True, most=COUNT_MAX)
 
 
 async def history(desk: Desk, card: Card) -> tuple[list[Exchange], str | None]:

@@ -23,7 +23,7 @@ class Stale:
 async def count_stale(
     tx: Tx, *, unknown_after: timedelta, ending_after: timedelta, orphan_after: timedelta
 ) -> list[Stale]:
-    """Return for every provider what is older than its limit. An orphan that an order owns is none.
+    """Return for every provider but the sandbox what is older than its limit. An orphan that an order owns is none.
 
     Args:
         unknown_after: beyond the provider's deadline, for purchases that are on their way or unknown.
@@ -58,6 +58,7 @@ async def count_stale(
              ON late.provider_id = providers.id
         LEFT JOIN (SELECT provider_id, count(*), max(age) AS age FROM nobodys GROUP BY provider_id) AS orphan
              ON orphan.provider_id = providers.id
+        WHERE kind <> 'sandbox'
         ORDER BY providers.id
         """,
         unknown_after,

@@ -163,6 +163,66 @@ async def list_account_orders(
     )
 
 
+async def list_account_page(
+    tx: Tx,
+    *,
+    account_id: AccountId,
+    since: datetime | None,
+    until: datetime | None,
+    is_oldest_first: bool,
+    offset: int,
+    limit: int,
+) -> list[Order]:
+    """Return a part of an account's orders by its place in the list, which long lists should not be read by."""
+    # Two statements, since an order by an expression could not walk along the index.
+    if is_oldest_first:
+        return await many(
+            tx,
+            Order,
+            """
+            SELECT * FROM orders
+            WHERE account_id = $1 AND ($2::timestamptz IS NULL OR created_at >= $2)
+              AND ($3::timestamptz IS NULL OR created_at <= $3)
+            ORDER BY id LIMIT $4 OFFSET $5
+            """,
+            account_id,
+            since,
+            until,
+            limit,
+            offset,
+        )
+    return await many(
+        tx,
+        Order,
+        """
+        SELECT * FROM orders
+        WHERE account_id = $1 AND ($2::timestamptz IS NULL OR created_at >= $2)
+          AND ($3::timestamptz IS NULL OR created_at <= $3)
+        ORDER BY id DESC LIMIT $4 OFFSET $5
+        """,
+        account_id,
+        since,
+        until,
+        limit,
+        offset,
+    )
+
+
+async def count_orders(tx: Tx, account_id: AccountId, *, is_open: bool, most: int) -> int:
+    """Count an account's orders, or those that are open, up to `most`."""
+    found: int = await value(
+        tx,
+        """
+        SELECT count(*)
+        FROM (SELECT FROM orders WHERE account_id = $1 AND (NOT $2 OR ended_at IS NULL) LIMIT $3) AS known
+        """,
+        account_id,
+        is_open,
+        most,
+    )
+    return found
+
+
 async def list_exchanges(tx: Tx, order_id: OrderId, since: datetime) -> list[Exchange]:
     """Return what was asked of providers for one order, oldest first."""
     return await many(
