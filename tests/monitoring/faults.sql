@@ -19,6 +19,15 @@ ALTER TABLE entries DROP CONSTRAINT entries_amount_paise_check;
 -- I1: an entry of {price} in held of wallet {alice} names posting {hold_active}, which does not exist
 DELETE FROM postings WHERE id = {hold_active};
 
+-- I1: posting {capture_completed} (capture of order {completed}:number:1): play money meets other money
+UPDATE entries SET bucket = 'sandbox' WHERE posting_id = {capture_completed} AND bucket = 'revenue';
+
+-- I1: posting … (capture of order 77:number:1): play money meets other money
+WITH paid AS (INSERT INTO postings (kind, cause_type, cause_id) VALUES ('capture', 'order', '77:number:1') RETURNING id)
+INSERT INTO entries (posting_id, at, account_id, bucket, amount_paise, balance_after_paise, version)
+SELECT id, now(), 1000000000000 + {alice}, 'held', -5, 0, 1 FROM paid
+UNION ALL SELECT id, now(), NULL, 'revenue', 5, NULL, NULL FROM paid;
+
 -- I1: all entries together sum to 700
 DELETE FROM entries WHERE bucket = 'adjustments';
 

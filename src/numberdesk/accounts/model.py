@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NewType
 
-from numberdesk.wallet.model import AccountId
+from numberdesk.wallet.model import AccountId, is_sandbox
 
 KeyId = NewType("KeyId", int)
 SessionId = NewType("SessionId", int)
@@ -17,6 +17,10 @@ EndedWhy = Literal[
 TokenPurpose = Literal["verify", "reset"]
 RequestPurpose = Literal["register", "verify", "reset"]
 Verdict = Literal["allow", "deny"]
+Mode = Literal["live", "test"]
+"""Whose money a key moves: its account's, or the play money of that account's sandbox."""
+Dialect = Literal["classic", "hero", "grizzly"]
+"""How the protocol of SMS-Activate is spoken to a key: as it was written down, or as one of its larger servers does."""
 
 Scope = Literal[
     "read", "order", "recharge", "webhook", "admin:support", "admin:finance", "admin:ops", "admin:owner",
@@ -55,6 +59,8 @@ class Caller:
     """Requests a minute instead of the setting's; 0 is no limit."""
     networks: tuple[str, ...] = ()
     """Where a key may be used from; empty is everywhere."""
+    dialect: Dialect | None = None
+    """What the key speaks where its address leaves it open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,14 @@ class Key:
     last_used_at: datetime | None
     last_used_ip: str | None
     replaced_by: KeyId | None
+    account_id: AccountId
+    """Its owner's, or of a test key the owner's sandbox."""
+    dialect: Dialect | None = None
+
+    @property
+    def mode(self) -> Mode:
+        """What `create_key` was asked for."""
+        return "test" if is_sandbox(self.account_id) else "live"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ What `verify` checks, by invariant:
 | invariant | what must hold |
 |---|---|
 | I1 | every posting has entries, none of zero, and they sum to zero; every entry has its posting; all sum to zero |
+| I1 | play money and other money never meet: what sandboxes have and their bucket sum to zero, and are no revenue |
 | I2 | a wallet's balances are the sums of its entries and their last balances; versions run from 1 without a gap |
 | I2 | a system account's balance and waiting changes are the sum of its entries |
 | I3 | nothing is negative: no wallet, and no balance after any entry |
@@ -53,6 +54,7 @@ _RULES = (
         "I1", "every entry has its posting, and all together sum to zero", "entries",
         (sql.find_stray_entries, sql.find_total, _constraints(("entries", "CHECK ((amount_paise <> 0))"))),
     ),
+    _Rule("I1", "revenue never meets a sandbox account", "postings", (sql.find_mixed_money,)),
     _Rule("I2", "wallets are the sum of their entries", "wallets", (sql.find_bad_wallets,)),
     _Rule("I2", "versions of a wallet run from 1 without a gap", "wallet entries", (sql.find_gaps,)),
     _Rule("I2", "each balance follows from the one before", "wallet entries", (sql.find_bad_chains,)),

@@ -8,7 +8,8 @@ from typing import Final, Literal, NewType
 from numberdesk.base.money import Paise
 
 ProviderId = NewType("ProviderId", int)
-Kind = Literal["sms-activate", "five-sim", "sms-pool", "agent"]
+Kind = Literal["sms-activate", "five-sim", "sms-pool", "agent", "sandbox"]
+"""The last one is ours alone: one row that a migration made, with scripted services for sandbox accounts."""
 ANY_OPERATOR: Final = "any"
 """The operator that leaves the choice to the provider."""
 WordKind = Literal["service", "country"]

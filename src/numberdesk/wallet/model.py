@@ -9,13 +9,22 @@ from numberdesk.base.money import Paise
 AccountId = NewType("AccountId", int)
 
 PostingKind = Literal[
-    "recharge", "admin_credit", "hold", "capture", "void", "refund", "suspend", "assign", "pay_back", "pay_back_failed"
-]
+    "recharge", "admin_credit", "hold", "capture", "void", "refund", "suspend", "assign", "pay_back", "pay_back_failed",
+    "play_money",
+]  # fmt: skip
 CauseType = Literal["order", "recharge", "credit"]
-Bucket = Literal["available", "held", "revenue", "clearing", "adjustments", "suspense", "fx"]
+Bucket = Literal["available", "held", "revenue", "clearing", "adjustments", "suspense", "fx", "sandbox"]
 HoldState = Literal["held", "captured", "voided"]
 TransactionType = Literal["recharge", "service_purchase", "refund", "admin_credit"]
 TransactionState = Literal["pending", "completed", "failed", "refunded"]
+
+SANDBOX_OFFSET = 1_000_000_000_000
+"""What the id of an account and that of its sandbox differ by; migration 0020 says the same."""
+
+
+def is_sandbox(account_id: int | None) -> bool:
+    """Tell whether an account is a sandbox: its wallet holds play money, which never meets any other money."""
+    return account_id is not None and account_id >= SANDBOX_OFFSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +63,13 @@ class Credit:
     """Money that comes in from a system account. `cause` names the outside event, once for ever.
 
     A recharge comes through `clearing`, or through `fx` when it was paid in another asset; `assign` takes it out of
-    suspense; `pay_back_failed` is money that was on its way back to its payer.
+    suspense; `pay_back_failed` is money that was on its way back to its payer. `play_money` is what a sandbox has, and
+    all that it has.
     """
 
     account_id: AccountId
     amount_paise: Paise
-    kind: Literal["recharge", "admin_credit", "assign", "pay_back_failed"]
+    kind: Literal["recharge", "admin_credit", "assign", "pay_back_failed", "play_money"]
     cause: str
     through: Literal["clearing", "fx"] = "clearing"
 

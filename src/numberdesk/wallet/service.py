@@ -5,13 +5,14 @@ Locks are taken in the order of the whole program: order rows (by the caller), h
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from numberdesk.base.db import Database, Tx
 from numberdesk.base.errors import AppError, NotFound
 from numberdesk.base.money import Paise, format_rupees
 from numberdesk.wallet import sql
+from numberdesk.wallet.book import Book, open_book
 from numberdesk.wallet.model import (
     AccountId,
     Bucket,
@@ -20,15 +21,19 @@ from numberdesk.wallet.model import (
     Hold,
     HoldState,
     HoldWanted,
-    PostingKind,
     Transaction,
     TransactionState,
     TransactionType,
     Unowned,
     Wallet,
+    is_sandbox,
 )
 
 LIST_MAX = 100
+SANDBOX_PAISE = Paise(1_000_00)
+"""The play money of a sandbox, when it is made and whenever it was filled up."""
+SANDBOX_LOW_PAISE = Paise(100_00)
+"""A sandbox that is to set money aside and has less is filled up first."""
 
 
 @dataclass(eq=False)
@@ -60,70 +65,29 @@ class NothingToRefund(AppError):
     message = "Order {order_id} has no captured payment that could be refunded."
 
 
-@dataclass
-class _Purse:
-    available: int
-    held: int
-    version: int
-    start: Wallet
-
-
-@dataclass
-class _Book:
-    """The lines of one transaction while they are decided: wallets are locked, so what is computed here is true."""
-
-    purses: dict[int, _Purse]
-    lines: list[sql.Line] = field(default_factory=list)
-    system: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-
-    def post(
-        self, kind: PostingKind, cause_type: CauseType, cause_id: str, *moves: tuple[AccountId | None, Bucket, int]
-    ) -> None:
-        """Add one posting; its moves sum to zero."""
-        assert sum(amount for _, _, amount in moves) == 0, "a posting must sum to zero"
-        for account_id, bucket, amount in moves:
-            after = version = None
-            if account_id is None:
-                self.system[bucket] += amount
-            else:
-                purse = self.purses[account_id]
-                after = (purse.available if bucket == "available" else purse.held) + amount
-                assert after >= 0, "a wallet would become negative"
-                if bucket == "available":
-                    purse.available = after
-                else:
-                    purse.held = after
-                purse.version = version = purse.version + 1
-            self.lines.append(sql.Line(kind, cause_type, cause_id, account_id, bucket, amount, after, version))
-
-    async def write(self, tx: Tx) -> None:
-        """Write everything in one statement."""
-        if not self.lines:
-            return
-        changes = [
-            sql.Change(
-                account_id,
-                purse.available - purse.start.available_paise,
-                purse.held - purse.start.held_paise,
-                purse.version - purse.start.version,
-            )
-            for account_id, purse in self.purses.items()
-            if purse.version != purse.start.version
-        ]
-        await sql.insert_lines(tx, self.lines, changes, list(self.system.items()))
-
-
-async def _open_book(tx: Tx, account_ids: Iterable[int]) -> _Book:
-    wallets = await sql.lock_wallets(tx, sorted(set(account_ids)))
-    return _Book(
-        {wallet.account_id: _Purse(wallet.available_paise, wallet.held_paise, wallet.version, wallet)
-         for wallet in wallets}
-    )  # fmt: skip
-
-
 async def open_wallets(tx: Tx, account_ids: Sequence[AccountId]) -> None:
     """Give new accounts their empty wallets."""
     await sql.insert_wallets(tx, account_ids)
+
+
+async def open_sandboxes(tx: Tx, account_ids: Sequence[AccountId]) -> None:
+    """Give new sandbox accounts their wallets, filled with play money."""
+    await sql.insert_wallets(tx, account_ids)
+    book = await open_book(tx, account_ids)
+    for account_id in account_ids:
+        _fill(book, account_id)
+    await book.write(tx)
+
+
+def _fill(book: Book, account_id: AccountId) -> None:
+    """Fill the wallet of a sandbox up with play money, if there is little of it."""
+    purse = book.purses[account_id]
+    if purse.available < SANDBOX_LOW_PAISE:
+        missing = SANDBOX_PAISE - purse.available
+        book.post(
+            "play_money", "credit", f"sandbox:{account_id}:{purse.version}",
+            (None, "sandbox", -missing), (account_id, "available", missing),
+        )  # fmt: skip
 
 
 async def lock(tx: Tx, account_ids: Iterable[AccountId]) -> None:
@@ -147,14 +111,18 @@ async def balance(db: Database, account_id: AccountId) -> Wallet:
 async def hold(tx: Tx, wanted: Sequence[HoldWanted]) -> list[InsufficientBalance | None]:
     """Set money aside, in the order given; each item that cannot be paid is refused alone.
 
+    A sandbox with little play money is filled up before.
+
     Returns:
         For each item None, or its refusal.
     """
-    book = await _open_book(tx, (item.account_id for item in wanted))
+    book = await open_book(tx, (item.account_id for item in wanted))
     answers: list[InsufficientBalance | None] = []
     held: list[HoldWanted] = []
     for item in wanted:
         purse = book.purses.get(item.account_id)
+        if purse is not None and is_sandbox(item.account_id):
+            _fill(book, item.account_id)
         available = purse.available if purse else 0
         if available < item.amount_paise:
             answers.append(InsufficientBalance(needed_paise=item.amount_paise, available_paise=Paise(available)))
@@ -177,7 +145,7 @@ async def has_hold(tx: Tx, *, order_id: int, purpose: str) -> bool:
 
 
 async def capture(tx: Tx, order_ids: Iterable[int]) -> Mapping[int, Paise]:
-    """Take the money of all live holds of some orders as revenue.
+    """Take the money of all live holds of some orders as revenue; play money goes back to where it came from.
 
     Returns:
         Paise captured by order; an order whose holds had ended before is absent.
@@ -198,12 +166,12 @@ async def _end(tx: Tx, order_ids: Iterable[int], state: HoldState) -> Mapping[in
     holds = await sql.lock_live_holds(tx, sorted(set(order_ids)))
     if not holds:
         return {}
-    book = await _open_book(tx, (item.account_id for item in holds))
+    book = await open_book(tx, (item.account_id for item in holds))
     ended: dict[int, Paise] = {}
     for item in holds:
         cause = _cause(item.order_id, item.purpose)
         give_back: tuple[AccountId | None, Bucket, int] = (item.account_id, "available", item.amount_paise)
-        earn: tuple[AccountId | None, Bucket, int] = (None, "revenue", item.amount_paise)
+        earn: tuple[AccountId | None, Bucket, int] = (None, _earned_by(item.account_id), item.amount_paise)
         book.post(
             "capture" if state == "captured" else "void", "order", cause,
             (item.account_id, "held", -item.amount_paise), earn if state == "captured" else give_back,
@@ -215,6 +183,10 @@ async def _end(tx: Tx, order_ids: Iterable[int], state: HoldState) -> Mapping[in
     return ended
 
 
+def _earned_by(account_id: AccountId) -> Bucket:
+    return "sandbox" if is_sandbox(account_id) else "revenue"
+
+
 async def credit(tx: Tx, items: Sequence[Credit]) -> list[bool]:
     """Put money into wallets, once per cause for ever.
 
@@ -222,18 +194,18 @@ async def credit(tx: Tx, items: Sequence[Credit]) -> list[bool]:
         For each item True, or False when its cause had its effect before.
 
     Raises:
-        NotFound: an account has no wallet; nothing was written.
+        NotFound: an account has no wallet, or none for money of this kind; nothing was written.
     """
-    book = await _open_book(tx, (item.account_id for item in items))
+    book = await open_book(tx, (item.account_id for item in items))
     known = await sql.list_known_causes(tx, list({item.kind for item in items}), [item.cause for item in items])
     answers = []
     for item in items:
-        if item.account_id not in book.purses:
+        if item.account_id not in book.purses or is_sandbox(item.account_id) != (item.kind == "play_money"):
             raise NotFound(what="wallet")
         is_new = (item.kind, item.cause) not in known
         if is_new:
             known.add((item.kind, item.cause))
-            cause_type: CauseType = "credit" if item.kind == "admin_credit" else "recharge"
+            cause_type: CauseType = "credit" if item.kind in ("admin_credit", "play_money") else "recharge"
             book.post(
                 item.kind, cause_type, item.cause,
                 (None, _source(item), -item.amount_paise), (item.account_id, "available", item.amount_paise),
@@ -249,6 +221,8 @@ def _source(item: Credit) -> Bucket:
             return "adjustments"
         case "assign":
             return "suspense"
+        case "play_money":
+            return "sandbox"
         case "recharge" | "pay_back_failed":
             return item.through
 
@@ -259,7 +233,7 @@ async def suspend(tx: Tx, items: Sequence[Unowned]) -> list[bool]:
     Returns:
         For each item True, or False when its cause had its effect before.
     """
-    book = _Book({})
+    book = Book({})
     known = await sql.list_known_causes(tx, ["suspend"], [item.cause for item in items])
     answers = []
     for item in items:
@@ -292,7 +266,7 @@ async def pay_back(
     """
     if await sql.list_known_causes(tx, ["pay_back"], [cause]):
         return Paise(0)
-    book = await _open_book(tx, [] if account_id is None else [account_id])
+    book = await open_book(tx, [] if account_id is None else [account_id])
     available = 0 if account_id is None else book.purses[account_id].available
     taken = min(available, amount_paise)
     missing = Paise(amount_paise - taken)
@@ -310,7 +284,7 @@ async def return_to_suspense(tx: Tx, *, amount_paise: Paise, cause: str) -> None
     """Put money of nobody's, which could not go back to its payer, into suspense again, once per cause for ever."""
     if await sql.list_known_causes(tx, ["pay_back_failed"], [cause]):
         return
-    book = _Book({})
+    book = Book({})
     book.post("pay_back_failed", "recharge", cause, (None, "clearing", -amount_paise), (None, "suspense", amount_paise))
     await book.write(tx)
 
@@ -324,13 +298,13 @@ async def refund(tx: Tx, *, order_id: int, purpose: str) -> Hold:
     item = await sql.lock_hold(tx, order_id, purpose)
     if item is None or item.state != "captured":
         raise NothingToRefund(order_id=order_id)
-    book = await _open_book(tx, [item.account_id])
+    book = await open_book(tx, [item.account_id])
     cause = _cause(order_id, purpose)
     if await sql.list_known_causes(tx, ["refund"], [cause]):
         raise NothingToRefund(order_id=order_id)
     book.post(
         "refund", "order", cause,
-        (None, "revenue", -item.amount_paise), (item.account_id, "available", item.amount_paise),
+        (None, _earned_by(item.account_id), -item.amount_paise), (item.account_id, "available", item.amount_paise),
     )  # fmt: skip
     await book.write(tx)
     return item
@@ -349,7 +323,7 @@ _KINDS: dict[TransactionType, list[str]] = {
     "recharge": ["recharge", "assign", "pay_back", "pay_back_failed"],
     "service_purchase": ["hold"],
     "refund": ["void", "refund"],
-    "admin_credit": ["admin_credit"],
+    "admin_credit": ["admin_credit", "play_money"],
 }
 
 
@@ -363,11 +337,13 @@ async def list_transactions(
     until: datetime | None,
     cursor: int | None,
     limit: int,
+    offset: int = 0,
 ) -> list[Transaction]:
     """Return a customer's statement, newest first, at most `limit` (up to `LIST_MAX`) lines.
 
     Args:
         cursor: the `version` of the last line seen.
+        offset: lines to leave out, for callers that count pages; a cursor is quicker.
     """
     kinds = None if type is None else _KINDS[type]
     async with db.statement() as tx:
@@ -380,6 +356,7 @@ async def list_transactions(
             since=since,
             until=until,
             limit=min(limit, LIST_MAX),
+            offset=offset,
         )
 
 

@@ -164,6 +164,7 @@ async def list_transactions(
     since: datetime | None,
     until: datetime | None,
     limit: int,
+    offset: int,
 ) -> list[Transaction]:
     """Return a customer's statement, newest first: the lines of `available` with the state of what they paid for."""
     # Only causes of type `order` begin with a number, and a join may evaluate its terms in any order: hence the CASE.
@@ -176,7 +177,8 @@ async def list_transactions(
                    CASE WHEN posting.cause_type = 'recharge' THEN posting.cause_id END AS cause,
                    CASE posting.kind WHEN 'hold' THEN 'service_purchase' WHEN 'void' THEN 'refund'
                         WHEN 'assign' THEN 'recharge' WHEN 'pay_back' THEN 'recharge'
-                        WHEN 'pay_back_failed' THEN 'recharge' ELSE posting.kind END AS type,
+                        WHEN 'pay_back_failed' THEN 'recharge' WHEN 'play_money' THEN 'admin_credit'
+                        ELSE posting.kind END AS type,
                    CASE WHEN posting.kind = 'pay_back' THEN 'refunded'
                         WHEN posting.kind <> 'hold' THEN 'completed'
                         WHEN hold.state = 'held' THEN 'pending'
@@ -201,7 +203,7 @@ async def list_transactions(
         ) AS line
         WHERE $4::text IS NULL OR state = $4
         ORDER BY version DESC
-        LIMIT $7
+        LIMIT $7 OFFSET $8
         """,
         account_id,
         before,
@@ -210,6 +212,7 @@ async def list_transactions(
         since,
         until,
         limit,
+        offset,
     )
 
 

@@ -14,6 +14,7 @@ from numberdesk.accounts.model import Caller, Key, KeyId, NewKey, Person, Sessio
 from numberdesk.accounts.routes._bodies import (
     Accepted,
     AcceptTerms,
+    ChangeKey,
     ChangePassword,
     ChangeProfile,
     CreateKey,
@@ -43,8 +44,9 @@ from numberdesk.accounts.routes._bodies import (
     VerifyEmail,
 )
 from numberdesk.accounts.service import People
-from numberdesk.base.calls import Asked, Call, document, number_in_path
+from numberdesk.base.calls import Asked, Call, number_in_path
 from numberdesk.base.db import Database
+from numberdesk.base.described import document
 from numberdesk.base.errors import InvalidFields
 from numberdesk.base.visit import Visit
 from numberdesk.base.web import ACCESS, NO_KEY, PUBLIC, Items, Ok, encode, has_control_characters, rfc3339
@@ -117,7 +119,13 @@ def _own_calls(people: Any) -> list[Call[Any]]:
         ),
         Call(
             path="/user/api-keys", body=CreateKey, access="account", run=partial(_create_key, people),
-            answer=NewKeyView, summary="Make an API key", description="Make a key; its secret is shown this once.",
+            answer=NewKeyView, summary="Make an API key",
+            description="Make a key; its secret is shown this once. A key of mode `test` moves play money only.",
+        ),
+        Call(
+            path="/user/api-keys/{id}", method="PUT", body=ChangeKey, access="account",
+            run=partial(_change_key, people), answer=KeyView, summary="Change an API key",
+            description="Choose how the protocol of SMS-Activate is spoken to a key; it counts within a second.",
         ),
         Call(
             path="/user/api-keys/{id}/rotate", body=RotateKey, access="account", run=partial(_rotate_key, people),
@@ -220,9 +228,14 @@ async def _create_key(people: People, asked: Asked, data: CreateKey) -> bytes:
         raise InvalidFields({"allowedIps": "contains characters that are not text"})
     key = await service.create_key(
         people, asked.caller, asked.visit, name=data.name, scopes=list(dict.fromkeys(data.scopes)),
-        expires_at=data.expires_at, allowed_ips=data.allowed_ips,
+        expires_at=data.expires_at, allowed_ips=data.allowed_ips, mode=data.mode, dialect=data.dialect,
     )  # fmt: skip
     return _new_key(key)
+
+
+async def _change_key(people: People, asked: Asked, data: ChangeKey) -> bytes:
+    key = await service.set_dialect(people.db, asked.caller, asked.visit, KeyId(asked.id), dialect=data.dialect)
+    return encode(_key(key))
 
 
 async def _rotate_key(people: People, asked: Asked, data: RotateKey) -> bytes:
@@ -276,8 +289,9 @@ async def list_keys(caller: NamedDependency[Caller], db: NamedDependency[Databas
 
 def _key(key: Key) -> KeyView:
     return KeyView(
-        key.id, key.name, key.prefix, list(key.scopes), rfc3339(key.created_at), rfc3339(key.expires_at),
+        key.id, key.name, key.mode, key.prefix, list(key.scopes), rfc3339(key.created_at), rfc3339(key.expires_at),
         list(key.allowed_ips), rfc3339(key.last_used_at), key.last_used_ip, key.replaced_by,
+        key.dialect,
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from numberdesk.accounts.model import Scope
+from numberdesk.accounts.model import Dialect, Mode, Scope
 from numberdesk.accounts.service import OVERLAP_HOURS_MAX
 
 Email = Annotated[str, Meta(min_length=1, max_length=320)]
@@ -86,12 +86,20 @@ class ChangeProfile(Struct, rename="camel", forbid_unknown_fields=True, frozen=T
 
 
 class CreateKey(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
-    """A key for a program: what it may do, until when and from where."""
+    """A key for a program: what it may do, until when and from where. Test keys move play money only."""
 
     name: Annotated[str, Meta(min_length=1, max_length=60)]
     scopes: Annotated[list[Scope], Meta(min_length=1, max_length=10)]
     expires_at: datetime | None = None
     allowed_ips: Annotated[list[Text], Meta(max_length=50)] = []
+    mode: Mode = "live"
+    dialect: Dialect | None = None
+
+
+class ChangeKey(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
+    """How a key speaks the protocol of SMS-Activate; null is the classic way."""
+
+    dialect: Dialect | None
 
 
 class RotateKey(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
@@ -188,6 +196,7 @@ class KeyView(Struct, rename="camel", frozen=True):
 
     id: int
     name: str
+    mode: Mode
     prefix: str
     scopes: list[str]
     created_at: datetime | None
@@ -196,6 +205,7 @@ class KeyView(Struct, rename="camel", frozen=True):
     last_used_at: datetime | None
     last_used_ip: str | None
     replaced_by: int | None
+    dialect: Dialect | None
 
 
 class NewKeyView(Struct, rename="camel", frozen=True):

@@ -10,6 +10,7 @@ from numberdesk.accounts.service._accounts import (
     lift_limit,
     list_domains,
     list_people,
+    open_sandboxes,
     publish_terms,
     recipients,
     refuse_above,
@@ -51,6 +52,7 @@ from numberdesk.accounts.service._keys import (
     revoke_key,
     revoke_own_key,
     rotate_key,
+    set_dialect,
 )
 from numberdesk.accounts.service._login import (
     end_all_sessions,
@@ -158,6 +160,7 @@ __all__ = [
     "login",
     "logout",
     "new_totp_secret",
+    "open_sandboxes",
     "phone_of",
     "prove_again",
     "publish_terms",
@@ -175,6 +178,7 @@ __all__ = [
     "revoke_key",
     "revoke_own_key",
     "rotate_key",
+    "set_dialect",
     "set_password_from_shell",
     "set_role",
     "set_state",

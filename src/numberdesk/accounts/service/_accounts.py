@@ -14,7 +14,7 @@ from numberdesk.base.db import Database, Tx
 from numberdesk.base.errors import InvalidFields, NotFound
 from numberdesk.base.visit import Visit
 from numberdesk.wallet import service as wallet
-from numberdesk.wallet.model import AccountId
+from numberdesk.wallet.model import SANDBOX_OFFSET, AccountId, is_sandbox
 
 DOMAINS_MAX = 10_000
 
@@ -25,6 +25,14 @@ async def create(tx: Tx, *, emails: Sequence[str], names: Sequence[str]) -> list
     account_ids = await sql.insert_accounts(tx, emails=emails, keys=keys, names=names)
     await wallet.open_wallets(tx, account_ids)
     return account_ids
+
+
+async def open_sandboxes(tx: Tx, account_ids: Sequence[AccountId]) -> list[AccountId]:
+    """Return the sandboxes of accounts, in the order given; those that are not there are made, with play money."""
+    new = await sql.insert_sandboxes(tx, account_ids)
+    if new:
+        await wallet.open_sandboxes(tx, new)
+    return [AccountId(account_id + SANDBOX_OFFSET) for account_id in account_ids]
 
 
 async def lift_limit(tx: Tx, account_ids: Sequence[AccountId]) -> None:
@@ -61,7 +69,7 @@ async def staff(tx: Tx, roles: Sequence[Role]) -> list[Recipient]:
 
 
 async def recipients(tx: Tx, account_ids: Sequence[AccountId]) -> dict[AccountId, Recipient]:
-    """Return where mails to accounts go."""
+    """Return where mails to accounts go; sandboxes are left out, they get none."""
     return {found.id: found for found in await sql.list_recipients(tx, account_ids)}
 
 
@@ -81,12 +89,14 @@ async def refuse_above(db: Database, caller: Caller, account_id: AccountId) -> N
     """Refuse a member of the staff who wants to decide about himself, or about others of the staff without being owner.
 
     Raises:
-        NotFound: no such account.
+        NotFound: no such account, or a sandbox, which stands as its owner does.
         OwnAccount: it is the caller's.
         ScopeTooSmall: it is of the staff, and the caller is no owner.
     """
     if account_id == caller.account_id:
         raise OwnAccount
+    if is_sandbox(account_id):
+        raise NotFound(what="account")
     person = await get_person(db, account_id)
     if person.is_staff:
         require(caller, "admin:owner")

@@ -5,7 +5,8 @@ from datetime import datetime
 from ipaddress import ip_network
 
 from numberdesk.accounts import sql
-from numberdesk.accounts.model import CUSTOMER_SCOPES, STAFF_SCOPES, Caller, Key, KeyId, NewKey, Scope
+from numberdesk.accounts.model import CUSTOMER_SCOPES, STAFF_SCOPES, Caller, Dialect, Key, KeyId, Mode, NewKey, Scope
+from numberdesk.accounts.service._accounts import open_sandboxes
 from numberdesk.accounts.service._errors import EmailUnverified, KeyReplaced, TooManyKeys
 from numberdesk.accounts.service._people import People, done_by, now_text, told
 from numberdesk.accounts.service._ring import new_secret, prefix_of
@@ -16,7 +17,7 @@ from numberdesk.base.db import Database, Tx
 from numberdesk.base.errors import InvalidFields, NotFound
 from numberdesk.base.visit import Visit
 from numberdesk.notifications import service as notifications
-from numberdesk.wallet.model import AccountId
+from numberdesk.wallet.model import AccountId, is_sandbox
 
 KEYS_MAX = 20
 IPS_MAX = 50
@@ -25,10 +26,13 @@ OVERLAP_HOURS_MAX = 168
 
 async def issue_keys(
     tx: Tx, *, account_ids: Sequence[AccountId], name: str, pepper: str, scopes: Sequence[Scope] = CUSTOMER_SCOPES,
-    expires_at: datetime | None = None, allowed_ips: Sequence[str] = (),
+    expires_at: datetime | None = None, allowed_ips: Sequence[str] = (), dialect: Dialect | None = None,
 ) -> list[NewKey]:  # fmt: skip
-    """Make one API key for each account. The secrets are returned once and stored as keyed hashes."""
-    secrets = [new_secret() for _ in account_ids]
+    """Make one API key for each account, a test key for a sandbox.
+
+    The secrets are returned once and stored as keyed hashes.
+    """
+    secrets = [new_secret("test" if is_sandbox(account_id) else "live") for account_id in account_ids]
     key_ids = await sql.insert_keys(
         tx,
         account_ids=account_ids,
@@ -38,6 +42,7 @@ async def issue_keys(
         scopes=scopes,
         expires_at=expires_at,
         allowed_ips=allowed_ips,
+        dialect=dialect,
     )
     return [
         NewKey(key_id, account_id, secret)
@@ -53,9 +58,9 @@ async def list_keys(db: Database, caller: Caller) -> list[Key]:
 
 async def create_key(
     people: People, caller: Caller, visit: Visit, *, name: str, scopes: Sequence[Scope], expires_at: datetime | None,
-    allowed_ips: Sequence[str],
+    allowed_ips: Sequence[str], mode: Mode = "live", dialect: Dialect | None = None,
 ) -> NewKey:  # fmt: skip
-    """Make a key for the caller's own account.
+    """Make a key for the caller's own account, or for its sandbox, which is made with its first key.
 
     Raises:
         InvalidFields: a scope that the caller may not give away, a time that is over, or an address that is none.
@@ -64,7 +69,7 @@ async def create_key(
     """
     if not caller.is_verified:
         raise EmailUnverified
-    mine = (*CUSTOMER_SCOPES, *STAFF_SCOPES[caller.role])
+    mine = (*CUSTOMER_SCOPES, *(STAFF_SCOPES[caller.role] if mode == "live" else ()))
     if not scopes or not set(scopes) <= set(mine):
         raise InvalidFields({"scopes": f"must be some of: {', '.join(mine)}"})
     if expires_at is not None and (expires_at.tzinfo is None or expires_at <= clock.now()):
@@ -74,16 +79,19 @@ async def create_key(
         person = await sql.lock_person(tx, caller.account_id)
         if person is None or await sql.count_live_keys(tx, caller.account_id) >= KEYS_MAX:
             raise TooManyKeys
+        holder = caller.account_id
+        if mode == "test":
+            (holder,) = await open_sandboxes(tx, [holder])
         (key,) = await issue_keys(
-            tx, account_ids=[caller.account_id], name=name, pepper=people.ring.peppers[0], scopes=scopes,
-            expires_at=expires_at, allowed_ips=networks,
+            tx, account_ids=[holder], name=name, pepper=people.ring.peppers[0], scopes=scopes,
+            expires_at=expires_at, allowed_ips=networks, dialect=dialect,
         )  # fmt: skip
         await _tell(people, tx, caller, visit, key, name=name, to=person.email, action="api_key_made")
     return key
 
 
 async def rotate_key(people: People, caller: Caller, visit: Visit, key_id: KeyId, *, overlap_hours: int) -> NewKey:
-    """Make a key that takes another's place; the old one works for some hours more.
+    """Make a key of the same mode that takes another's place; the old one works for some hours more.
 
     Raises:
         NotFound: no such working key of the caller's.
@@ -97,12 +105,26 @@ async def rotate_key(people: People, caller: Caller, visit: Visit, key_id: KeyId
         if old.replaced_by is not None:
             raise KeyReplaced
         (key,) = await issue_keys(
-            tx, account_ids=[caller.account_id], name=old.name, pepper=people.ring.peppers[0], scopes=old.scopes,
-            expires_at=old.expires_at, allowed_ips=old.allowed_ips,
+            tx, account_ids=[old.account_id], name=old.name, pepper=people.ring.peppers[0], scopes=old.scopes,
+            expires_at=old.expires_at, allowed_ips=old.allowed_ips, dialect=old.dialect,
         )  # fmt: skip
         if not await sql.set_key_replaced(tx, key_id, by=key.id, hours=overlap_hours):
             raise KeyReplaced
         await _tell(people, tx, caller, visit, key, name=old.name, to=person.email, action="api_key_rotated")
+    return key
+
+
+async def set_dialect(db: Database, caller: Caller, visit: Visit, key_id: KeyId, *, dialect: Dialect | None) -> Key:
+    """Have the protocol be spoken otherwise to a key of the caller's; every process follows within a second.
+
+    Raises:
+        NotFound: no such live key of the caller's.
+    """
+    async with db.transaction() as tx:
+        key = await sql.set_key_dialect(tx, key_id, caller.account_id, dialect)
+        if key is None:
+            raise NotFound(what="API key")
+        await audit.record(tx, done_by(caller, visit, "api_key_dialect_set", key_id=key_id, dialect=dialect or ""))
     return key
 
 

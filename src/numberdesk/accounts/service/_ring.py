@@ -14,6 +14,7 @@ from numberdesk.accounts.model import (
     STAFF_SCOPES,
     Caller,
     KeyId,
+    Mode,
     Scope,
     SessionId,
 )
@@ -37,7 +38,9 @@ from numberdesk.base.crypto import keyed_hash
 from numberdesk.base.db import Database
 from numberdesk.base.visit import Visit
 
-KEY_START = "nd_live_"
+KEY_STARTS: dict[Mode, str] = {"live": "nd_live_", "test": "nd_test_"}
+"""What keys begin with; both words are as long."""
+START_LENGTH = 8
 PUBLIC_LENGTH = 8
 SECRET_LENGTH = 32
 STALE_AFTER = 1.0
@@ -219,7 +222,7 @@ def _caller(row: sql.CallerRow) -> Caller:
         row.account_id, row.key_id, row.session_id, scopes, row.state, row.role, row.expires_at, row.is_verified,
         row.owes_terms, row.api_per_minute,
     )  # fmt: skip
-    return replace(found, networks=tuple(row.allowed_ips))
+    return replace(found, networks=tuple(row.allowed_ips), dialect=row.dialect)
 
 
 def is_allowed(caller: Caller, ip: str) -> bool:
@@ -263,22 +266,23 @@ def refuse_spending(caller: Caller) -> None:
         raise TermsOwed
 
 
-def new_secret() -> str:
+def new_secret(mode: Mode = "live") -> str:
     """Return a new API key."""
-    body = f"{KEY_START}{ids.base62(PUBLIC_LENGTH)}_{ids.base62(SECRET_LENGTH)}"
+    body = f"{KEY_STARTS[mode]}{ids.base62(PUBLIC_LENGTH)}_{ids.base62(SECRET_LENGTH)}"
     return body + ids.checksum(body)
 
 
 def prefix_of(secret: str) -> str:
     """Return the part of an API key that may be shown."""
-    return secret[: len(KEY_START) + PUBLIC_LENGTH]
+    return secret[: START_LENGTH + PUBLIC_LENGTH]
 
 
 def is_well_formed(secret: str) -> bool:
     """Tell an API key from a typing error, without asking anybody."""
     body, check = secret[:-6], secret[-6:]
     return (
-        len(secret) == len(KEY_START) + PUBLIC_LENGTH + 1 + SECRET_LENGTH + 6
+        len(secret) == START_LENGTH + PUBLIC_LENGTH + 1 + SECRET_LENGTH + 6
+        and secret.startswith(tuple(KEY_STARTS.values()))
         and secret.isascii()
         and hmac.compare_digest(ids.checksum(body), check)
     )

@@ -37,6 +37,29 @@ async def insert_accounts(
     ]
 
 
+async def insert_sandboxes(tx: Tx, owners: Sequence[AccountId]) -> list[AccountId]:
+    """Write the sandboxes of accounts that have none; returns the new ones.
+
+    A sandbox has no mailbox, no password and nobody who signs in: its address is one that can never be.
+    """
+    return [
+        AccountId(row[0])
+        for row in await rows(
+            tx,
+            """
+            INSERT INTO accounts (id, sandbox_of, email, email_key, name, state, verified_at)
+            OVERRIDING SYSTEM VALUE
+            SELECT id + 1000000000000, id, format('sandbox-%s@sandbox.invalid', id), 'sandbox:' || id, 'Sandbox', state,
+                   clock_timestamp()
+            FROM accounts WHERE id = ANY($1::bigint[]) ORDER BY id
+            ON CONFLICT (id) DO NOTHING
+            RETURNING id
+            """,
+            owners,
+        )
+    ]
+
+
 async def register(
     tx: Tx, *, email: str, email_key: str, name: str, password_hash: str, terms_version: int
 ) -> tuple[AccountId, bool] | None:
@@ -82,14 +105,14 @@ async def lock_person(tx: Tx, account_id: AccountId) -> Person | None:
 
 
 async def list_people(tx: Tx, *, words: str, before: int | None, limit: int) -> list[Person]:
-    """Return the newest accounts whose address or name contains some words."""
+    """Return the newest accounts whose address or name contains some words; sandboxes are nobody."""
     return await many(
         tx,
         Person,
         """
         SELECT * FROM people
         WHERE ($1 = '' OR strpos(lower(email), lower($1)) > 0 OR strpos(lower(name), lower($1)) > 0)
-          AND ($2::bigint IS NULL OR id < $2)
+          AND ($2::bigint IS NULL OR id < $2) AND NOT is_sandbox(id)
         ORDER BY id DESC LIMIT $3
         """,
         words,
@@ -99,9 +122,16 @@ async def list_people(tx: Tx, *, words: str, before: int | None, limit: int) -> 
 
 
 async def set_account_state(tx: Tx, account_id: AccountId, state: str) -> bool:
-    """Any state -> `state`; False when there is no such account."""
+    """Any state -> `state`, of its sandbox too; False when there is no such account."""
     return bool(
-        await run(tx, "UPDATE accounts SET state = $2, changed_at = clock_timestamp() WHERE id = $1", account_id, state)
+        await run(
+            tx,
+            """
+            UPDATE accounts SET state = $2, changed_at = clock_timestamp() WHERE id IN ($1, $1 + 1000000000000)
+            """,
+            account_id,
+            state,
+        )
     )
 
 
@@ -331,17 +361,16 @@ async def delete_email_domain(tx: Tx, domain: str) -> bool:
 
 
 async def set_account_frozen(tx: Tx, account_id: AccountId) -> bool:
-    """active, limited -> frozen; False when it was neither."""
-    return (
+    """active, limited -> frozen, its sandbox too; False when it was neither."""
+    return bool(
         await run(
             tx,
             """
             UPDATE accounts SET state = 'frozen', changed_at = clock_timestamp()
-            WHERE id = $1 AND state IN ('active', 'limited')
+            WHERE id IN ($1, $1 + 1000000000000) AND state IN ('active', 'limited')
             """,
             account_id,
         )
-        == 1
     )
 
 
@@ -352,5 +381,6 @@ async def list_staff(tx: Tx, roles: Sequence[Role]) -> list[Recipient]:
 
 
 async def list_recipients(tx: Tx, account_ids: Sequence[AccountId]) -> list[Recipient]:
-    """Return where mails to accounts go."""
-    return await many(tx, Recipient, "SELECT * FROM accounts WHERE id = ANY($1::bigint[])", account_ids)
+    """Return where mails to accounts go; to sandboxes goes none."""
+    query = "SELECT * FROM accounts WHERE id = ANY($1::bigint[]) AND sandbox_of IS NULL"
+    return await many(tx, Recipient, query, account_ids)

@@ -1,11 +1,14 @@
-"""Statements on API keys, and on who calls by key or session."""
+"""Statements on API keys, and on who calls by key or session.
+
+The keys of an account are its own and those of its sandbox, whose id is higher by `SANDBOX_OFFSET`.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from numberdesk.accounts.model import Key, KeyId, SessionId
+from numberdesk.accounts.model import Dialect, Key, KeyId, SessionId
 from numberdesk.base.db import Tx, many, maybe, one, rows, run, value
 from numberdesk.wallet.model import AccountId
 
@@ -27,6 +30,7 @@ class CallerRow:
     api_per_minute: int | None
     allowed_ips: Sequence[str]
     has_second_factor: bool
+    dialect: Dialect | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ class Changes:
 
 async def insert_keys(
     tx: Tx, *, account_ids: Sequence[AccountId], name: str, prefixes: Sequence[str], hashes: Sequence[bytes],
-    scopes: Sequence[str], expires_at: datetime | None, allowed_ips: Sequence[str],
+    scopes: Sequence[str], expires_at: datetime | None, allowed_ips: Sequence[str], dialect: Dialect | None,
 ) -> list[KeyId]:  # fmt: skip
     """Write new API keys, one per account in the order given."""
     return [
@@ -49,8 +53,8 @@ async def insert_keys(
         for row in await rows(
             tx,
             """
-            INSERT INTO api_keys (account_id, name, prefix, secret_hash, scopes, expires_at, allowed_ips)
-            SELECT account_id, $2, prefix, secret_hash, $5::text[], $6::timestamptz, $7::text[]
+            INSERT INTO api_keys (account_id, name, prefix, secret_hash, scopes, expires_at, allowed_ips, dialect)
+            SELECT account_id, $2, prefix, secret_hash, $5::text[], $6::timestamptz, $7::text[], $8::text
             FROM unnest($1::bigint[], $3::text[], $4::bytea[]) AS new (account_id, prefix, secret_hash)
             RETURNING id
             """,
@@ -61,16 +65,17 @@ async def insert_keys(
             scopes,
             expires_at,
             allowed_ips,
+            dialect,
         )
     ]
 
 
 async def count_live_keys(tx: Tx, account_id: AccountId) -> int:
-    """Return how many keys of an account work."""
+    """Return how many keys of an account work, test keys included."""
     count: int = await value(
         tx,
         """
-        SELECT count(*) FROM api_keys WHERE account_id = $1 AND revoked_at IS NULL
+        SELECT count(*) FROM api_keys WHERE account_id IN ($1, $1 + 1000000000000) AND revoked_at IS NULL
           AND (expires_at IS NULL OR expires_at > clock_timestamp())
         """,
         account_id,
@@ -79,14 +84,14 @@ async def count_live_keys(tx: Tx, account_id: AccountId) -> int:
 
 
 async def list_keys(tx: Tx, account_id: AccountId, *, limit: int) -> list[Key]:
-    """Return an account's keys that were not revoked, the newest first."""
+    """Return an account's keys that were not revoked, test keys included, the newest first."""
     return await many(
         tx,
         Key,
         """
         SELECT id, name, prefix, scopes, created_at, expires_at, allowed_ips, last_used_at,
-               host(last_used_ip) AS last_used_ip, replaced_by
-        FROM api_keys WHERE account_id = $1 AND revoked_at IS NULL ORDER BY id DESC LIMIT $2
+               host(last_used_ip) AS last_used_ip, replaced_by, account_id, dialect
+        FROM api_keys WHERE account_id IN ($1, $1 + 1000000000000) AND revoked_at IS NULL ORDER BY id DESC LIMIT $2
         """,
         account_id,
         limit,
@@ -100,8 +105,8 @@ async def lock_key(tx: Tx, account_id: AccountId, key_id: KeyId) -> Key | None:
         Key,
         """
         SELECT id, name, prefix, scopes, created_at, expires_at, allowed_ips, last_used_at,
-               host(last_used_ip) AS last_used_ip, replaced_by
-        FROM api_keys WHERE account_id = $1 AND id = $2 AND revoked_at IS NULL
+               host(last_used_ip) AS last_used_ip, replaced_by, account_id, dialect
+        FROM api_keys WHERE account_id IN ($1, $1 + 1000000000000) AND id = $2 AND revoked_at IS NULL
           AND (expires_at IS NULL OR expires_at > clock_timestamp()) FOR UPDATE
         """,
         account_id,
@@ -134,11 +139,29 @@ async def set_key_revoked(tx: Tx, key_id: KeyId, account_id: AccountId | None) -
             tx,
             """
             UPDATE api_keys SET revoked_at = clock_timestamp(), changed_at = clock_timestamp()
-            WHERE id = $1 AND revoked_at IS NULL AND ($2::bigint IS NULL OR account_id = $2)
+            WHERE id = $1 AND revoked_at IS NULL
+              AND ($2::bigint IS NULL OR account_id IN ($2, $2 + 1000000000000))
             """,
             key_id,
             account_id,
         )
+    )
+
+
+async def set_key_dialect(tx: Tx, key_id: KeyId, account_id: AccountId, dialect: Dialect | None) -> Key | None:
+    """Have a live key of an account speak otherwise; None when there is no such key."""
+    return await maybe(
+        tx,
+        Key,
+        """
+        UPDATE api_keys SET dialect = $3, changed_at = clock_timestamp()
+        WHERE id = $1 AND account_id IN ($2, $2 + 1000000000000) AND revoked_at IS NULL
+        RETURNING id, name, prefix, scopes, created_at, expires_at, allowed_ips, last_used_at,
+                  host(last_used_ip) AS last_used_ip, replaced_by, account_id, dialect
+        """,
+        key_id,
+        account_id,
+        dialect,
     )
 
 
@@ -163,16 +186,21 @@ async def set_keys_used(tx: Tx, *, key_ids: Sequence[KeyId], times: Sequence[dat
 
 
 async def find_key_caller(tx: Tx, hashes: Sequence[bytes]) -> CallerRow | None:
-    """Return who holds the key with one of these hashes; revoked and expired keys have nobody."""
+    """Return who holds the key with one of these hashes; revoked and expired keys have nobody.
+
+    A sandbox stands as its owner does: the owner's state, proven address, accepted terms and request limit are its own.
+    """
     return await maybe(
         tx,
         CallerRow,
         """
-        SELECT key.account_id, key.id AS key_id, NULL::bigint AS session_id, key.secret_hash, key.scopes, account.state,
-               account.role, key.expires_at, account.verified_at IS NOT NULL AS is_verified,
-               COALESCE(account.terms_version < (SELECT max(version) FROM terms), false) AS owes_terms,
-               account.api_per_minute, key.allowed_ips, factor.confirmed_at IS NOT NULL AS has_second_factor
+        SELECT key.account_id, key.id AS key_id, NULL::bigint AS session_id, key.secret_hash, key.scopes, owner.state,
+               account.role, key.expires_at, owner.verified_at IS NOT NULL AS is_verified,
+               COALESCE(owner.terms_version < (SELECT max(version) FROM terms), false) AS owes_terms,
+               owner.api_per_minute, key.allowed_ips, factor.confirmed_at IS NOT NULL AS has_second_factor,
+               key.dialect
         FROM api_keys AS key JOIN accounts AS account ON account.id = key.account_id
+            JOIN accounts AS owner ON owner.id = COALESCE(account.sandbox_of, account.id)
             LEFT JOIN second_factors AS factor ON factor.account_id = account.id
         WHERE key.secret_hash = ANY($1::bytea[]) AND key.revoked_at IS NULL
           AND (key.expires_at IS NULL OR key.expires_at > clock_timestamp())
@@ -193,7 +221,7 @@ async def find_session_caller(tx: Tx, session_id: SessionId) -> CallerRow | None
                account.verified_at IS NOT NULL AS is_verified,
                COALESCE(account.terms_version < (SELECT max(version) FROM terms), false) AS owes_terms,
                account.api_per_minute, '{}'::text[] AS allowed_ips,
-               session.second_factor_at IS NOT NULL AS has_second_factor
+               session.second_factor_at IS NOT NULL AS has_second_factor, NULL::text AS dialect
         FROM sessions AS session JOIN accounts AS account ON account.id = session.account_id
         WHERE session.id = $1 AND session.ended_at IS NULL AND session.expires_at > clock_timestamp()
           AND session.idle_until > clock_timestamp()
@@ -212,7 +240,8 @@ async def list_changes(tx: Tx, since: datetime) -> Changes:
         SELECT changed_at, NULL, id FROM sessions WHERE changed_at > $1
         UNION ALL
         SELECT account.changed_at, key.id, NULL
-        FROM accounts AS account JOIN api_keys AS key ON key.account_id = account.id WHERE account.changed_at > $1
+        FROM accounts AS account JOIN api_keys AS key ON key.account_id IN (account.id, account.id + 1000000000000)
+        WHERE account.changed_at > $1
         UNION ALL
         SELECT account.changed_at, NULL, session.id
         FROM accounts AS account JOIN sessions AS session ON session.account_id = account.id

@@ -5,8 +5,9 @@ from numberdesk.monitoring.sql._found import Found, find
 
 __all__ = [
     "find_bad_chains", "find_bad_credits", "find_bad_refunds", "find_bad_system_balances", "find_bad_wallets",
-    "find_broken_holds", "find_gaps", "find_negative_entries", "find_negative_wallets", "find_repeated_causes",
-    "find_stray_entries", "find_total", "find_unbalanced", "find_unheld_ends", "find_wrong_held",
+    "find_broken_holds", "find_gaps", "find_mixed_money", "find_negative_entries", "find_negative_wallets",
+    "find_repeated_causes", "find_stray_entries", "find_total", "find_unbalanced", "find_unheld_ends",
+    "find_wrong_held",
 ]  # fmt: skip
 
 
@@ -182,7 +183,7 @@ async def find_broken_holds(tx: Tx) -> Found:
                 SELECT id, kind, cause_id, min(account_id) AS owner, max(account_id) AS other_owner,
                        coalesce(sum(amount_paise) FILTER (WHERE bucket = 'available'), 0)::bigint AS available,
                        coalesce(sum(amount_paise) FILTER (WHERE bucket = 'held'), 0)::bigint AS held,
-                       coalesce(sum(amount_paise) FILTER (WHERE bucket = 'revenue'), 0)::bigint AS revenue
+                       coalesce(sum(amount_paise) FILTER (WHERE bucket IN ('revenue', 'sandbox')), 0)::bigint AS revenue
                 FROM postings JOIN entries ON posting_id = id
                 WHERE cause_type = 'order' AND kind IN ('hold', 'capture', 'void') GROUP BY id, kind, cause_id
             ) AS moved ON cause_id = hold.order_id || ':' || hold.purpose
@@ -249,7 +250,7 @@ async def find_bad_credits(tx: Tx) -> Found:
                       id, kind, cause_id, count(account_id), coalesce(sum(amount_paise), 0)),
                count(*) OVER ()
         FROM postings LEFT JOIN entries ON posting_id = id AND account_id IS NOT NULL
-        WHERE kind IN ('recharge', 'admin_credit')
+        WHERE kind IN ('recharge', 'admin_credit', 'play_money')
         GROUP BY id, kind, cause_id HAVING count(account_id) <> 1 OR bool_or(amount_paise <= 0 OR bucket <> 'available')
         ORDER BY id LIMIT $1
         """,
@@ -275,6 +276,23 @@ async def find_bad_refunds(tx: Tx) -> Found:
         ) AS refund LEFT JOIN holds AS hold ON cause_id = hold.order_id || ':' || hold.purpose
         WHERE state IS DISTINCT FROM 'captured' OR refund.account_id <> hold.account_id
               OR back > hold.amount_paise OR back <= 0
+        ORDER BY id LIMIT $1
+        """,
+    )
+
+
+async def find_mixed_money(tx: Tx) -> Found:
+    """Postings in which play money meets other money."""
+    return await find(
+        tx,
+        """
+        SELECT format('posting %s (%s of %s %s): play money meets other money', id, kind, cause_type, cause_id),
+               count(*) OVER ()
+        FROM postings JOIN (
+            SELECT posting_id FROM entries
+            GROUP BY posting_id
+            HAVING count(DISTINCT bucket = 'sandbox' OR account_id IS NOT NULL AND is_sandbox(account_id)) > 1
+        ) AS mixed ON posting_id = id
         ORDER BY id LIMIT $1
         """,
     )

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from yarl import URL
 
 from numberdesk.base.money import Paise
-from numberdesk.providers.adapters import agent, five_sim, sms_activate, sms_pool
+from numberdesk.providers.adapters import agent, five_sim, sandbox, sms_activate, sms_pool
 from numberdesk.providers.line import Line
 from numberdesk.providers.model import (
     ActiveList,
@@ -73,7 +73,7 @@ class Adapter(Protocol):
 
 
 ADAPTERS: Final[Mapping[Kind, Adapter]] = MappingProxyType(
-    {"sms-activate": sms_activate, "five-sim": five_sim, "sms-pool": sms_pool, "agent": agent}
+    {"sms-activate": sms_activate, "five-sim": five_sim, "sms-pool": sms_pool, "agent": agent, "sandbox": sandbox}
 )
 
 

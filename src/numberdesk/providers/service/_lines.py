@@ -152,7 +152,7 @@ def _line_of(lines: Lines, row: sql.Stored, words: Sequence[sql.Word]) -> Line:
         pace = former.pace
     return Line(
         provider=provider,
-        api_key=lines.vault.open(row.api_key_sealed),
+        api_key="" if provider.kind == "sandbox" else lines.vault.open(row.api_key_sealed),
         endpoint=ADAPTERS[provider.kind].endpoint(provider.url),
         session=lines.session,
         places=places,

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 from numberdesk.base.crypto import Vault
 from numberdesk.base.db import Database, Tx
 from numberdesk.base.errors import InvalidFields, NotFound
-from numberdesk.base.money import AMOUNT_MAX
+from numberdesk.base.money import AMOUNT_MAX, Paise
 from numberdesk.providers import sql
-from numberdesk.providers.adapters import ADAPTERS
+from numberdesk.providers.adapters import ADAPTERS, sandbox
 from numberdesk.providers.model import Kind, Provider, ProviderId
 from numberdesk.providers.service._lines import PROVIDERS_MAX
 from numberdesk.providers.sql import Word
@@ -19,6 +19,8 @@ from numberdesk.providers.sql import Word
 KEY_MAX: Final = 500
 URL_MAX: Final = 500
 
+_ADDED: Final = [kind for kind in ADAPTERS if kind != "sandbox"]
+"""The kinds that an operator may add; the one sandbox was made by a migration."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 _BOUNDS: Final = {
@@ -80,7 +82,7 @@ async def add(
     problems = _option_problems(options)
     if not _NAME.fullmatch(name):
         problems["name"] = "must be 1 to 40 of a-z, 0-9 and -, and not begin with -"
-    problems |= _kind_problems(kind, options.get("dialect"))
+    problems |= _kind_problems(kind if kind in _ADDED else "", options.get("dialect"))
     problems |= _url_problems(url) | _key_problems(api_key)
     if problems:
         raise InvalidFields(problems)
@@ -180,9 +182,14 @@ async def set_synced(tx: Tx, *, provider_id: ProviderId) -> None:
 
 
 async def list_all(db: Database) -> list[Provider]:
-    """Return the providers in the order in which they were added."""
+    """Return the providers in the order in which they were added, without the sandbox, which is nobody's business."""
     async with db.statement() as tx:
-        return [row.provider() for row in await sql.list_all(tx, limit=PROVIDERS_MAX)]
+        return [row.provider() for row in await sql.list_all(tx, limit=PROVIDERS_MAX) if row.kind != "sandbox"]
+
+
+def sandbox_costs() -> Mapping[str, Paise]:
+    """Return what the sandbox sells and asks, by the code of the service: the same in every country."""
+    return {service: script.cost_paise for service, script in sandbox.SCRIPTS.items()}
 
 
 async def find_by_name(db: Database, name: str) -> Provider | None:
@@ -208,7 +215,7 @@ async def lease_watch(db: Database, provider_id: ProviderId, *, owner: str, seco
 def _kind_problems(kind: str, dialect: str | None) -> dict[str, str]:
     adapter = ADAPTERS.get(cast("Kind", kind))
     if adapter is None:
-        return {"kind": f"must be one of {', '.join(ADAPTERS)}"}
+        return {"kind": f"must be one of {', '.join(_ADDED)}"}
     if dialect is not None and dialect not in adapter.DIALECTS:
         return {"dialect": f"must be one of {', '.join(adapter.DIALECTS)}"}
     return {}

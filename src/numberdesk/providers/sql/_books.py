@@ -55,7 +55,8 @@ async def insert_money_rows(tx: Tx) -> None:
         tx,
         """
         INSERT INTO provider_money (provider_id)
-        SELECT id FROM providers WHERE NOT EXISTS (SELECT FROM provider_money WHERE provider_id = id)
+        SELECT id FROM providers
+        WHERE kind <> 'sandbox' AND NOT EXISTS (SELECT FROM provider_money WHERE provider_id = id)
         ON CONFLICT DO NOTHING
         """,
     )
@@ -323,7 +324,7 @@ async def count_above(tx: Tx) -> list[tuple[ProviderId, int, int]]:
                (SELECT count(*) FROM orders WHERE provider_id = providers.id AND charged_paise * 100 > cost_paise * 101
                                               AND activated_at > now - interval '1 day'),
                (SELECT count(*) FROM price_overruns WHERE provider_id = providers.id AND at > now - interval '1 day')
-        FROM providers, clock_timestamp() AS now ORDER BY id
+        FROM providers, clock_timestamp() AS now WHERE kind <> 'sandbox' ORDER BY id
         """,
     )
     return [(ProviderId(row[0]), row[1], row[2]) for row in found]

@@ -175,6 +175,7 @@ async def lease_watch(tx: Tx, *, provider_id: ProviderId, owner: str, seconds: f
 
 
 async def list_sealed_keys(tx: Tx) -> list[tuple[ProviderId, bytes]]:
-    """Return every provider's sealed key, and lock the rows."""
-    found = await rows(tx, "SELECT id, api_key_sealed FROM providers ORDER BY id FOR NO KEY UPDATE")
+    """Return every provider's sealed key, and lock the rows; the sandbox has none."""
+    query = "SELECT id, api_key_sealed FROM providers WHERE kind <> 'sandbox' ORDER BY id FOR NO KEY UPDATE"
+    found = await rows(tx, query)
     return [(ProviderId(row[0]), row[1]) for row in found]
