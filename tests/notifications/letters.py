@@ -48,6 +48,13 @@ SAMPLES: Mapping[Template, Mapping[str, Value]] = {
         "begun": "alpha, balance: 49.99 rupees are left, less than 50.00. • beta, breaker: 9 of 10 calls failed.",
         "over": "beta, spend limit: the day's 500.00 rupees are spent.",
     },
+    "webhook_disabled": {
+        "name": "Asha",
+        "endpoint": 12,
+        "host": "hooks.example.com",
+        "reason": "it has not taken an event for 3 days",
+        "at": AT,
+    },
 }
 
 

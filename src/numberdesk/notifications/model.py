@@ -23,6 +23,7 @@ Template = Literal[
     "recharge_question",
     "recharge_refunded",
     "provider_alerts",
+    "webhook_disabled",
 ]
 Value = str | int | None
 
@@ -43,6 +44,7 @@ FIELDS: Mapping[Template, frozenset[str]] = {
     "recharge_question": frozenset({"name", "amount", "transaction", "question"}),
     "recharge_refunded": frozenset({"name", "amount", "receipt", "method", "at"}),
     "provider_alerts": frozenset({"name", "count", "begun", "over"}),
+    "webhook_disabled": frozenset({"name", "endpoint", "host", "reason", "at"}),
 }
 """What each template is told, no more and no less: `at` is a time already written for its reader; `name` may be
 empty, `ip`, `device` and `note` may be None; `begun` and `over` are sentences with ` • ` between them, or empty. No
@@ -85,6 +87,26 @@ class Failed:
 
 
 Outcome = Sent | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A receiver of webhooks answered. Nothing of its answer is kept but the status."""
+
+    status: int
+    took_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotPosted:
+    """No status came. `reason` is in our words and is shown to the owner of the address."""
+
+    reason: str
+    took_ms: int
+
+
+class BadWebhookAddress(ValueError):
+    """Nothing is posted to this address; the sentence goes on after its name."""
 
 
 class BadSender(ValueError):

@@ -15,9 +15,22 @@ from numberdesk.base.db import Database, Tx
 from numberdesk.notifications import sql
 from numberdesk.notifications.channels import Mailer
 from numberdesk.notifications.channels.email import ConsoleMailer, SmtpMailer
+from numberdesk.notifications.channels.webhook import URL_MAX as WEBHOOK_URL_MAX
+from numberdesk.notifications.channels.webhook import Poster
 from numberdesk.notifications.model import FIELDS, Mail, MailSettings, Notice, Template, Value
 
-__all__ = ["ConsoleMailer", "Mailer", "enqueue", "oldest_waiting", "open_mailer", "render", "reseal", "unseal"]
+__all__ = [
+    "WEBHOOK_URL_MAX",
+    "ConsoleMailer",
+    "Mailer",
+    "Poster",
+    "enqueue",
+    "oldest_waiting",
+    "open_mailer",
+    "render",
+    "reseal",
+    "unseal",
+]
 
 log = structlog.get_logger()
 

@@ -1,0 +1,1 @@
+"""Customers' webhooks: where events are posted, and what became of each."""
