@@ -1,4 +1,4 @@
-"""`make bench`: purchases, polls and whole flows a second, beside a bare ASGI application and pgbench.
+"""`make bench`: purchases, polls, whole flows and price tables a second, beside a bare ASGI application and pgbench.
 
 Everything runs on this machine at once: database, provider, server and load. Only the ratios of one run mean something.
 """
@@ -18,6 +18,7 @@ from typing import Any
 
 import uvloop
 
+from bench import table
 from bench.load import Connection, Tally, data_of, repeat
 from bench.processes import answers, free_port, numberdesk, process
 from numberdesk.base import postgres
@@ -27,6 +28,7 @@ CUSTOMERS = 200
 CONNECTIONS = 64
 WAITING = 400
 """Flows at once: most of them wait for their code."""
+PRICES = "/stubs/handler_api.php?action=getPrices&api_key="
 BUY = json.dumps({"service": "tg", "country": 22}).encode()
 
 
@@ -99,6 +101,16 @@ def measure_pgbench(cluster: postgres.Cluster, first: int, last: int, seconds: f
     return float(found[1])
 
 
+async def measure_prices(
+    cluster: postgres.Cluster, serve: tuple[str, ...], quiet: dict[str, str], port: int, key: str, seconds: float
+) -> dict[str, Any]:
+    """Measure the full price table on a server that starts with a long catalogue."""
+    await table.fill(cluster)
+    with process(*serve, environment=quiet):
+        await answers(port)
+        return await table.measure(port, PRICES + key, key, seconds / 2)
+
+
 async def main(seconds: float, output: Path) -> None:
     """Run everything and write the results."""
     home = Path(tempfile.mkdtemp(prefix="numberdesk-bench-"))
@@ -142,6 +154,7 @@ async def run_all(cluster: postgres.Cluster, home: Path, seconds: float) -> dict
             buys = await measure_buys(port, keys, seconds)
         verified = subprocess.run([sys.executable, "-m", "numberdesk", "ledger", "verify", *where], capture_output=True)
         single = measure_pgbench(cluster, 1, CUSTOMERS, seconds)
+        prices = await measure_prices(cluster, serve, quiet, port, keys[0], seconds)
     return {
         "machine": {"cpus": os.cpu_count(), "python": platform.python_version(), "postgresql": cluster.version},
         "seconds": seconds,
@@ -155,15 +168,19 @@ async def run_all(cluster: postgres.Cluster, home: Path, seconds: float) -> dict
         "buys_to_pgbench": round(buys.rate() / single, 2),
         "flows_per_second": round(flows.rate()),
         "flow_p99_ms": round(flows.percentile(0.99), 1),
-        "failed": polls.failed + buys.failed + flows.failed,
+        "failed": polls.failed + buys.failed + flows.failed + prices.pop("failed"),
         "ledger": "right" if verified.returncode == 0 else "WRONG",
+        "price_table": prices,
     }
 
 
 def show(results: dict[str, Any]) -> None:
     """Print the results, a line each."""
     for name, value in results.items():
-        print(f"{name:<32} {value}")
+        if isinstance(value, dict):
+            show({f"{name}.{part}": item for part, item in value.items()})
+        else:
+            print(f"{name:<32} {value}")
 
 
 if __name__ == "__main__":

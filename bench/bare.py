@@ -1,4 +1,4 @@
-"""The bound of this machine: a bare ASGI application that answers a fixed body of an order's size."""
+"""The bound of this machine: a bare ASGI application that answers a fixed body: of an order's size, or of any."""
 
 import asyncio
 import sys
@@ -10,19 +10,24 @@ from granian.constants import Interfaces
 from granian.server.embed import Server
 
 BODY = b'{"success":true,"data":' + b'"' + b"x" * 460 + b'"}'
-HEADERS = [(b"content-type", b"application/json"), (b"content-length", str(len(BODY)).encode())]
 
 
-async def app(scope: Any, receive: Any, send: Any) -> None:
-    """Read the body, answer."""
-    if scope["type"] == "http":
-        await receive()
-        await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
-        await send({"type": "http.response.body", "body": BODY, "more_body": False})
+def application(body: bytes) -> Any:
+    """Return an application that reads the body of a request and answers with this one."""
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await receive()
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": body, "more_body": False})
+
+    return app
 
 
-async def main(port: int) -> None:
-    """Serve until killed."""
+async def main(port: int, size: int | None = None) -> None:
+    """Serve until killed; an answer is of an order's size, or of so many bytes."""
+    app = application(BODY if size is None else b"x" * size)
     server = Server(
         app,
         port=port,
@@ -37,4 +42,4 @@ async def main(port: int) -> None:
 
 if __name__ == "__main__":
     with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main(int(sys.argv[1])))
+        runner.run(main(*map(int, sys.argv[1:])))

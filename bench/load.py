@@ -7,6 +7,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+READ_AHEAD = 4 * 1024 * 1024
+"""Bytes a connection may hold, so that a price table is read in few turns."""
+
 
 @dataclass
 class Tally:
@@ -39,17 +42,26 @@ class Connection:
 
     async def post(self, path: str, key: str, body: bytes) -> tuple[int, bytes]:
         """Send one POST and return its status and body."""
-        if self._reader is None or self._writer is None:
-            self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
         head = (
             f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-API-Key: {key}\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"
         )
-        self._writer.write(head.encode() + body)
-        answer = await self._reader.readuntil(b"\r\n\r\n")
-        status = int(answer[9:12])
-        length = int(answer.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
-        return status, await self._reader.readexactly(length)
+        status, _, answer = await self._exchange(head.encode() + body)
+        return status, answer
+
+    async def get(self, path: str, key: str, *more: str) -> tuple[int, bytes, bytes]:
+        """Send one GET with some lines of headers more; return its status, its headers in small letters and body."""
+        lines = "".join(f"{line}\r\n" for line in more)
+        head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-API-Key: {key}\r\n{lines}\r\n"
+        return await self._exchange(head.encode())
+
+    async def _exchange(self, request: bytes) -> tuple[int, bytes, bytes]:
+        if self._reader is None or self._writer is None:
+            self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port, limit=READ_AHEAD)
+        self._writer.write(request)
+        head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
+        length = head.partition(b"content-length:")[2].partition(b"\r\n")[0]
+        return int(head[9:12]), head, await self._reader.readexactly(int(length or 0))
 
     def close(self) -> None:
         """Close the connection."""

@@ -31,7 +31,7 @@ from tests.base.proxy import Proxy, proxied
 pytestmark = pytest.mark.anyio
 
 WHO = ("alice@example.com", "203.0.113.7/32")
-STORED: list[LimitName] = [name for name in get_args(LimitName) if name != "api"]
+STORED: list[LimitName] = [name for name in get_args(LimitName) if name not in ("api", "protocol")]
 
 
 @pytest.fixture

@@ -102,7 +102,7 @@ async def test_the_price_table_has_the_lowest_price_in_stock_and_all_stock(marke
     prices = msgspec.to_builtins(catalogue.price_table(market.shelf, None).prices, str_keys=True)
     assert prices == {
         "0": {"go": ("6.00", 0)},
-        "22": {"tg": ("10.80", 5), "wa": ("22.80", 15)},
+        "22": {"tg": ("10.80", 8), "wa": ("22.80", 15)},
     }
 
 

@@ -7,13 +7,10 @@ documents these calls; what answers them is here, so that hot and cold ones beha
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 from urllib.parse import unquote
 
 import msgspec
-from litestar.exceptions import NotFoundException
-from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath, HeaderParameter, JSONBody
 
 from numberdesk.base import ids, web
 from numberdesk.base.client_ip import TrustedProxies, client_ip
@@ -29,15 +26,6 @@ UNAUTHORIZED = 401
 NO_CONTENT = 204
 """The framework's answer to OPTIONS; the contract's is 200."""
 _NUMBER = re.compile(r"/([1-9]\d{0,18})(?=/|$)", re.ASCII)
-
-RepeatKey = Annotated[
-    str | None,
-    HeaderParameter(
-        name="Idempotency-Key",
-        max_length=IDEMPOTENCY_KEY_MAX,
-        description="A repeat with the same key gives the first answer again.",
-    ),
-]
 
 
 @dataclass(eq=False)
@@ -84,6 +72,17 @@ class Call(Generic[Body]):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "decoder", msgspec.json.Decoder(self.body))
+
+
+class Door(Protocol):
+    """A protocol of somebody else's, answered without the framework and outside of our envelope."""
+
+    @property
+    def starts(self) -> tuple[str, ...]:
+        """How the paths begin that it answers."""
+
+    async def answer(self, visit: Visit, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request, whatever comes."""
 
 
 class Gate(Protocol):
@@ -152,8 +151,17 @@ class Edge:
     Every path is served twice, as written and under `/api/v1`.
     """
 
-    def __init__(self, app: Any, *, calls: Sequence[Call[Any]], gate: Gate, proxies: TrustedProxies) -> None:
+    def __init__(
+        self,
+        app: Any,
+        *,
+        calls: Sequence[Call[Any]],
+        gate: Gate,
+        proxies: TrustedProxies,
+        doors: Sequence[Door] = (),
+    ) -> None:
         self._app = app
+        self._doors = [(door.starts, door) for door in doors]
         self._calls: dict[tuple[str, str], Call[Any]] = {(call.method, call.path): call for call in calls}
         self._gate = gate
         self._proxies = proxies
@@ -164,6 +172,10 @@ class Edge:
             await self._app(scope, receive, send)
             return
         path = scope["path"]
+        for starts, door in self._doors:
+            if path.startswith(starts):
+                await door.answer(self._read_headers(scope), scope, receive, send)
+                return
         if path.startswith(PREFIX + "/"):
             scope["path"] = path = path[len(PREFIX) :]
             scope["raw_path"] = path.encode()
@@ -299,45 +311,6 @@ class Edge:
                 request_id = text if web.REQUEST_ID.fullmatch(text) else None
         ip = client_ip((scope.get("client") or ("",))[0], forwarded, self._proxies)
         return Visit(request_id or ids.request_id(), ip, agent, key, token, is_json, length, once)
-
-
-def document(calls: Iterable[Call[Any]]) -> list[HTTPRouteHandler]:
-    """Return handlers by which the framework describes calls; it never runs them, since the edge answers first."""
-    return [_documented(call) for call in calls]
-
-
-def _documented(call: Call[Any]) -> HTTPRouteHandler:
-    async def plain(data: Any) -> Any:
-        raise NotFoundException
-
-    async def repeatable(data: Any, once: Any = None) -> Any:
-        raise NotFoundException
-
-    async def plain_with_id(id: Any, data: Any) -> Any:  # noqa: A002 - the name in the path
-        raise NotFoundException
-
-    async def repeatable_with_id(id: Any, data: Any, once: Any = None) -> Any:  # noqa: A002 - the name in the path
-        raise NotFoundException
-
-    has_id = "{id}" in call.path
-    stub: Any = {
-        (False, False): plain, (True, False): repeatable,
-        (False, True): plain_with_id, (True, True): repeatable_with_id,
-    }[call.is_repeatable, has_id]  # fmt: skip
-    stub.__name__ = "".join(character if character.isalnum() else "_" for character in call.path.strip("/"))
-    stub.__doc__ = call.description
-    body: Any = call.body
-    envelope: Any = web.Ok
-    json: Any = JSONBody
-    stub.__annotations__ = {"data": json[body], "return": envelope[call.answer]}
-    if call.is_repeatable:
-        stub.__annotations__["once"] = RepeatKey
-    if has_id:
-        stub.__annotations__["id"] = FromPath[int]
-    return HTTPRouteHandler(
-        call.path.replace("{id}", "{id:int}"), http_method=call.method, status_code=200, summary=call.summary,
-        opt={web.ACCESS: call.access}, security=web.NO_KEY if call.access == web.PUBLIC else None,
-    )(stub)  # fmt: skip
 
 
 async def _read_body(length: int, receive: Any) -> bytes | None:

@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 LimitName = Literal[
     "login", "login_network", "login_strangers", "register", "otp", "recharge", "mail", "mail_address", "mail_network",
-    "password", "claim", "api",
+    "password", "claim", "api", "protocol",
 ]  # fmt: skip
 
 NUMBERS: dict[LimitName, str] = {
@@ -40,6 +40,9 @@ NUMBERS: dict[LimitName, str] = {
     "otp": "3 per 5 minutes",
     "recharge": "10 per hour",
     "api": "30 per minute",
+    # The protocols of others' clients, which poll once a second and more. The number of a window is what may come at
+    # once, so this is ten requests a second, and forty after a pause.
+    "protocol": "40 per 4 seconds",
     # One network that tries many accounts, each of them less often than `login` allows.
     "login_network": "50 per 15 minutes",
     # One account tried from many networks that it was never used from. Networks that it knows are not counted here, so
@@ -109,7 +112,7 @@ class TooMany(AppError):
         return self.retry_after_seconds
 
     def headers(self) -> dict[str, str]:
-        if self.limit_name != "api":  # the answer tells of the API limit only
+        if self.limit_name not in ("api", "protocol"):  # the answer tells of these only
             return {}
         return {"ratelimit-remaining": "0", "ratelimit-reset": str(self.retry_after_seconds)}
 
@@ -211,7 +214,7 @@ class Limiter:
         for name, text in (NUMBERS | dict(numbers)).items():
             if (item := parse(text)) is not None:
                 self._items[name] = item
-            elif name != "api":
+            elif name not in ("api", "protocol"):
                 raise ValueError(f"the limit {name} cannot be switched off")
 
     async def admit(self, name: LimitName, *who: str) -> Standing:
@@ -264,10 +267,18 @@ class _Rule(NamedTuple):
 class ApiLimiter:
     """The API limit, in this process alone, or across all processes that share a Redis."""
 
-    def __init__(self, number: str = NUMBERS["api"], *, processes: int = 1, redis_url: str | None = None) -> None:
+    def __init__(
+        self,
+        number: str = NUMBERS["api"],
+        *,
+        name: LimitName = "api",
+        processes: int = 1,
+        redis_url: str | None = None,
+    ) -> None:
         """Take the number for whoever has none of his own.
 
         Args:
+            name: which limit it is: two of one name count together.
             processes: how many share the requests; without Redis each lets an equal share through, at least one.
             redis_url: such as `redis://127.0.0.1:6379/0`, `rediss://…` or `unix:///path`; nothing is connected yet.
 
@@ -275,6 +286,7 @@ class ApiLimiter:
             ValueError: the number or the address cannot be used, or the package `redis` is missing.
         """
         assert processes >= 1, processes
+        self._name: LimitName = name
         self._processes = processes
         self._redis = _redis_at(redis_url) if redis_url else None
         self._is_out = False
@@ -303,8 +315,8 @@ class ApiLimiter:
             return None
         now = clock.seconds()
         if self._redis is not None and (count := await self._ask(self._redis, rule, who, now)) is not None:
-            return _judge("api", count, limit=rule.item.amount)
-        return _judge("api", rule.own.hit(who, now), limit=rule.share)
+            return _judge(self._name, count, limit=rule.item.amount)
+        return _judge(self._name, rule.own.hit(who, now), limit=rule.share)
 
     async def close(self) -> None:
         """Leave Redis."""
@@ -324,7 +336,7 @@ class ApiLimiter:
             if now < self._rest_until:
                 return None
             self._rest_until = now + REST_SECONDS
-        key = _key(rule.item, "api", str(who))
+        key = _key(rule.item, self._name, str(who))
         try:
             hits = await redis.incr(key, rule.item.get_expiry())
             if hits == 1:

@@ -8,11 +8,12 @@ from litestar.openapi import ResponseSpec
 from litestar.params import QueryParameter
 from msgspec import Struct
 
+from numberdesk.base.compress import AS_IT_IS
 from numberdesk.base.money import format_rupees
 from numberdesk.base.web import ACCESS, Items, Ok, encode
 from numberdesk.catalogue import service
 from numberdesk.catalogue.model import CountryCode, Delivery, PricedOffer, ServiceCode
-from numberdesk.catalogue.service import Shelf
+from numberdesk.catalogue.service import Contents, Shelf
 from numberdesk.providers import service as providers
 from numberdesk.wallet.model import AccountId
 
@@ -64,14 +65,14 @@ class PricesView(Struct, rename="camel", frozen=True):
     prices: dict[str, dict[str, tuple[str, int]]]
 
 
-def _view(shelf: Shelf, offer: PricedOffer) -> OfferView:
-    country = shelf.contents.countries[CountryCode(offer.country)]
+def _view(shelf: Shelf, contents: Contents, offer: PricedOffer) -> OfferView:
+    country = contents.countries[CountryCode(offer.country)]
     delivery = shelf.deliveries.get((offer.service, offer.country, offer.provider_id, offer.operator))
     if delivery is not None and delivery.n < service.SHOWN_MIN:
         delivery = None
     return OfferView(
         service=offer.service,
-        service_name=shelf.contents.services[ServiceCode(offer.service)].name,
+        service_name=contents.services[ServiceCode(offer.service)].name,
         country=offer.country,
         country_name=country.name,
         iso=country.iso,
@@ -82,7 +83,7 @@ def _view(shelf: Shelf, offer: PricedOffer) -> OfferView:
         extend_per_minute=(
             None if offer.extend_paise_per_minute is None else format_rupees(offer.extend_paise_per_minute)
         ),
-        can_get_next=providers.capabilities(shelf.contents.servers[offer.provider_id]).has_next_code,
+        can_get_next=providers.capabilities(contents.servers[offer.provider_id]).has_next_code,
         stock=0 if offer.offer_id in shelf.phantoms else offer.stock,
         delivery=None if delivery is None else _delivery_view(delivery),
         median_seconds=None if delivery is None else delivery.median_seconds,
@@ -109,13 +110,14 @@ async def list_offers(
     offers = service.list_offers(shelf, account_id=reader, service=wanted, country=country, q=q)
     page = offers[cursor : cursor + limit]
     following = str(cursor + limit) if cursor + limit < len(offers) else None
-    return Ok(data=Items([_view(shelf, offer) for offer in page], following))
+    contents = shelf.contents_of(reader)
+    return Ok(data=Items([_view(shelf, contents, offer) for offer in page], following))
 
 
 @get(
     "/services/prices",
     summary="Read the whole price table",
-    opt={ACCESS: "read"},
+    opt={ACCESS: "read", AS_IT_IS: True},
     responses={
         200: ResponseSpec(Ok[PricesView], generate_examples=False, description="Country, service, price and stock"),
         304: ResponseSpec(None, description="As the ETag says"),
@@ -125,13 +127,18 @@ async def prices(
     request: Request[Any, Any, Any], reader: NamedDependency[AccountId], shelf: NamedDependency[Shelf]
 ) -> Response[bytes]:
     """Read every price at once, with an ETag: ask with If-None-Match and get 304 while nothing changed."""
+    rendered = await service.render(shelf, reader, "table", lambda _: _encoded_table(shelf, reader))
+    asked = request.headers
+    sent = await rendered.answer(
+        accept_encoding=asked.get("accept-encoding", ""), if_none_match=asked.get("if-none-match", "")
+    )
+    headers = {name.decode(): text.decode() for name, text in sent.headers}
+    return Response(sent.body, status_code=sent.status, headers=headers, media_type="application/json")
+
+
+def _encoded_table(shelf: Shelf, reader: AccountId) -> bytes:
     table = service.price_table(shelf, reader)
-    etag = f'"{table.etag.strip(chr(34))}"'
-    headers = {"etag": etag, "cache-control": "private, no-cache"}
-    if etag in request.headers.get("if-none-match", ""):
-        return Response(b"", status_code=304, headers=headers)
-    shown = PricesView({str(country): dict(row) for country, row in table.prices.items()})  # type: ignore[arg-type]
-    return Response(encode(shown), headers=headers, media_type="application/json")
+    return encode(PricesView({str(country): dict(row) for country, row in table.prices.items()}))  # type: ignore[arg-type]
 
 
 router = Router(path="/", route_handlers=[list_offers, prices], tags=["services"])

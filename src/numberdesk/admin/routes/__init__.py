@@ -5,7 +5,8 @@ from typing import Any
 from litestar import Router
 
 from numberdesk.admin.routes import _accounts, _payments, _providers, _statistics
-from numberdesk.base.calls import Call, document
+from numberdesk.base.calls import Call
+from numberdesk.base.described import document
 
 
 def calls(people: Any, till: Any) -> list[Call[Any]]:

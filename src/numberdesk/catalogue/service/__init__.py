@@ -1,5 +1,7 @@
 """Verbs of the catalogue: the door for other slices."""
 
+from numberdesk.catalogue.service._assortment import Assortment, Stock, assortment, deliveries_by_service, render
+from numberdesk.catalogue.service._mapping import listed_words, name_key
 from numberdesk.catalogue.service._offers import list_offers, offers_for, price_table
 from numberdesk.catalogue.service._prices import (
     DEFAULT_FLOOR_PAISE,
@@ -23,7 +25,7 @@ from numberdesk.catalogue.service._refusals import (
     UnknownService,
 )
 from numberdesk.catalogue.service._routing import explain, flush_observations, observe, watch_phantoms
-from numberdesk.catalogue.service._shelf import Shelf, open_shelf, refresh
+from numberdesk.catalogue.service._shelf import Contents, DeliveriesByService, Shelf, open_shelf, refresh
 from numberdesk.catalogue.service._statistics import (
     SHOWN_MIN,
     WAIT_BOUNDS_MS,
@@ -59,7 +61,10 @@ __all__ = [
     "WAIT_BOUNDS_MS",
     "WINDOW_HOURS",
     "WINDOW_MAX",
+    "Assortment",
+    "Contents",
     "CountryOff",
+    "DeliveriesByService",
     "Grouping",
     "NoStock",
     "NotOffered",
@@ -70,6 +75,7 @@ __all__ = [
     "ServiceBlocked",
     "ServiceOff",
     "Shelf",
+    "Stock",
     "SyncFailed",
     "SyncRunning",
     "UnknownCountry",
@@ -78,8 +84,10 @@ __all__ = [
     "UnknownService",
     "WordList",
     "ask_for_sync",
+    "assortment",
     "carry_out",
     "count_deliveries",
+    "deliveries_by_service",
     "delivery_of",
     "explain",
     "flush_observations",
@@ -89,7 +97,9 @@ __all__ = [
     "list_offers",
     "list_syncs",
     "list_words",
+    "listed_words",
     "map_words",
+    "name_key",
     "observe",
     "offers_for",
     "open_shelf",
@@ -98,6 +108,7 @@ __all__ = [
     "read_statistics",
     "refresh",
     "refresh_statistics",
+    "render",
     "set_category_block",
     "set_country",
     "set_price_rule",

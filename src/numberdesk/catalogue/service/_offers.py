@@ -36,6 +36,7 @@ from numberdesk.catalogue.service._refusals import (
 from numberdesk.catalogue.service._routing import rank
 from numberdesk.catalogue.service._shelf import Contents, Shelf
 from numberdesk.providers.model import ANY_OPERATOR, ProviderId
+from numberdesk.wallet.model import is_sandbox
 
 SHOWN_MAX = 40
 """Of a word that we do not know, no more than this many characters go back to the caller."""
@@ -69,9 +70,9 @@ def offers_for(
         NoStock: all that fits is sold out.
         PriceTooLow: what is in stock costs more.
     """
-    contents = shelf.contents
-    service_code = _service(contents, service).code
-    country_code = _country(contents, country).code
+    contents = shelf.contents_of(account_id)
+    service_code = service_on_sale(contents, service).code
+    country_code = country_on_sale(contents, country).code
     wanted_server = None if server is None else _server(contents, server)
 
     if (service_code, country_code) not in contents.offers:
@@ -115,7 +116,7 @@ def list_offers(
     Raises:
         UnknownService, UnknownCountry: by the words given.
     """
-    contents = shelf.contents
+    contents = shelf.contents_of(account_id)
     if service is not None and service not in contents.services:
         raise UnknownService(service=service[:SHOWN_MAX])
     only_country = None if country is None else _known_country(contents, country)
@@ -127,7 +128,7 @@ def list_offers(
         if (service is None or sold.code == service)
         and (only_country is None or where is only_country)
         and all(word in text for word in words)
-        for offer in _priced(contents, payer, sold.code, where.code)
+        for offer in priced_offers(contents, payer, sold.code, where.code)
     ]
 
 
@@ -139,13 +140,13 @@ def price_table(shelf: Shelf, account_id: int | None) -> PriceTable:
     The ETag is taken from the content, so it is the same in every process and changes only when the content does. The
     price is the lowest that is in stock, or the lowest of all when nothing is.
     """
-    contents = shelf.contents
+    contents = shelf.contents_of(account_id)
     payer = contents.payer(account_id)
     table = contents.tables.get(payer)
     if table is None:
         table = contents.tables[payer] = _price_table(contents, payer)
     phantoms = shelf.phantoms
-    if not phantoms:
+    if not phantoms or is_sandbox(account_id):
         return table
     known = shelf.tables.get(payer)
     if known is None or known[0] is not table or known[1] != phantoms:
@@ -153,7 +154,8 @@ def price_table(shelf: Shelf, account_id: int | None) -> PriceTable:
     return known[2]
 
 
-def _service(contents: Contents, code: str) -> Service:
+def service_on_sale(contents: Contents, code: str) -> Service:
+    """Return a service that may be sold, or refuse its word."""
     service = contents.services.get(code)
     if service is None:
         if code in contents.unmapped:
@@ -176,7 +178,8 @@ def _known_country(contents: Contents, name: str | int) -> Country:
     return country
 
 
-def _country(contents: Contents, name: str | int) -> Country:
+def country_on_sale(contents: Contents, name: str | int) -> Country:
+    """Return a country in which numbers may be sold, or refuse its word."""
     country = _known_country(contents, name)
     if not country.is_on:
         raise CountryOff(country=country.code)
@@ -212,19 +215,21 @@ def _ranked(
     route: Route,
 ) -> tuple[PricedOffer, ...]:
     deliveries = shelf.deliveries
-    if shelf.ranked_by[0] is not contents or shelf.ranked_by[1] is not deliveries:
-        shelf.ranked, shelf.ranked_by = {}, (contents, deliveries)
+    if shelf.ranked_by[0] is not shelf.contents or shelf.ranked_by[1] is not deliveries:
+        shelf.ranked, shelf.ranked_by = {}, (shelf.contents, deliveries)
+    # A sandbox pays everybody's prices too, but no service of it is anybody else's.
     key = contents.payer(account_id), service, country, route
     found = shelf.ranked.get(key)
     if found is None:
-        priced = _priced(contents, key[0], service, country)
+        priced = priced_offers(contents, key[0], service, country)
         found = shelf.ranked[key] = rank(priced, route=route, servers=contents.servers, deliveries=deliveries)
     return found
 
 
-def _priced(
+def priced_offers(
     contents: Contents, payer: int | None, service: ServiceCode, country: CountryCode
 ) -> tuple[PricedOffer, ...]:
+    """Return what servers that are on ask for one service in one country, from the cheapest up; worked out once."""
     key = (payer, service, country)
     found = contents.priced.get(key)
     if found is None:
@@ -296,14 +301,15 @@ def _tagged(prices: dict[CountryCode, dict[ServiceCode, tuple[str, int]]]) -> Pr
 
 def _lowest(contents: Contents, payer: int | None, offers: Sequence[Offer]) -> tuple[str, int]:
     lowest = min((offer.stock == 0, _price(contents, payer, offer)) for offer in offers)[1]
-    return format_rupees(lowest), _stock(offers)
+    return format_rupees(lowest), available(offers)
 
 
-def _stock(offers: Sequence[Offer]) -> int:
+def available(offers: Sequence[Offer | PricedOffer]) -> int:
+    """Return how many numbers there are in all."""
     # A provider's offer of any operator holds the numbers of its operators too: they must not count twice.
     of_any: dict[ProviderId, int] = {}
     of_operators: dict[ProviderId, int] = {}
     for offer in offers:
         counts = of_any if offer.operator == ANY_OPERATOR else of_operators
         counts[offer.provider_id] = counts.get(offer.provider_id, 0) + offer.stock
-    return sum((of_operators | of_any).values())
+    return sum(max(of_any.get(server, 0), of_operators.get(server, 0)) for server in of_any | of_operators)

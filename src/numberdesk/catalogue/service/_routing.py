@@ -104,7 +104,12 @@ def explain(
 
 
 def observe(shelf: Shelf, offer_id: OfferId, *, has_sold: bool) -> None:
-    """Remember what a purchase met at an offer that lists stock; `flush_observations` writes it."""
+    """Remember what a purchase met at an offer that lists stock; `flush_observations` writes it.
+
+    What a sandbox meets is left out: its offers are no rows.
+    """
+    if offer_id < 0:
+        return
     before = shelf.observed.get(offer_id)
     if has_sold:
         shelf.observed[offer_id] = Observation(offer_id, True, 0)

@@ -46,8 +46,13 @@ async def set_version(tx: Tx) -> None:
 
 
 async def list_services(tx: Tx) -> list[Service]:
-    """All services, by code."""
-    return await many(tx, Service, "SELECT * FROM services ORDER BY code")
+    """All services that a provider can offer, by code; the scripted ones are not among them."""
+    return await many(tx, Service, "SELECT * FROM services WHERE category <> 'sandbox' ORDER BY code")
+
+
+async def list_scripted(tx: Tx) -> list[Service]:
+    """The services of the sandbox, by code."""
+    return await many(tx, Service, "SELECT * FROM services WHERE category = 'sandbox' ORDER BY code")
 
 
 async def list_countries(tx: Tx) -> list[Country]:
@@ -148,8 +153,8 @@ async def lock_provider(tx: Tx, provider_id: ProviderId) -> bool:
 
 
 async def list_service_codes(tx: Tx) -> list[str]:
-    """The codes of all services."""
-    return [code for (code,) in await rows(tx, "SELECT code FROM services")]
+    """The codes of all services that a provider can offer; the scripted ones are not among them."""
+    return [code for (code,) in await rows(tx, "SELECT code FROM services WHERE category <> 'sandbox'")]
 
 
 async def delete_gone_offers(tx: Tx, *, keep_days: int, limit: int) -> int:

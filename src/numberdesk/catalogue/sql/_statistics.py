@@ -23,7 +23,7 @@ WITH settled AS MATERIALIZED (
                width_bucket(greatest(0, extract(epoch FROM received_at - activated_at) * 1000)::bigint,
                             $2::bigint[]) END AS place
     FROM orders
-    WHERE created_at >= $1 AND created_at < $1 + interval '1 hour'
+    WHERE created_at >= $1 AND created_at < $1 + interval '1 hour' AND NOT is_sandbox(account_id)
       AND (received_at IS NOT NULL OR ended_at IS NOT NULL)
 ), counted AS MATERIALIZED (
     SELECT provider_id, service, country, operator,

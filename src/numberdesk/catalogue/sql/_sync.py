@@ -66,7 +66,7 @@ async def lease_due(
             FROM providers
                  LEFT JOIN asked ON asked.provider_id = id
                  LEFT JOIN tried ON tried.provider_id = id
-            WHERE id = ANY($1::smallint[])
+            WHERE id = ANY($1::smallint[]) AND kind <> 'sandbox'
               -- One that ends just now would be done again: it is seen running here, and not yet as done.
               AND NOT EXISTS (SELECT FROM catalogue_syncs AS sync
                               WHERE sync.provider_id = providers.id AND sync.state = 'running')

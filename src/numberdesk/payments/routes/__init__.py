@@ -2,7 +2,7 @@
 
 from litestar import Router
 
-from numberdesk.base.calls import document
+from numberdesk.base.described import document
 from numberdesk.payments.routes._customers import calls, methods, recharge_history, status, verify
 from numberdesk.payments.routes._outside import bank_alert, returned, webhook
 from numberdesk.payments.routes._receipts import list_receipts, read_receipt

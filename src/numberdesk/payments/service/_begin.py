@@ -28,6 +28,7 @@ from numberdesk.payments.service._errors import (
     GatewayUnavailable,
     MethodClosed,
     RechargeOver,
+    SandboxPaysNothing,
     TooManyOpen,
     WrongMethod,
 )
@@ -35,7 +36,7 @@ from numberdesk.payments.service._rates import closed_reason, make_quote
 from numberdesk.payments.service._read import find
 from numberdesk.payments.service._till import Till
 from numberdesk.wallet import service as wallet
-from numberdesk.wallet.model import AccountId
+from numberdesk.wallet.model import AccountId, is_sandbox
 
 log = structlog.get_logger()
 
@@ -99,11 +100,14 @@ async def begin(
         request_key: the caller's Idempotency-Key; a repeat gives the first recharge again.
 
     Raises:
+        SandboxPaysNothing: the account is a sandbox.
         AmountOutOfBounds, MethodClosed, RateUnknown, TooManyOpen, AmountsTaken: nothing was begun.
         TooMany: too many were begun in an hour.
         KeyReused: the key began another recharge.
         GatewayUnavailable: no page could be made; the recharge stands as `created` or `failed`.
     """
+    if is_sandbox(account_id):
+        raise SandboxPaysNothing
     rules = till.rules
     if not rules.min_paise <= amount_paise <= rules.max_paise:
         raise AmountOutOfBounds(minimum_paise=rules.min_paise, maximum_paise=rules.max_paise)

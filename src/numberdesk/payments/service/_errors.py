@@ -39,6 +39,16 @@ class MethodClosed(AppError):
 
 
 @dataclass(eq=False)
+class SandboxPaysNothing(AppError):
+    """A sandbox has play money, which nobody pays for."""
+
+    status = 403
+    code = "not_in_sandbox"
+    category = "transaction"
+    message = "A test key cannot begin a recharge: its play money is filled up by itself. Use a live key to pay."
+
+
+@dataclass(eq=False)
 class TooManyOpen(AppError):
     """So many recharges by this method wait for their payment already."""
 

@@ -1,0 +1,59 @@
+"""How the framework describes calls that it does not answer."""
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from litestar.exceptions import NotFoundException
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath, HeaderParameter, JSONBody
+
+from numberdesk.base import web
+from numberdesk.base.calls import IDEMPOTENCY_KEY_MAX, Call
+
+RepeatKey = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Idempotency-Key",
+        max_length=IDEMPOTENCY_KEY_MAX,
+        description="A repeat with the same key gives the first answer again.",
+    ),
+]
+
+
+def document(calls: Iterable[Call[Any]]) -> list[HTTPRouteHandler]:
+    """Return handlers by which the framework describes calls; it never runs them, since the edge answers first."""
+    return [_documented(call) for call in calls]
+
+
+def _documented(call: Call[Any]) -> HTTPRouteHandler:
+    async def plain(data: Any) -> Any:
+        raise NotFoundException
+
+    async def repeatable(data: Any, once: Any = None) -> Any:
+        raise NotFoundException
+
+    async def plain_with_id(id: Any, data: Any) -> Any:  # noqa: A002 - the name in the path
+        raise NotFoundException
+
+    async def repeatable_with_id(id: Any, data: Any, once: Any = None) -> Any:  # noqa: A002 - the name in the path
+        raise NotFoundException
+
+    has_id = "{id}" in call.path
+    stub: Any = {
+        (False, False): plain, (True, False): repeatable,
+        (False, True): plain_with_id, (True, True): repeatable_with_id,
+    }[call.is_repeatable, has_id]  # fmt: skip
+    stub.__name__ = "".join(character if character.isalnum() else "_" for character in call.path.strip("/"))
+    stub.__doc__ = call.description
+    body: Any = call.body
+    envelope: Any = web.Ok
+    json: Any = JSONBody
+    stub.__annotations__ = {"data": json[body], "return": envelope[call.answer]}
+    if call.is_repeatable:
+        stub.__annotations__["once"] = RepeatKey
+    if has_id:
+        stub.__annotations__["id"] = FromPath[int]
+    return HTTPRouteHandler(
+        call.path.replace("{id}", "{id:int}"), http_method=call.method, status_code=200, summary=call.summary,
+        opt={web.ACCESS: call.access}, security=web.NO_KEY if call.access == web.PUBLIC else None,
+    )(stub)  # fmt: skip

@@ -1,0 +1,92 @@
+"""What a purchase leaves open, decided: of countries, operators and servers the one where a number costs least."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+import msgspec
+
+from numberdesk.accounts.model import Caller
+from numberdesk.base.errors import AppError
+from numberdesk.base.money import Paise
+from numberdesk.catalogue import service as catalogue
+from numberdesk.compat._words import Refusal
+from numberdesk.orders.model import Wish
+from numberdesk.orders.service import Desk
+from numberdesk.wallet.model import AccountId
+
+CHOICES_MAX = 20
+"""Operators, servers and countries of one request that are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The parameters of a purchase, read. `country` None is any country, and no operators or servers are any."""
+
+    service: str
+    country: str | None
+    operators: tuple[str, ...] = ()
+    servers: tuple[str, ...] = ()
+    ceiling: Paise | None = None
+
+
+def fingerprint(caller: Caller, wanted: Wanted) -> bytes:
+    """Return what makes two purchases alike: the key they come by, and what is wanted."""
+    told = msgspec.json.encode(
+        [
+            caller.key_id, wanted.service, wanted.country, sorted(wanted.operators), sorted(wanted.servers),
+            wanted.ceiling, None,
+        ]
+    )  # fmt: skip
+    return sha256(told).digest()[:16]
+
+
+def cheapest(desk: Desk, account_id: AccountId, wanted: Wanted) -> Wish:
+    """Return the wish that comes cheapest, of the countries, operators and servers that the client leaves open.
+
+    Raises:
+        AppError: nothing fits; the reason of the one that came nearest.
+        Refusal: the service is sold in no country.
+    """
+    best: tuple[Paise, Wish] | None = None
+    problems: list[AppError] = []
+    for wish in _wishes(desk, account_id, wanted):
+        try:
+            offers = catalogue.offers_for(
+                desk.shelf, account_id=account_id, service=wish.service, country=wish.country,
+                server=wish.server, operator=wish.operator, max_price_paise=wish.max_price_paise,
+                route=desk.rules.route,
+            )  # fmt: skip
+        except AppError as problem:
+            problems.append(problem)
+            continue
+        if best is None or offers[0].price_paise < best[0]:
+            best = offers[0].price_paise, wish
+    if best is not None:
+        return best[1]
+    raise _nearest(problems)
+
+
+def _wishes(desk: Desk, account_id: AccountId, wanted: Wanted) -> Iterator[Wish]:
+    for operator in wanted.operators or (None,):
+        for server in wanted.servers or (None,):
+            for country in _countries(desk, account_id, wanted):
+                yield Wish(wanted.service, country, server, operator, wanted.ceiling)
+
+
+def _countries(desk: Desk, account_id: AccountId, wanted: Wanted) -> Sequence[str | int]:
+    """Return the country, or of any country those where a number costs least and is in stock."""
+    if wanted.country is not None:
+        return [wanted.country]
+    seen = catalogue.assortment(desk.shelf, account_id)
+    stocks = sorted(seen.stocks(service=seen.service(wanted.service)), key=lambda stock: stock.price_paise)
+    if not stocks:
+        raise Refusal("NO_NUMBERS")
+    return [stock.country for stock in stocks if stock.count][:CHOICES_MAX] or [stocks[0].country]
+
+
+def _nearest(problems: Sequence[AppError]) -> AppError:
+    dear = [problem for problem in problems if isinstance(problem, catalogue.PriceTooLow)]
+    if dear:
+        return min(dear, key=lambda problem: problem.minimum_paise)
+    return next((problem for problem in problems if isinstance(problem, catalogue.NoStock)), problems[0])
