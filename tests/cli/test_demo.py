@@ -73,6 +73,7 @@ def test_the_panel_shows_where_it_is_and_the_key(demo: Demo) -> None:
         f"API      {url}",
         f"Page     {url}/docs",
         f"API key  {customer['api_key']}",
+        f"Test key {customer['test_api_key']}",
         f"Customer {customer['email']}  {customer['password']}",
         f"Staff    {staff['email']}: see credentials.json in the home folder",
     ]
@@ -114,11 +115,12 @@ def test_the_credentials_file_holds_what_a_script_needs_for_its_owner_only(demo:
         assert mode_of(path) == 0o600
         kept = json.loads(path.read_text())
         assert kept.keys() == {"url", "customer", "admin", "simulator"}
-        assert kept["customer"].keys() == {"email", "password", "api_key"}
+        assert kept["customer"].keys() == {"email", "password", "api_key", "test_api_key"}
         assert kept["simulator"].keys() == {"url", "api_key"}
         assert kept == demo.kept
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", kept["url"])
     assert re.fullmatch(r"nd_live_\w{8}_\w{38}", kept["customer"]["api_key"])
+    assert re.fullmatch(r"nd_test_\w{8}_\w{38}", kept["customer"]["test_api_key"])
     files = [path for path in demo.home.iterdir() if path.is_file()]
     assert {path.name for path in files} >= {"secrets.json", "demo.json", "credentials.json"}
     assert {path.name for path in files if mode_of(path) != 0o600} == set()
@@ -141,7 +143,7 @@ def test_the_address_of_its_database_connects(demo: Demo, portal: BlockingPortal
         finally:
             await connection.close()
 
-    for words, user in (([], "numberdesk_web 7"), (["--owner"], "numberdesk_owner 7")):
+    for words, user in (([], "numberdesk_web 8"), (["--owner"], "numberdesk_owner 8")):
         uri = demo.shell.succeed("db", "uri", "--home", str(demo.home), *words)
         assert uri.startswith("postgresql://")
         assert portal.call(user_of, uri.strip()) == user

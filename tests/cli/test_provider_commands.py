@@ -24,14 +24,17 @@ def ask(installation: Installation, portal: BlockingPortal) -> Callable[[str], l
 
 def test_caps_are_set_and_taken_away(installation: Installation, ask: Callable[[str], list[str]]) -> None:
     shell = installation.shell
-    row = "SELECT (open_max, spend_max_paise, balance_alert_paise, weight_percent)::text FROM providers"
+    row = (
+        "SELECT (open_max, spend_max_paise, balance_alert_paise, weight_percent)::text"
+        " FROM providers WHERE kind <> 'sandbox'"
+    )
     told = shell.succeed(
         *["provider", "set", "alpha", "--open-max", "40", "--spend-max", "500", "--balance-alert", "50.5"],
         *["--weight-percent", "90", "--sync-every", "60000"],
     )
     assert "spend_max_paise" in told
     assert ask(row) == ["(40,50000,5050,90)"]
-    assert ask("SELECT sync_every_ms FROM providers") == ["60000"]
+    assert ask("SELECT sync_every_ms FROM providers WHERE kind <> 'sandbox'") == ["60000"]
     shell.succeed(*["provider", "set", "alpha", "--open-max", "0", "--spend-max", "none", "--balance-alert", "none"])
     assert ask(row) == ["(,,,90)"]
 
@@ -63,13 +66,14 @@ def test_how_providers_do_and_what_is_wrong_is_shown(
     asked(
         portal,
         installation.app_url,
-        "INSERT INTO provider_alerts (provider_id, kind, detail) SELECT id, 'balance', 'Too [little].' FROM providers",
+        "INSERT INTO provider_alerts (provider_id, kind, detail) SELECT id, 'balance', 'Too [little].'"
+        " FROM providers WHERE kind <> 'sandbox'",
     )
     asked(
         portal,
         installation.app_url,
         "INSERT INTO provider_money (provider_id, balance_paise, balance_at, minutes_left)"
-        " SELECT id, 12345, now(), 125 FROM providers",
+        " SELECT id, 12345, now(), 125 FROM providers WHERE kind <> 'sandbox'",
     )
     shown = shell.succeed("provider", "health", "alpha")
     assert all(part in shown for part in ("123.45", "2 h 5 min", "balance"))
@@ -118,7 +122,7 @@ def test_what_was_said_is_shown_as_it_is(
         portal,
         installation.app_url,
         "INSERT INTO transcripts (provider_id, action, subject, asked, status, answer, took_ms, at)"
-        " SELECT id, 'rent', '55-1', 'GET /x', NULL, '[red]OK[/]', 12, now() FROM providers",
+        " SELECT id, 'rent', '55-1', 'GET /x', NULL, '[red]OK[/]', 12, now() FROM providers WHERE kind <> 'sandbox'",
     )
     told = shell.succeed("provider", "transcripts", "alpha", "--subject", "55-1")
     assert all(part in told for part in ("rent 55-1  no answer, 12 ms", "> GET /x", "< [red]OK[/]"))

@@ -12,7 +12,19 @@ from numberdesk.base.db import DatabaseRefused, UnsafeDatabase
 from numberdesk.base.errors import AppError
 from numberdesk.base.migrate import MigrationFailed, MigrationRefused, SchemaUnready
 from numberdesk.base.postgres import PostgresUnavailable
-from numberdesk.cli import _database, _demo, _keys, _ledger, _payments, _people, _providers, _seed, _serve, _simulator
+from numberdesk.cli import (
+    _database,
+    _demo,
+    _keys,
+    _ledger,
+    _orders,
+    _payments,
+    _people,
+    _providers,
+    _seed,
+    _serve,
+    _simulator,
+)
 from numberdesk.cli._place import CommandFailed
 from numberdesk.settings import BadSettings
 
@@ -29,7 +41,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
-for module in (_demo, _serve, _database, _seed, _people, _keys, _ledger, _payments, _simulator):
+for module in (_demo, _serve, _database, _seed, _people, _keys, _ledger, _orders, _payments, _simulator):
     module.register(app)
 _providers.register(app)
 

@@ -81,6 +81,7 @@ class Credentials:
     password: str = ""
     admin_password: str = ""
     totp_secret: str = ""
+    test_api_key: str = ""
 
 
 def register(app: typer.Typer) -> None:
@@ -108,6 +109,7 @@ async def _demo(home: Path | None, *, port: int | None, credentials: Path | None
         await migrate(place.owner_url, folder=folder())
         known = await _prepare(place)
         known = await _make_people(place, known)
+        known = await _make_test_key(place, known)
         await _open_vpa(place)
         simulators = await _start_simulators(stack, place, known)
         site = await stack.enter_async_context(open_site(place.settings))
@@ -185,6 +187,23 @@ async def _make_people(place: Place, known: Credentials) -> Credentials:
         await accounts.enrol(people, admin, made.totp_secret)
     finally:
         await db.close()
+    write_private(place.home / "demo.json", json.dumps(asdict(made)))
+    return made
+
+
+async def _make_test_key(place: Place, known: Credentials) -> Credentials:
+    """Give the customer a key of its sandbox; once for each home."""
+    if known.test_api_key:
+        return known
+    pepper = secrets_of(place.settings).peppers[0]
+    db = await open_database(place.app_url, size=2)
+    try:
+        async with db.transaction() as tx:
+            sandboxes = await accounts.open_sandboxes(tx, [AccountId(known.traffic[0])])
+            (key,) = await accounts.issue_keys(tx, account_ids=sandboxes, name="demo", pepper=pepper)
+    finally:
+        await db.close()
+    made = replace(known, test_api_key=key.secret)
     write_private(place.home / "demo.json", json.dumps(asdict(made)))
     return made
 
@@ -273,10 +292,13 @@ async def _sync(site: Site) -> None:
 def _write_credentials(path: Path, address: str, known: Credentials, simulator: Simulator) -> None:
     found = {
         "url": address,
-        "customer": {"email": CUSTOMER, "password": known.password, "api_key": known.api_key},
+        "customer": {
+            "email": CUSTOMER, "password": known.password, "api_key": known.api_key,
+            "test_api_key": known.test_api_key,
+        },
         "admin": {"email": ADMIN, "password": known.admin_password, "totp_secret": known.totp_secret},
         "simulator": {"url": simulator.url, "api_key": known.simulator_key},
-    }
+    }  # fmt: skip
     write_private(path, json.dumps(found, indent=2) + "\n")
 
 
@@ -341,6 +363,7 @@ def _panel(address: str, known: Credentials) -> None:
         f"API      {address}",
         f"Page     {address}/docs",
         f"API key  {known.api_key}",
+        f"Test key {known.test_api_key}",
         f"Customer {CUSTOMER}  {known.password}",
         f"Staff    {ADMIN}: see credentials.json in the home folder",
     ]

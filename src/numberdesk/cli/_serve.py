@@ -118,8 +118,8 @@ async def serving(site: Site, host: str, port: int) -> AsyncIterator[None]:
         await _answers(host, port, task)
         yield
     finally:
-        # Long polls end at once, so that stopping does not wait for the slowest reader.
-        site.desk.board.close()
+        # Long polls and streams end at once, so that stopping does not wait for the slowest reader.
+        site.desk.end_waits()
         server.stop()  # type: ignore[no-untyped-call]
         _, running = await asyncio.wait([task], timeout=STOP_SECONDS)
         if running:
