@@ -51,6 +51,12 @@ endef
 .venv/.test-stamp: requirements/test.txt pyproject.toml CHANGELOG.md .venv/.made
 	@$(INSTALL)
 
+.venv-clients/.stamp: requirements/clients.txt .venv/.made
+	@echo "Installing the clients of others that the protocol is tried with."
+	@.venv/bin/python -m venv --clear .venv-clients
+	@.venv-clients/bin/python -m pip install -qq --require-hashes -r $<
+	@touch $@
+
 .PHONY: help
 help:
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -65,9 +71,12 @@ run: .venv/.run-stamp  ## Start a demonstration: its own database, providers, a 
 
 ##@ Test
 
-.PHONY: test check bench bench-upstream
-test: .venv/.test-stamp  ## Run the tests (ARGS="tests/wallet -k refund")
+.PHONY: test clients check bench bench-upstream
+test: .venv/.test-stamp .venv-clients/.stamp  ## Run the tests (ARGS="tests/wallet -k refund")
 	@.venv/bin/python -m pytest $(ARGS)
+
+clients: .venv/.test-stamp .venv-clients/.stamp  ## Run unmodified clients of others against a running server
+	@.venv/bin/python -m pytest tests/clients $(ARGS)
 
 check: format-check lint types arrows test  ## Run all that CI runs: format, lint, types, arrows, tests
 
@@ -99,16 +108,18 @@ arrows: .venv/.test-stamp  ## Check which part of the program imports which
 docs: .venv/.test-stamp  ## Renew the documents that are made from the code (ARGS="docs/settings.md")
 	@.venv/bin/python -m tests.architecture.renew $(ARGS)
 
-COMPILE = $(UV) --no-config --quiet pip compile pyproject.toml --extra embedded --generate-hashes --universal \
-    --python-version 3.11 --custom-compile-command "make lock" $(ARGS)
+COMPILE = $(UV) --no-config --quiet pip compile --generate-hashes --universal --python-version 3.11 \
+    --custom-compile-command "make lock" $(ARGS)
+OURS = pyproject.toml --extra embedded
 
 lock:  ## Pin the dependencies of pyproject.toml with their hashes, by uv (ARGS="--upgrade")
 	@command -v $(UV) >/dev/null || { echo "Locking needs uv: install it, or name it with UV=/path/to/it." >&2; exit 1; }
-	@$(COMPILE) --group build --output-file requirements/run.txt
-	@$(COMPILE) --group dev --constraints requirements/run.txt --output-file requirements/test.txt
+	@$(COMPILE) $(OURS) --group build --output-file requirements/run.txt
+	@$(COMPILE) $(OURS) --group dev --constraints requirements/run.txt --output-file requirements/test.txt
+	@$(COMPILE) --group clients --output-file requirements/clients.txt
 
 clean:  ## Remove .venv and everything made by tools; a database of yours stays
-	@rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist
+	@rm -rf .venv .venv-clients .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist
 	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 ##@ Prove
