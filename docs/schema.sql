@@ -46,6 +46,10 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.is_sandbox(account_id bigint) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (account_id >= '1000000000000'::bigint);
+
 CREATE FUNCTION public.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -83,8 +87,15 @@ CREATE TABLE public.accounts (
     telegram_chat_id text,
     notify_by_email boolean DEFAULT true NOT NULL,
     notify_by_telegram boolean DEFAULT false NOT NULL,
+    sandbox_of bigint,
     CONSTRAINT accounts_api_per_minute_check CHECK ((api_per_minute >= 0)),
     CONSTRAINT accounts_role CHECK ((role = ANY (ARRAY['customer'::text, 'support'::text, 'finance'::text, 'ops'::text, 'owner'::text]))),
+    CONSTRAINT accounts_sandbox_has_no_login CHECK (((sandbox_of IS NULL) OR ((password_hash IS NULL) AND (role = 'customer'::text)))),
+    CONSTRAINT accounts_sandbox_id CHECK (
+CASE
+    WHEN (sandbox_of IS NULL) THEN (id < '1000000000000'::bigint)
+    ELSE ((sandbox_of < '1000000000000'::bigint) AND (id = (sandbox_of + '1000000000000'::bigint)))
+END),
     CONSTRAINT accounts_state CHECK ((state = ANY (ARRAY['active'::text, 'limited'::text, 'frozen'::text, 'banned'::text])))
 );
 
@@ -110,7 +121,9 @@ CREATE TABLE public.api_keys (
     allowed_ips text[] DEFAULT '{}'::text[] NOT NULL,
     last_used_at timestamp with time zone,
     last_used_ip inet,
-    replaced_by bigint
+    replaced_by bigint,
+    dialect text,
+    CONSTRAINT api_keys_dialect CHECK ((dialect = ANY (ARRAY['classic'::text, 'hero'::text, 'grizzly'::text])))
 );
 
 ALTER TABLE public.api_keys ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
@@ -283,7 +296,6 @@ CREATE TABLE public.entries (
     version bigint,
     CONSTRAINT entries_amount_paise_check CHECK ((amount_paise <> 0)),
     CONSTRAINT entries_balance_after_paise_check CHECK ((balance_after_paise >= 0)),
-    CONSTRAINT entries_bucket CHECK ((bucket = ANY (ARRAY['available'::text, 'held'::text, 'revenue'::text, 'clearing'::text, 'adjustments'::text, 'suspense'::text, 'fx'::text]))),
     CONSTRAINT entries_check CHECK (((account_id IS NOT NULL) = (bucket = ANY (ARRAY['available'::text, 'held'::text])))),
     CONSTRAINT entries_check1 CHECK (((account_id IS NOT NULL) = ((balance_after_paise IS NOT NULL) AND (version IS NOT NULL)))),
     CONSTRAINT entries_version_check CHECK ((version > 0))
@@ -300,10 +312,15 @@ CREATE TABLE public.entries_default (
     version bigint,
     CONSTRAINT entries_amount_paise_check CHECK ((amount_paise <> 0)),
     CONSTRAINT entries_balance_after_paise_check CHECK ((balance_after_paise >= 0)),
-    CONSTRAINT entries_bucket CHECK ((bucket = ANY (ARRAY['available'::text, 'held'::text, 'revenue'::text, 'clearing'::text, 'adjustments'::text, 'suspense'::text, 'fx'::text]))),
     CONSTRAINT entries_check CHECK (((account_id IS NOT NULL) = (bucket = ANY (ARRAY['available'::text, 'held'::text])))),
     CONSTRAINT entries_check1 CHECK (((account_id IS NOT NULL) = ((balance_after_paise IS NOT NULL) AND (version IS NOT NULL)))),
     CONSTRAINT entries_version_check CHECK ((version > 0))
+);
+
+CREATE TABLE public.event_counters (
+    account_id bigint NOT NULL,
+    last_seq bigint NOT NULL,
+    CONSTRAINT event_counters_last_seq_check CHECK ((last_seq > 0))
 );
 
 CREATE TABLE public.exchanges (
@@ -519,6 +536,18 @@ CREATE TABLE public.offers (
 
 ALTER TABLE public.offers ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
 
+CREATE TABLE public.order_events (
+    account_id bigint NOT NULL,
+    seq bigint NOT NULL,
+    order_id bigint NOT NULL,
+    type text NOT NULL,
+    ordinal smallint DEFAULT 1 NOT NULL,
+    at timestamp with time zone NOT NULL,
+    CONSTRAINT order_events_ordinal_check CHECK ((ordinal > 0)),
+    CONSTRAINT order_events_seq_check CHECK ((seq > 0)),
+    CONSTRAINT order_events_type CHECK ((type = ANY (ARRAY['active'::text, 'code'::text, 'extended'::text, 'completed'::text, 'cancelled'::text, 'expired'::text, 'failed'::text])))
+);
+
 CREATE TABLE public.orders (
     id bigint NOT NULL,
     account_id bigint NOT NULL,
@@ -640,8 +669,7 @@ CREATE TABLE public.postings (
     cause_type text NOT NULL,
     cause_id text NOT NULL,
     at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT postings_cause_type CHECK ((cause_type = ANY (ARRAY['order'::text, 'recharge'::text, 'credit'::text]))),
-    CONSTRAINT postings_kind CHECK ((kind = ANY (ARRAY['recharge'::text, 'admin_credit'::text, 'hold'::text, 'capture'::text, 'void'::text, 'refund'::text, 'suspend'::text, 'assign'::text, 'pay_back'::text, 'pay_back_failed'::text])))
+    CONSTRAINT postings_cause_type CHECK ((cause_type = ANY (ARRAY['order'::text, 'recharge'::text, 'credit'::text])))
 );
 
 ALTER TABLE public.postings ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
@@ -819,7 +847,7 @@ CREATE TABLE public.providers (
     CONSTRAINT providers_cancel_after_ms_check CHECK ((cancel_after_ms >= 0)),
     CONSTRAINT providers_deadline_ms_check CHECK (((deadline_ms >= 100) AND (deadline_ms <= 60000))),
     CONSTRAINT providers_extend_paise_per_minute_check CHECK ((extend_paise_per_minute >= 0)),
-    CONSTRAINT providers_kind CHECK ((kind = ANY (ARRAY['sms-activate'::text, 'five-sim'::text, 'sms-pool'::text, 'agent'::text]))),
+    CONSTRAINT providers_kind CHECK ((kind = ANY (ARRAY['sms-activate'::text, 'five-sim'::text, 'sms-pool'::text, 'agent'::text, 'sandbox'::text]))),
     CONSTRAINT providers_lifetime_ms_check CHECK ((lifetime_ms > 0)),
     CONSTRAINT providers_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9-]{0,39}$'::text)),
     CONSTRAINT providers_open_max_check CHECK ((open_max > 0)),
@@ -832,6 +860,14 @@ CREATE TABLE public.providers (
 );
 
 ALTER TABLE public.providers ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE public.purchase_references (
+    account_id bigint NOT NULL,
+    reference text NOT NULL,
+    fingerprint bytea NOT NULL,
+    tries integer DEFAULT 1 NOT NULL,
+    made_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
 
 CREATE TABLE public.quotes (
     id bigint NOT NULL,
@@ -1109,6 +1145,15 @@ CREATE TABLE public.tron_wallets (
     CONSTRAINT tron_wallets_next_index_check CHECK (((next_index >= 1) AND (next_index <= '2147483648'::bigint)))
 );
 
+CREATE TABLE public.undelivered_purchases (
+    account_id bigint NOT NULL,
+    request_key text NOT NULL,
+    fingerprint bytea NOT NULL,
+    wants_object boolean NOT NULL,
+    waited_ms integer NOT NULL,
+    noted_at timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.unmapped_countries (
     provider_id smallint NOT NULL,
     word text NOT NULL,
@@ -1158,6 +1203,58 @@ CREATE TABLE public.wallets (
     CONSTRAINT wallets_available CHECK ((available_paise >= 0)),
     CONSTRAINT wallets_held CHECK ((held_paise >= 0))
 );
+
+CREATE TABLE public.webhook_deliveries (
+    id bigint NOT NULL,
+    endpoint_id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    event_id text NOT NULL,
+    seq bigint,
+    type text NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    tries smallint DEFAULT 0 NOT NULL,
+    next_try_at timestamp with time zone DEFAULT clock_timestamp(),
+    leased_until timestamp with time zone,
+    last_status smallint,
+    problem text,
+    took_ms integer,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    tried_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    CONSTRAINT webhook_deliveries_check CHECK (((state = 'waiting'::text) = (next_try_at IS NOT NULL))),
+    CONSTRAINT webhook_deliveries_check1 CHECK (((state = 'waiting'::text) = (ended_at IS NULL))),
+    CONSTRAINT webhook_deliveries_check2 CHECK (((state = 'waiting'::text) OR (leased_until IS NULL))),
+    CONSTRAINT webhook_deliveries_state CHECK ((state = ANY (ARRAY['waiting'::text, 'delivered'::text, 'failed'::text])))
+);
+
+ALTER TABLE public.webhook_deliveries ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE public.webhook_endpoints (
+    id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    url text NOT NULL,
+    events text[] NOT NULL,
+    format text NOT NULL,
+    state text DEFAULT 'on'::text NOT NULL,
+    secret bytea NOT NULL,
+    old_secret bytea,
+    old_secret_until timestamp with time zone,
+    cursor_seq bigint NOT NULL,
+    failing_since timestamp with time zone,
+    disabled_at timestamp with time zone,
+    version integer DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT webhook_endpoints_check CHECK (((old_secret IS NULL) = (old_secret_until IS NULL))),
+    CONSTRAINT webhook_endpoints_check1 CHECK (((state = 'disabled'::text) = (disabled_at IS NOT NULL))),
+    CONSTRAINT webhook_endpoints_cursor_seq_check CHECK ((cursor_seq >= 0)),
+    CONSTRAINT webhook_endpoints_events_check CHECK ((cardinality(events) > 0)),
+    CONSTRAINT webhook_endpoints_format CHECK ((format = ANY (ARRAY['standard'::text, 'classic'::text, 'hero'::text]))),
+    CONSTRAINT webhook_endpoints_state CHECK ((state = ANY (ARRAY['on'::text, 'off'::text, 'disabled'::text, 'deleted'::text]))),
+    CONSTRAINT webhook_endpoints_url_check CHECK (((length(url) >= 1) AND (length(url) <= 2000)))
+);
+
+ALTER TABLE public.webhook_endpoints ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
 
 CREATE TABLE public.webhook_events (
     id bigint NOT NULL,
@@ -1245,6 +1342,12 @@ ALTER TABLE ONLY public.delivery_stats
 ALTER TABLE ONLY public.email_domains
     ADD CONSTRAINT email_domains_pkey PRIMARY KEY (domain);
 
+ALTER TABLE public.entries
+    ADD CONSTRAINT entries_bucket CHECK ((bucket = ANY (ARRAY['available'::text, 'held'::text, 'revenue'::text, 'clearing'::text, 'adjustments'::text, 'suspense'::text, 'fx'::text, 'sandbox'::text]))) NOT VALID;
+
+ALTER TABLE ONLY public.event_counters
+    ADD CONSTRAINT event_counters_pkey PRIMARY KEY (account_id);
+
 ALTER TABLE ONLY public.external_payments
     ADD CONSTRAINT external_payments_once UNIQUE (rail, external_id);
 
@@ -1287,6 +1390,12 @@ ALTER TABLE ONLY public.offers
 ALTER TABLE ONLY public.offers
     ADD CONSTRAINT offers_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.order_events
+    ADD CONSTRAINT order_events_order_id_type_ordinal_key UNIQUE (order_id, type, ordinal);
+
+ALTER TABLE ONLY public.order_events
+    ADD CONSTRAINT order_events_pkey PRIMARY KEY (account_id, seq);
+
 ALTER TABLE ONLY public.orders
     ADD CONSTRAINT orders_pkey PRIMARY KEY (id);
 
@@ -1304,6 +1413,9 @@ ALTER TABLE ONLY public.outbox
 
 ALTER TABLE ONLY public.postings
     ADD CONSTRAINT postings_cause UNIQUE (kind, cause_type, cause_id);
+
+ALTER TABLE public.postings
+    ADD CONSTRAINT postings_kind CHECK ((kind = ANY (ARRAY['recharge'::text, 'admin_credit'::text, 'hold'::text, 'capture'::text, 'void'::text, 'refund'::text, 'suspend'::text, 'assign'::text, 'pay_back'::text, 'pay_back_failed'::text, 'play_money'::text]))) NOT VALID;
 
 ALTER TABLE ONLY public.postings
     ADD CONSTRAINT postings_pkey PRIMARY KEY (id);
@@ -1355,6 +1467,9 @@ ALTER TABLE ONLY public.providers
 
 ALTER TABLE ONLY public.providers
     ADD CONSTRAINT providers_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.purchase_references
+    ADD CONSTRAINT purchase_references_pkey PRIMARY KEY (account_id, reference);
 
 ALTER TABLE ONLY public.quotes
     ADD CONSTRAINT quotes_pkey PRIMARY KEY (id);
@@ -1431,6 +1546,9 @@ ALTER TABLE ONLY public.tron_addresses
 ALTER TABLE ONLY public.tron_wallets
     ADD CONSTRAINT tron_wallets_pkey PRIMARY KEY (fingerprint);
 
+ALTER TABLE ONLY public.undelivered_purchases
+    ADD CONSTRAINT undelivered_purchases_pkey PRIMARY KEY (account_id, request_key);
+
 ALTER TABLE ONLY public.unmapped_countries
     ADD CONSTRAINT unmapped_countries_pkey PRIMARY KEY (provider_id, word);
 
@@ -1451,6 +1569,15 @@ ALTER TABLE ONLY public.vpas
 
 ALTER TABLE ONLY public.wallets
     ADD CONSTRAINT wallets_pkey PRIMARY KEY (account_id);
+
+ALTER TABLE ONLY public.webhook_deliveries
+    ADD CONSTRAINT webhook_deliveries_event UNIQUE (endpoint_id, event_id);
+
+ALTER TABLE ONLY public.webhook_deliveries
+    ADD CONSTRAINT webhook_deliveries_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.webhook_endpoints
+    ADD CONSTRAINT webhook_endpoints_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.webhook_events
     ADD CONSTRAINT webhook_events_body UNIQUE (gateway, body_sha256);
@@ -1551,6 +1678,8 @@ CREATE INDEX offers_provider_id ON public.offers USING btree (provider_id, id);
 
 CREATE INDEX offers_tried ON public.offers USING btree (tried_at) WHERE (tried_at IS NOT NULL);
 
+CREATE INDEX order_events_at ON public.order_events USING btree (at);
+
 CREATE INDEX orders_account ON public.orders USING btree (account_id, id DESC);
 
 CREATE INDEX orders_changed_at ON public.orders USING btree (changed_at);
@@ -1649,9 +1778,31 @@ CREATE INDEX transcripts_default_provider_id_subject_idx ON public.transcripts_d
 
 CREATE INDEX tron_addresses_due ON public.tron_addresses USING btree (due_at);
 
+CREATE INDEX undelivered_purchases_age ON public.undelivered_purchases USING btree (noted_at);
+
+CREATE INDEX undelivered_purchases_kind ON public.undelivered_purchases USING btree (account_id, fingerprint, noted_at);
+
 CREATE INDEX utr_claims_account ON public.utr_claims USING btree (account_id, created_at DESC);
 
 CREATE INDEX utr_claims_rrn ON public.utr_claims USING btree (vpa_id, rrn);
+
+CREATE INDEX webhook_deliveries_backlog ON public.webhook_deliveries USING btree (account_id, id DESC) WHERE (state = 'waiting'::text);
+
+CREATE INDEX webhook_deliveries_due ON public.webhook_deliveries USING btree (next_try_at) WHERE (state = 'waiting'::text);
+
+CREATE INDEX webhook_deliveries_ended ON public.webhook_deliveries USING btree (ended_at) WHERE (ended_at IS NOT NULL);
+
+CREATE INDEX webhook_deliveries_endpoint ON public.webhook_deliveries USING btree (endpoint_id, id DESC);
+
+CREATE INDEX webhook_deliveries_leased ON public.webhook_deliveries USING btree (account_id) WHERE (leased_until IS NOT NULL);
+
+CREATE INDEX webhook_deliveries_waiting ON public.webhook_deliveries USING btree (endpoint_id, next_try_at, id) WHERE (state = 'waiting'::text);
+
+CREATE INDEX webhook_endpoints_account ON public.webhook_endpoints USING btree (account_id, id);
+
+CREATE INDEX webhook_endpoints_deleted ON public.webhook_endpoints USING btree (id) WHERE (state = 'deleted'::text);
+
+CREATE INDEX webhook_endpoints_on ON public.webhook_endpoints USING btree (account_id, id) WHERE (state = 'on'::text);
 
 CREATE INDEX webhook_events_due ON public.webhook_events USING btree (due_at) WHERE (state = 'waiting'::text);
 
@@ -1696,6 +1847,9 @@ CREATE TRIGGER postings_no_truncate BEFORE TRUNCATE ON public.postings FOR EACH 
 ALTER TABLE ONLY public.account_ips
     ADD CONSTRAINT account_ips_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
+ALTER TABLE ONLY public.accounts
+    ADD CONSTRAINT accounts_sandbox_of_fkey FOREIGN KEY (sandbox_of) REFERENCES public.accounts(id);
+
 ALTER TABLE ONLY public.activations
     ADD CONSTRAINT activations_order_id_fkey FOREIGN KEY (order_id) REFERENCES public.orders(id);
 
@@ -1731,6 +1885,9 @@ ALTER TABLE ONLY public.catalogue_syncs
 
 ALTER TABLE ONLY public.delivery_stats
     ADD CONSTRAINT delivery_stats_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id);
+
+ALTER TABLE ONLY public.event_counters
+    ADD CONSTRAINT event_counters_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
 ALTER TABLE ONLY public.external_payments
     ADD CONSTRAINT external_payments_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
@@ -1773,6 +1930,9 @@ ALTER TABLE ONLY public.offers
 
 ALTER TABLE ONLY public.offers
     ADD CONSTRAINT offers_service_fkey FOREIGN KEY (service) REFERENCES public.services(code);
+
+ALTER TABLE ONLY public.order_events
+    ADD CONSTRAINT order_events_order_id_fkey FOREIGN KEY (order_id) REFERENCES public.orders(id);
 
 ALTER TABLE ONLY public.orders
     ADD CONSTRAINT orders_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
@@ -1834,6 +1994,9 @@ ALTER TABLE ONLY public.provider_unknown_words
 ALTER TABLE ONLY public.provider_words
     ADD CONSTRAINT provider_words_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id);
 
+ALTER TABLE ONLY public.purchase_references
+    ADD CONSTRAINT purchase_references_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
 ALTER TABLE ONLY public.receipts
     ADD CONSTRAINT receipts_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
@@ -1888,6 +2051,9 @@ ALTER TABLE ONLY public.tron_addresses
 ALTER TABLE ONLY public.tron_addresses
     ADD CONSTRAINT tron_addresses_fingerprint_fkey FOREIGN KEY (fingerprint) REFERENCES public.tron_wallets(fingerprint);
 
+ALTER TABLE ONLY public.undelivered_purchases
+    ADD CONSTRAINT undelivered_purchases_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
 ALTER TABLE ONLY public.unmapped_countries
     ADD CONSTRAINT unmapped_countries_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id);
 
@@ -1906,10 +2072,18 @@ ALTER TABLE ONLY public.utr_claims
 ALTER TABLE ONLY public.wallets
     ADD CONSTRAINT wallets_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
+ALTER TABLE ONLY public.webhook_deliveries
+    ADD CONSTRAINT webhook_deliveries_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES public.webhook_endpoints(id);
+
+ALTER TABLE ONLY public.webhook_endpoints
+    ADD CONSTRAINT webhook_endpoints_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
 GRANT USAGE ON SCHEMA public TO numberdesk_app;
 
 REVOKE ALL ON FUNCTION public.create_month_partitions(parent regclass, months_ahead integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.create_month_partitions(parent regclass, months_ahead integer) TO numberdesk_app;
+
+GRANT ALL ON FUNCTION public.is_sandbox(account_id bigint) TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.account_ips TO numberdesk_app;
 
@@ -1943,6 +2117,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.email_domains TO numberdesk_ap
 
 GRANT SELECT,INSERT ON TABLE public.entries TO numberdesk_app;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE public.event_counters TO numberdesk_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.exchanges TO numberdesk_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.external_payments TO numberdesk_app;
@@ -1964,6 +2140,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.mail_tokens TO numberdesk_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.messages TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.offers TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.order_events TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.orders TO numberdesk_app;
 
@@ -2003,6 +2181,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.provider_words TO numberdesk_a
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.providers TO numberdesk_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.purchase_references TO numberdesk_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.quotes TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rate_samples TO numberdesk_app;
@@ -2041,6 +2221,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tron_addresses TO numberdesk_a
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tron_wallets TO numberdesk_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.undelivered_purchases TO numberdesk_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.unmapped_countries TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.unmapped_services TO numberdesk_app;
@@ -2050,5 +2232,11 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.utr_claims TO numberdesk_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.vpas TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.wallets TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.webhook_deliveries TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.webhook_endpoints TO numberdesk_app;
+
+GRANT USAGE ON SEQUENCE public.webhook_endpoints_id_seq TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.webhook_events TO numberdesk_app;

@@ -44,8 +44,8 @@ def remove_abandoned(folder: Path) -> None:
         pid = left.name.removeprefix(PREFIX).partition("-")[0]
         with suppress(FileNotFoundError):  # somebody else tidies up as well
             if left.stat().st_uid == os.geteuid() and pid.isdigit() and not _is_alive(int(pid)):
-                for home in left.iterdir():
-                    process.stop(home / "pg")
+                for server in left.glob("*/pg/"):
+                    process.stop(server)
                 shutil.rmtree(left, ignore_errors=True)
 
 

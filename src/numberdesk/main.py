@@ -24,17 +24,18 @@ from numberdesk.accounts import service as accounts
 from numberdesk.accounts.model import Answer, Caller
 from numberdesk.admin import routes as admin_routes
 from numberdesk.base import compress, http_client, passes, web
-from numberdesk.base.calls import PREFIX, Call, Edge, pass_gate
+from numberdesk.base.calls import PREFIX, Call, Door, Edge, pass_gate
 from numberdesk.base.client_ip import TrustedProxies, network_of
 from numberdesk.base.crypto import Vault
 from numberdesk.base.db import Database, open_database
-from numberdesk.base.limits import ApiLimiter, Limiter
+from numberdesk.base.limits import ApiLimiter, Limiter, LimitName, Standing
 from numberdesk.base.migrate import folder, refuse_unready
 from numberdesk.base.visit import Visit
 from numberdesk.base.wake import listen
 from numberdesk.catalogue import routes as catalogue_routes
 from numberdesk.catalogue import service as catalogue
 from numberdesk.catalogue.service import Shelf
+from numberdesk.compat import routes as compat_routes
 from numberdesk.console import routes as console_routes
 from numberdesk.monitoring import routes as monitoring_routes
 from numberdesk.orders import routes as orders_routes
@@ -48,6 +49,9 @@ from numberdesk.settings import BadSettings, Settings
 from numberdesk.till import open_till
 from numberdesk.wallet import routes as wallet_routes
 from numberdesk.wallet.model import AccountId
+from numberdesk.webhooks import routes as webhooks_routes
+from numberdesk.webhooks import service as webhooks
+from numberdesk.webhooks.service import Courier
 
 COLLECT_AFTER = (20_000, 20, 50)
 """New objects, young and middle rounds between two rounds of the garbage collector."""
@@ -67,7 +71,9 @@ class Site:
     people: accounts.People
     desk: Desk
     till: Till
+    courier: Courier
     api_limit: ApiLimiter
+    protocol_limit: ApiLimiter
 
 
 @dataclass(frozen=True)
@@ -146,8 +152,10 @@ async def open_site(settings: Settings) -> AsyncIterator[Site]:
         shelf = await catalogue.open_shelf(db)
         people = open_people(db, settings, secrets)
         await people.ring.refresh()
-        api_limit = _api_limiter(settings)
+        api_limit = _limiter(settings, "api", settings.rate_limit_api)
         stack.push_async_callback(api_limit.close)
+        protocol_limit = _limiter(settings, "protocol", settings.rate_limit_protocol)
+        stack.push_async_callback(protocol_limit.close)
         desk = orders.open_desk(
             db,
             lines=lines,
@@ -156,11 +164,13 @@ async def open_site(settings: Settings) -> AsyncIterator[Site]:
         )
         session = await stack.enter_async_context(http_client.session())
         till = await open_till(db, settings, vault=secrets.vault, limiter=people.limiter, session=session)
-        site = Site(settings, db, secrets.vault, lines, shelf, people, desk, till, api_limit)
+        courier = webhooks.open_courier(db, secrets.vault, allows_loopback=settings.webhook_loopback)
+        stack.push_async_callback(webhooks.close, courier)
+        site = Site(settings, db, secrets.vault, lines, shelf, people, desk, till, courier, api_limit, protocol_limit)
         await stack.enter_async_context(_kept_fresh(site))
         _calm_collector()
         yield site
-        desk.board.close()
+        desk.end_waits()
         await db.drain(timeout=DRAIN_SECONDS)
         await orders.drain(desk)
 
@@ -178,7 +188,7 @@ async def _kept_fresh(site: Site) -> AsyncIterator[None]:
     connected = asyncio.Event()
 
     async def reload() -> None:
-        await desk.board.load()
+        await desk.load()
         connected.set()
 
     listener = asyncio.create_task(
@@ -194,6 +204,7 @@ async def _kept_fresh(site: Site) -> AsyncIterator[None]:
         passes.Pass("gate", 0.5, lambda: providers.flush(site.lines)),
         passes.Pass("spending", 2.0, lambda: providers.watch_spending(site.lines)),
         passes.Pass("board", 3.0, desk.board.sweep),
+        passes.Pass("feed", 3.0, desk.feed.sweep),
     )
     try:
         async with passes.running(steps):
@@ -204,10 +215,10 @@ async def _kept_fresh(site: Site) -> AsyncIterator[None]:
         await asyncio.gather(listener, return_exceptions=True)
 
 
-def _api_limiter(settings: Settings) -> ApiLimiter:
+def _limiter(settings: Settings, name: LimitName, number: str) -> ApiLimiter:
     redis_url = None if settings.redis_url is None else settings.redis_url.get_secret_value()
     try:
-        return ApiLimiter(settings.rate_limit_api, processes=settings.web_processes, redis_url=redis_url)
+        return ApiLimiter(number, name=name, processes=settings.web_processes, redis_url=redis_url)
     except ValueError as problem:
         raise BadSettings(f"REDIS_URL: {problem}.") from None
 
@@ -227,13 +238,7 @@ class _Gate:
             standing = await self._limit.admit(network_of(visit.ip))
         else:
             standing = await self._limit.admit(caller.account_id, per_minute=caller.api_per_minute)
-        if standing is None:
-            return ()
-        return (
-            (b"ratelimit-limit", str(standing.limit).encode()),
-            (b"ratelimit-remaining", str(standing.remaining).encode()),
-            (b"ratelimit-reset", str(standing.reset_seconds).encode()),
-        )
+        return _told(standing)
 
     async def claim(self, caller: Caller, key: str, operation: str, body: bytes) -> tuple[int, bytes] | None:
         answer = await accounts.claim(self._db, account_id=caller.account_id, key=key, operation=operation, body=body)
@@ -246,6 +251,34 @@ class _Gate:
         await accounts.release(self._db, account_id=caller.account_id, key=key)
 
 
+class _DoorGate(_Gate):
+    """The same for protocols of others: their clients poll, so what they ask has a limit of its own.
+
+    Strangers and guesses of keys are counted by network, as everywhere.
+    """
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(site)
+        self._protocol_limit = site.protocol_limit
+
+    async def admit(self, visit: Visit, caller: Caller | None) -> web.Headers:
+        if caller is None:
+            return await super().admit(visit, None)
+        # The account's own number is for the API; only that it has no limit at all counts here, too.
+        per_minute = 0 if caller.api_per_minute == 0 else None
+        return _told(await self._protocol_limit.admit(caller.account_id, per_minute=per_minute))
+
+
+def _told(standing: Standing | None) -> web.Headers:
+    if standing is None:
+        return ()
+    return (
+        (b"ratelimit-limit", str(standing.limit).encode()),
+        (b"ratelimit-remaining", str(standing.remaining).encode()),
+        (b"ratelimit-reset", str(standing.reset_seconds).encode()),
+    )
+
+
 ROUTERS = (
     accounts_routes.router,
     admin_routes.router,
@@ -254,6 +287,7 @@ ROUTERS = (
     wallet_routes.router,
     catalogue_routes.router,
     monitoring_routes.router,
+    webhooks_routes.router,
     console_routes.router,
 )
 
@@ -265,6 +299,7 @@ def calls(site: Site) -> list[Call[Any]]:
         *orders_routes.calls(site.desk),
         *payments_routes.calls(site.till),
         *admin_routes.calls(site.people, site.till),
+        *webhooks_routes.calls(site.courier),
     ]
 
 
@@ -295,6 +330,7 @@ def build(site: Site) -> Edge:
             "desk": Provide(lambda: site.desk, sync_to_thread=False),
             "people": Provide(lambda: site.people, sync_to_thread=False),
             "till": Provide(lambda: site.till, sync_to_thread=False),
+            "courier": Provide(lambda: site.courier, sync_to_thread=False),
         },
         exception_handlers={Exception: web.translate},
         compression_config=compress.config(),
@@ -304,7 +340,15 @@ def build(site: Site) -> Edge:
     )
     undeclared = [path for path, access in declared(framework) if access is None]
     assert not undeclared, f"routes without an access: {undeclared}"
-    return Edge(framework, calls=calls(site), gate=gate, proxies=TrustedProxies(site.settings.trusted_proxies))
+    return Edge(
+        framework, calls=calls(site), gate=gate, proxies=TrustedProxies(site.settings.trusted_proxies),
+        doors=doors(site),
+    )  # fmt: skip
+
+
+def doors(site: Site) -> list[Door]:
+    """Return the protocols of others that are spoken here."""
+    return compat_routes.doors(site.desk, _DoorGate(site))
 
 
 def declared(framework: Litestar) -> list[tuple[str, web.Access | None]]:

@@ -77,6 +77,9 @@ class Settings(BaseSettings):
     """Recharges begun by one account."""
     rate_limit_api: str = NUMBERS["api"]
     """Requests of one account, or of one network without one; `off` is allowed."""
+    rate_limit_protocol: str = NUMBERS["protocol"]
+    """Requests of one account in the protocols of others' clients; polls of its open orders, one a second each, do not
+    count. `off` is allowed."""
     password_min_length: Annotated[int, Field(ge=8, le=128)] = 10
     """The shortest password. Unit: characters."""
     password_complexity: bool = False
@@ -203,6 +206,9 @@ class Settings(BaseSettings):
     """The rate. Unit: hundredths of a percent."""
     invoice_series: str = "R"
     """What numbers of receipts begin with, such as R in R/26-27/000123."""
+    webhook_loopback: bool = False
+    """Whether customers' webhooks may also go to this machine, by http and on any port: for tests and demonstrations.
+    It cannot be on in production."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important lines that are written."""
     log_form: Literal["auto", "json", "text"] = "auto"
@@ -222,7 +228,7 @@ class Settings(BaseSettings):
             raise ValueError("cannot be off")
         return text
 
-    @field_validator("rate_limit_api")
+    @field_validator("rate_limit_api", "rate_limit_protocol")
     @classmethod
     def _refuse_nonsense(cls, text: str) -> str:
         parse(text)
@@ -247,12 +253,19 @@ class Settings(BaseSettings):
             raise ValueError("MIN_RECHARGE_AMOUNT must not be above MAX_RECHARGE_AMOUNT")
         return self
 
+    @model_validator(mode="after")
+    def _refuse_doors_in_production(self) -> Self:
+        if self.webhook_loopback and self.app_env == "production":
+            raise ValueError("WEBHOOK_LOOPBACK must be off in production: customers could reach what listens here")
+        return self
+
     @property
     def limits(self) -> dict[LimitName, str]:
         """The numbers of the limits that can be set."""
         return {
             "login": self.rate_limit_login, "register": self.rate_limit_register, "otp": self.rate_limit_otp,
             "recharge": self.rate_limit_recharge, "api": self.rate_limit_api,
+            "protocol": self.rate_limit_protocol,
         }  # fmt: skip
 
     @property

@@ -30,6 +30,8 @@ from numberdesk.payments import service as payments
 from numberdesk.providers import service as providers
 from numberdesk.providers.model import Provider, ProviderId
 from numberdesk.wallet import jobs as wallet_jobs
+from numberdesk.webhooks import jobs as webhooks_jobs
+from numberdesk.webhooks import service as webhooks
 
 log = structlog.get_logger()
 
@@ -55,6 +57,8 @@ def steps(site: Site, mailer: Mailer | None) -> list[Pass]:
         Pass("deliver_parked", 0.5, partial(orders.deliver_parked, desk), full=200),
         Pass("tell_unowned", 30.0, partial(orders.tell_unowned, desk)),
         Pass("forget_inbound", 600.0, partial(orders.forget_inbound, desk), full=1000),
+        Pass("forget_events", 60.0, partial(orders.forget_events, db), full=1000),
+        Pass("forget_undelivered", 60.0, partial(orders.forget_undelivered, db), full=1000),
         Pass("release_finished", 1.0, partial(orders_jobs.release_finished, desk), full=100),
         Pass("expire_recharges", 2.0, partial(payments_jobs.expire_due, till), full=200),
         Pass("free_amounts", 30.0, partial(payments_jobs.free_slots, till), full=500),
@@ -83,6 +87,8 @@ def steps(site: Site, mailer: Mailer | None) -> list[Pass]:
         Pass("watch_prices", 10.0, partial(providers.watch_prices, db)),
         Pass("forget_balances", 600.0, partial(providers.forget_lines, db), full=1000),
         Pass("tell_staff", 5.0, partial(admin_jobs.tell_staff, db, site.vault), full=50),
+        Pass("send_events", 0.3, partial(webhooks_jobs.deliver, site.courier), full=1),
+        Pass("forget_deliveries", 60.0, partial(webhooks_jobs.forget, db), full=1000),
         Pass("roll_up", 5.0, partial(wallet_jobs.roll_up, db), full=50_000),
         Pass("forget_old_answers", 600.0, partial(accounts_jobs.forget_old_answers, db), full=1000),
         Pass("partitions", 6 * 3600.0, partial(_make_partitions, db)),
@@ -93,11 +99,14 @@ def steps(site: Site, mailer: Mailer | None) -> list[Pass]:
 async def running(site: Site, mailer: Mailer | None = None) -> AsyncIterator[None]:
     """Run all passes and watches for as long as the block lasts; without a mailer, mails wait."""
     watches = _Watches(site.desk)
-    async with passes.running([*steps(site, mailer), Pass("watches", 1.0, watches.follow)]):
-        try:
-            yield
-        finally:
-            await watches.stop()
+    try:
+        async with passes.running([*steps(site, mailer), Pass("watches", 1.0, watches.follow)]):
+            try:
+                yield
+            finally:
+                await watches.stop()
+    finally:
+        await webhooks.stop(site.courier)
 
 
 async def _make_partitions(db: Database) -> int:

@@ -5,20 +5,22 @@ from typing import Any, get_args
 
 import pytest
 
-from numberdesk.accounts.model import AccountState, EndedWhy, RequestPurpose, Role, TokenPurpose, Verdict
+from numberdesk.accounts.model import AccountState, Dialect, EndedWhy, RequestPurpose, Role, TokenPurpose, Verdict
 from numberdesk.audit.model import ActorKind
 from numberdesk.catalogue.model import SyncState
 from numberdesk.notifications.model import Channel, OutboxState
-from numberdesk.orders.model import Action, Failure, InboundState, OrderState, OrphanState, UpstreamRefund
+from numberdesk.orders.model import Action, EventType, Failure, InboundState, OrderState, OrphanState, UpstreamRefund
 from numberdesk.payments import model as payments
 from numberdesk.payments.methods.gateway import GatewayName
 from numberdesk.providers.model import AlertKind, BreakerState, Forced, Kind, TopUpKind, WordKind, WordSource
 from numberdesk.wallet.model import Bucket, CauseType, HoldState, PostingKind
+from numberdesk.webhooks.model import DeliveryState, EndpointState, Format
 from tests.architecture.sources import ROOT, listed
 
 LITERALS: dict[str, Any] = {
     "accounts_role": Role,
     "accounts_state": AccountState,
+    "api_keys_dialect": Dialect,
     "approvals_subject": payments.Subject,
     "audit_log_actor_kind": ActorKind,
     "bank_credits_source": payments.BankCreditSource,
@@ -37,6 +39,7 @@ LITERALS: dict[str, Any] = {
     "inbound_messages_state": InboundState,
     "mail_requests_purpose": RequestPurpose,
     "mail_tokens_purpose": TokenPurpose,
+    "order_events_type": EventType,
     "orders_failure": Failure,
     "orders_state": OrderState,
     "orders_upstream_refund": UpstreamRefund,
@@ -65,6 +68,9 @@ LITERALS: dict[str, Any] = {
     "statements_state": payments.StatementState,
     "utr_claims_state": payments.ClaimState,
     "vpas_kind": payments.VpaKind,
+    "webhook_deliveries_state": DeliveryState,
+    "webhook_endpoints_format": Format,
+    "webhook_endpoints_state": EndpointState,
     "webhook_events_gateway": GatewayName,
     "webhook_events_state": payments.WebhookState,
 }

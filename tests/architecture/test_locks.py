@@ -13,6 +13,8 @@ from tests.architecture.sources import ROOT, listed
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 GROUPS = {"requirements/run.txt": "build", "requirements/test.txt": "dev"}
 """The dependency group that each file holds besides the project and its extra `embedded`."""
+ALL = {**GROUPS, "requirements/clients.txt": "clients"}
+"""Clients of others have an environment of their own, without the project."""
 _PLACE = re.compile(r"://| @ |^-|--(?!hash=)\w")
 _PIN = re.compile(r"[\w.-]+==[\w.]+ .*?--hash=sha256:[0-9a-f]{64}", re.S)
 RENEW = "Run `make lock`."
@@ -34,7 +36,7 @@ def group(name: str) -> list[str]:
     return [line for item in items for line in ([item] if isinstance(item, str) else group(item["include-group"]))]
 
 
-@pytest.mark.parametrize("name", GROUPS)
+@pytest.mark.parametrize("name", ALL)
 def test_a_lock_names_no_place_to_download_from(name: str) -> None:
     lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
     places = [
@@ -43,10 +45,11 @@ def test_a_lock_names_no_place_to_download_from(name: str) -> None:
     assert not places, listed(places, f"Packages come from wherever the reader's pip looks; hashes check them. {RENEW}")
 
 
-@pytest.mark.parametrize("name", GROUPS)
+@pytest.mark.parametrize("name", ALL)
 def test_every_direct_dependency_is_locked_within_its_bounds(name: str) -> None:
     project, locked = PROJECT["project"], pins(name)
-    direct = [*project["dependencies"], *project["optional-dependencies"]["embedded"], *group(GROUPS[name])]
+    ours = [*project["dependencies"], *project["optional-dependencies"]["embedded"]] if name in GROUPS else []
+    direct = [*ours, *group(ALL[name])]
     wrong = []
     for wanted in map(Requirement, direct):
         versions = [str(pin.specifier).removeprefix("==") for pin in locked.get(canonicalize_name(wanted.name), [])]
@@ -55,7 +58,7 @@ def test_every_direct_dependency_is_locked_within_its_bounds(name: str) -> None:
     assert not wrong, listed(wrong, RENEW)
 
 
-@pytest.mark.parametrize("name", GROUPS)
+@pytest.mark.parametrize("name", ALL)
 def test_every_pin_is_exact_and_has_a_hash(name: str) -> None:
     blocks = re.split(r"\n(?=[\w])", (ROOT / name).read_text(encoding="utf-8"))[1:]
     wrong = [

@@ -17,7 +17,7 @@ from anyio.from_thread import BlockingPortal
 
 from numberdesk import worker
 from numberdesk.accounts import service as accounts
-from numberdesk.accounts.model import Role
+from numberdesk.accounts.model import CUSTOMER_SCOPES, Dialect, Role, Scope
 from numberdesk.base import crypto
 from numberdesk.base.db import Database, open_database, run, value
 from numberdesk.base.money import Paise, parse_rupees
@@ -108,6 +108,8 @@ class Client:
     prefix: str = ""
     token: str | None = None
     """An access token, for whoever has signed in instead."""
+    others: frozenset[int] = frozenset()
+    """Statuses that a foreign protocol has besides those of the contract."""
 
     def send(
         self,
@@ -133,8 +135,11 @@ class Client:
             with suppress(BrokenPipeError, ConnectionResetError):  # an answer may come before the body is through
                 connection.endheaders(body, encode_chunked=body is not None and not isinstance(body, bytes))
             raw = connection.getresponse()
-            answer = Answer(raw.status, {name.lower(): text for name, text in raw.getheaders()}, raw.read())
-        assert answer.status in STATUSES, answer
+            told = {name.lower(): text for name, text in raw.getheaders()}
+            # A stream has no end, so its start is read.
+            is_stream = told.get("content-type", "").startswith("text/event-stream")
+            answer = Answer(raw.status, told, raw.read1(65_536) if is_stream else raw.read())
+        assert answer.status in STATUSES | self.others, answer
         assert answer.headers.keys() >= {"x-request-id", "cache-control", *SECURITY}, answer
         return answer
 
@@ -192,6 +197,19 @@ class Stand:
                 await wallet.credit(tx, [Credit(account_ids[0], paise, "admin_credit", f"test-{number}")])
             keys = await accounts.issue_keys(tx, account_ids=account_ids, name="test", pepper=PEPPER)
         return Client(self.port, keys[0].secret, account_ids[0])
+
+    def another_key(self, client: Client, *scopes: Scope, dialect: Dialect | None = None) -> Client:
+        """Give an account one more key; without scopes it may do what every key may."""
+
+        async def work() -> str:
+            async with self.site.db.transaction() as tx:
+                (key,) = await accounts.issue_keys(
+                    tx, account_ids=[client.account_id], name="other", pepper=PEPPER,
+                    scopes=scopes or CUSTOMER_SCOPES, dialect=dialect,
+                )  # fmt: skip
+            return key.secret
+
+        return replace(client, key=self.portal.call(work))
 
     def signed_in(self, email: str, *, role: Role = "customer", password: str = PASSWORD) -> "SignedIn":
         """Make a person whose address is proven, with a password, and log in."""
@@ -294,6 +312,21 @@ def opened(
         structlog.configure(wrapper_class=told)
 
 
+@contextmanager
+def joined(stand: Stand) -> Iterator[int]:
+    """Open the site a second time on the same database, as another process would, and give its port."""
+    with stand.portal.wrap_async_context_manager(_joined(stand.site.settings)) as port:
+        yield port
+
+
+@asynccontextmanager
+async def _joined(settings: Settings) -> AsyncIterator[int]:
+    async with open_site(settings) as site:
+        port = free_port(HOST, 0)
+        async with serving(site, HOST, port):
+            yield port
+
+
 @asynccontextmanager
 async def _opened(
     portal: BlockingPortal, cluster: Cluster, proxy_folder: Path | None, changes: dict[str, Any]
@@ -343,5 +376,7 @@ async def _add_provider(settings: Settings, provider: Simulator) -> None:
 
 async def _sync(site: Site) -> None:
     for line in list(site.lines.by_id.values()):
+        if line.provider.kind == "sandbox":
+            continue  # is never synced
         await sync_provider(site.db, site.lines, line.provider)
     await catalogue.refresh(site.db, site.shelf)

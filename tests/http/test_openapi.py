@@ -142,10 +142,16 @@ def there(stand: Stand, client: Client, order_id: int) -> dict[str, str]:
     receipt = stand.ask("SELECT max(id) FROM receipts WHERE account_id = $1", client.account_id)
     statement = client.send("POST", "/admin/statements?profile=generic", body=STATEMENT).data
     provider = stand.ask("SELECT min(id) FROM providers")
+    webhook = stand.ask(
+        "INSERT INTO webhook_endpoints (account_id, url, events, format, secret, cursor_seq) "
+        "VALUES ($1, 'https://hooks.example.com/', '{code}', 'standard', '', 0) RETURNING id",
+        client.account_id,
+    )
     return {
         "{order_id}": str(order_id), "{transaction_id}": ref, "{id}": str(client.account_id),
         "/recharge/receipts/{id}": f"/recharge/receipts/{receipt}",
         "/admin/statements/{id}": f"/admin/statements/{statement['id']}",
+        "/user/webhooks/{id}/deliveries": f"/user/webhooks/{webhook}/deliveries",
         **{
             f"/admin/providers/{{id}}{rest}": f"/admin/providers/{provider}{rest}"
             for rest in ("", "/calls", "/syncs", "/transcripts")
@@ -190,6 +196,10 @@ def test_answers_look_as_described(described: dict[str, Any], stand: Stand) -> N
     for method, path, item in operations(described):
         if method == "get":
             answer = alice.get(filled(path, known))
+            if (stream := item["responses"]["200"]["content"].get("text/event-stream")) is not None:
+                assert stream["schema"] == {"type": "string"}
+                assert answer.headers["content-type"].startswith("text/event-stream")
+                continue
             assert_fits(described, item["responses"]["200"]["content"]["application/json"]["schema"], answer.json)
             refusal = stand.nobody.send("PATCH", path.replace("{order_id}", "1"))
             assert_fits(described, item["responses"]["default"]["content"]["application/json"]["schema"], refusal.json)

@@ -20,7 +20,7 @@ def until(happened: Callable[[], object], *, seconds: float = 8.0) -> None:
 
 
 def force(stand: Stand, forced: Forced | None, reason: str) -> None:
-    provider_id = ProviderId(stand.ask("SELECT id FROM providers"))
+    provider_id = ProviderId(stand.ask("SELECT id FROM providers WHERE name = 'alpha'"))
     stand.portal.call(providers.force_breaker, stand.site.db, provider_id, forced, reason)
 
 
