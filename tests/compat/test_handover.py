@@ -196,6 +196,28 @@ def test_an_order_id_finds_its_purchase_although_its_client_hung_up(stand: Stand
     assert (orders_of(stand, alice), notes_of(stand, alice)) == (2, 0)
 
 
+def test_a_purchase_without_an_order_id_does_not_take_one_with_it_over(stand: Stand, alice: Bot) -> None:
+    with slow(stand, 0.5):
+        hang_up(alice, after=0.2, **WANTED, orderId="mine")
+        time.sleep(0.6)
+    other = alice.send("getNumberV2", **WANTED)
+    assert "idempotent-replayed" not in other.headers
+    assert alice.json("getNumberV2", orderId="mine", **WANTED)["activationId"] != other.json["activationId"]
+    assert orders_of(stand, alice) == 2
+
+
+def test_a_number_that_is_being_given_back_is_not_handed_over(stand: Stand, alice: Bot) -> None:
+    with slow(stand, 0.5):
+        hang_up(alice, after=0.2)
+        time.sleep(0.6)
+    (item,) = alice.json("getActiveActivations")["data"]
+    stand.ripen(int(item["activationId"]))
+    with provider_is(stand, "http-500", fault_on="everything"):
+        assert alice.text("setStatus", id=item["activationId"], status=8) == "ERROR_SQL"
+    stand.change("UPDATE orders SET next_try_at = next_try_at + interval '1 minute' WHERE state = 'cancelling'")
+    assert alice.json("getNumberV2", **WANTED)["activationId"] != int(item["activationId"])
+
+
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_an_unclear_outcome_is_answered_in_time_and_handed_over_when_it_is_known(
     portal: BlockingPortal, cluster: Cluster, dialect: str

@@ -239,8 +239,6 @@ async def _course_of_reference(db: Database, trade: Trade, reference: str) -> _C
                 continue
             if known.fingerprint != trade.fingerprint:
                 raise ReferenceTaken
-            if orders:
-                await sql.delete_undelivered(tx, trade.account_id, key)
         return _Course(key, trade.wants_object, is_known=bool(orders))
 
 
@@ -321,12 +319,14 @@ async def _await_edge(course: _Course, gone: "asyncio.Future[None]") -> None:
 
 
 async def _note(desk: Desk, trade: Trade, course: _Course, *, is_old: bool) -> None:
-    """Note a purchase as undelivered.
+    """Note a purchase as undelivered. One under the caller's own word is found by that word, and by nothing else.
 
     Args:
         is_old: keep the time of the first note. A client that left is waited for anew; one that was told to wait is
             not, so that a doubt which stays does not stand in the way of its purchases for longer than the window.
     """
+    if trade.reference is not None:
+        return
     waited = 0.0 if is_old else clock.seconds() - course.began
     if waited:
         if len(desk.patience) >= PATIENCE_MAX:

@@ -103,12 +103,6 @@ async def upsert_undelivered(
     )
 
 
-async def delete_undelivered(tx: Tx, account_id: AccountId, request_key: str) -> None:
-    """Forget that a purchase was undelivered: its client has it now."""
-    query = "DELETE FROM undelivered_purchases WHERE account_id = $1 AND request_key = $2"
-    await run(tx, query, account_id, request_key)
-
-
 async def delete_old_undelivered(tx: Tx, *, older_than: timedelta, limit: int) -> int:
     """Forget purchases that nobody came back for."""
     return await run(
