@@ -19,7 +19,7 @@ from numberdesk.base import clock, ids
 from numberdesk.base.db import Database
 from numberdesk.base.errors import AppError, Unavailable
 from numberdesk.orders import sql
-from numberdesk.orders.model import Card, Order, Wish
+from numberdesk.orders.model import Card, Order, OrderState, Wish
 from numberdesk.orders.service._board import read_cards
 from numberdesk.orders.service._buy import NoNumbers, buy
 from numberdesk.orders.service._desk import Desk
@@ -44,6 +44,7 @@ LATELY = timedelta(milliseconds=200)
 SHORTEST_WAIT, LONGEST_WAIT = 0.02, 0.5
 """Seconds between two looks at an order that another request is buying."""
 KEPT = timedelta(hours=1)
+_ENDING: frozenset[OrderState] = frozenset({"cancelling", "expiring"})
 _REFERENCE = re.compile(r"ref:[0-9]+:(.+)", re.DOTALL)
 """How request keys look that are the caller's own word for one purchase, with the number of its try."""
 REFERENCE_MAX = 64
@@ -258,7 +259,8 @@ async def _carry_out(desk: Desk, trade: Trade, course: _Course, until: float) ->
                 continue
         if card.order.state in ("requested", "unknown"):
             card = await _settled(desk, card, until)
-        is_over = card is not None and card.order.ended_at is not None
+        # A number that is being given back is nobody's any more, whether its end is settled or not.
+        is_over = card is not None and (card.order.ended_at is not None or card.order.state in _ENDING)
         if not is_over or not course.is_known or trade.reference is not None or course.is_left:
             return card
         # Nothing came of it, or its client ended it by another way: this one buys for itself.
