@@ -11,6 +11,9 @@ from tests.http.stand import PRICE, Stand
 HELD = str(Decimal(1000) - Decimal(PRICE))
 WANTED: dict[str, Any] = {"service": "tg", "country": "22"}
 
+UNSOLD = "qz"
+"""A service that is known, and offered by nobody."""
+
 
 def test_a_number_is_an_id_and_digits(stand: Stand, alice: Bot) -> None:
     answer = alice.text("getNumber", **WANTED)
@@ -176,6 +179,7 @@ def test_history_tells_what_was_paid(stand: Stand, alice: Bot) -> None:
 def test_an_order_id_is_not_used_up_by_a_purchase_that_bought_nothing(stand: Stand, alice: Bot) -> None:
     assert alice.text("getNumberV2", orderId="mine-4", **(WANTED | {"service": "nosuch"})) == "BAD_SERVICE"
     assert alice.text("getNumberV2", orderId="mine-4", maxPrice="1", **WANTED) == f"WRONG_MAX_PRICE:{PRICE}"
+    assert alice.text("getNumberV2", orderId="mine-4", service=UNSOLD, country="any") == "NO_NUMBERS"
     stand.portal.call(lambda: stand.provider.set_profile("no-stock"))
     try:
         assert alice.text("getNumberV2", orderId="mine-4", maxPrice="99", **WANTED) == "NO_NUMBERS"

@@ -127,6 +127,8 @@ class _Course:
     """How many seconds its client will probably wait, where that was seen before."""
     is_left: bool = False
     """Nobody waits for it any more: nothing new is begun for it."""
+    is_begun: bool = False
+    """Something may have been bought for it."""
 
 
 async def trade(desk: Desk, trade: Trade, *, gone: "asyncio.Future[None]", seconds: float = ANSWER_SECONDS) -> Bought:
@@ -159,7 +161,7 @@ async def trade(desk: Desk, trade: Trade, *, gone: "asyncio.Future[None]", secon
             await _note(desk, trade, course, is_old=not gone.done())
             raise ClientGone(trade.account_id) if gone.done() else OutcomeUnknown()
         card = work.result()
-    except OutcomeUnknown:
+    except (ClientGone, OutcomeUnknown):
         raise
     except Unavailable:
         # The process stops, or the database is away: the order may be there all the same.
@@ -167,6 +169,13 @@ async def trade(desk: Desk, trade: Trade, *, gone: "asyncio.Future[None]", secon
         raise
     except AppError:
         await _free_reference(desk.db, trade, course)
+        raise
+    except Exception:
+        # What `choose` says in the words of a protocol, or a bug of ours, after which nobody knows what was bought.
+        if course.is_begun:
+            await _note_if_possible(desk, trade, course)
+        else:
+            await _free_reference(desk.db, trade, course)
         raise
     except asyncio.CancelledError:
         course.is_left = True
@@ -249,10 +258,10 @@ async def _carry_out(desk: Desk, trade: Trade, course: _Course, until: float) ->
         card = await _find(desk, trade, course) if course.is_known else None
         course.is_replayed = card is not None
         if card is None:
+            wish = trade.choose()
+            course.is_begun = True
             try:
-                (card,) = await buy(
-                    desk, account_id=trade.account_id, wish=trade.choose(), request_key=course.request_key
-                )
+                (card,) = await buy(desk, account_id=trade.account_id, wish=wish, request_key=course.request_key)
             except KeyInFlight:
                 course.is_known = True
                 await asyncio.sleep(SHORTEST_WAIT)  # its row is there in a moment
