@@ -136,6 +136,19 @@ def test_a_purchase_whose_answer_was_lost_is_asked_for_again_and_made_once(
     assert stand.ask("SELECT count(*) FROM orders WHERE account_id = $1", alice.account_id) == 1
 
 
+def test_a_purchase_without_any_answer_can_be_repeated_by_what_its_error_holds(
+    stand: Stand, alice: Client, desk: Any, opens: Opens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("numberdesk.client._calls.PAUSES", (0.0, 0.0, 0.0))
+    with cutting(stand.port, 4) as port, pytest.raises(Unreachable) as told:
+        opens(f"http://{HOST}:{port}", alice.key).get_number("tg", "IN")
+    desk.get_number("tg", "IN", idempotency_key=told.value.idempotency_key)
+    assert stand.ask("SELECT count(*) FROM orders WHERE account_id = $1", alice.account_id) == 1
+    with pytest.raises(ApiError) as refused:
+        desk.get_number("tg", "IN", max_price="0.01", idempotency_key="of-mine")
+    assert refused.value.idempotency_key == "of-mine"
+
+
 def test_a_server_that_is_not_there_is_said_to_be(opens: Opens, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("numberdesk.client._calls.PAUSES", (0.0, 0.0, 0.0))
     with socket.create_server((HOST, 0)) as taken:

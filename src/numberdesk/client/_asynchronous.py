@@ -9,7 +9,7 @@ from typing import TypeVar
 import httpx
 
 from numberdesk.client import _calls as calls
-from numberdesk.client._errors import NoCode, Unreachable
+from numberdesk.client._errors import NoCode
 from numberdesk.client._streams import SILENCE_MAX, STREAM_PATH, EventReader
 from numberdesk.client.model import Balance, Event, Offer, Order, Page
 
@@ -161,4 +161,4 @@ class AsyncClient:
             elif status is not None:
                 return calls.read(ask, status, body)
             else:
-                raise Unreachable(f"no answer after {tries} tries ({type(problem).__name__})") from None
+                raise calls.unreachable(ask, tries, problem) from None

@@ -9,7 +9,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
-from numberdesk.client._errors import ApiError
+from numberdesk.client._errors import ApiError, Unreachable
 from numberdesk.client.model import Balance, Event, Offer, Order, Orders, Page
 
 T = TypeVar("T")
@@ -21,6 +21,7 @@ TRIES = 4
 PAUSES = (0.5, 1.0, 2.0)
 REPEATED = frozenset({429, 503})
 """Answers after which the same request may succeed a little later."""
+ONCE = "Idempotency-Key"
 IN_FLIGHT = "key_in_flight"
 """The same purchase is still on its way: asking again with its key gives its answer."""
 
@@ -101,16 +102,21 @@ def read(ask: Ask[T], status: int, body: bytes) -> T:
         with suppress(msgspec.MsgspecError, UnicodeDecodeError):
             found: T = msgspec.json.decode(body, type=_Success[ask.answer]).data  # type: ignore[name-defined]
             return found
-    raise refusal(status, body)
+    raise refusal(status, body, ask.headers.get(ONCE))
 
 
-def refusal(status: int, body: bytes) -> ApiError:
+def unreachable(ask: Ask[Any], tries: int, problem: Exception | None) -> Unreachable:
+    """Return what to raise when no answer came."""
+    return Unreachable(f"no answer after {tries} tries ({type(problem).__name__})", ask.headers.get(ONCE))
+
+
+def refusal(status: int, body: bytes, once: str | None = None) -> ApiError:
     """Return what a refusal says, whoever wrote it."""
     try:
         failure = msgspec.json.decode(body, type=_Failure)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         failure = _Failure()
-    return ApiError(status, failure.error, failure.details)
+    return ApiError(status, failure.error, failure.details, once)
 
 
 def pause_after(ask: Ask[Any], tries: int, status: int | None, headers: Mapping[str, str], body: bytes) -> float | None:
@@ -133,7 +139,7 @@ def amount(value: Decimal | str | int | None) -> str | None:
 
 
 def _once(key: str | None) -> dict[str, str]:
-    return {"Idempotency-Key": key or secrets.token_urlsafe(18)}
+    return {ONCE: key or secrets.token_urlsafe(18)}
 
 
 def _present(filters: Mapping[str, Any]) -> dict[str, str]:

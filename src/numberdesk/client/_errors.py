@@ -4,12 +4,16 @@ from typing import Any
 
 
 class ApiError(Exception):
-    """The server refused. `code` is the word to decide by; `details` may name fields, times and amounts."""
+    """The server refused. `code` is the word to decide by; `details` may name fields, times and amounts.
 
-    def __init__(self, status: int, sentence: str, details: dict[str, Any]) -> None:
+    `idempotency_key` is what a purchase was sent with: with `key_in_flight` it is still on its way.
+    """
+
+    def __init__(self, status: int, sentence: str, details: dict[str, Any], idempotency_key: str | None = None) -> None:
         super().__init__(sentence)
         self.status = status
         self.details = details
+        self.idempotency_key = idempotency_key
 
     @property
     def code(self) -> str:
@@ -23,7 +27,13 @@ class ApiError(Exception):
 
 
 class Unreachable(Exception):
-    """No answer came, also not to repeats. Purchases can be repeated with the same `idempotency_key`."""
+    """No answer came, also not to repeats. A purchase may have been made: repeated with this `idempotency_key` it is
+    the same one, and without it another.
+    """
+
+    def __init__(self, sentence: str, idempotency_key: str | None = None) -> None:
+        super().__init__(sentence)
+        self.idempotency_key = idempotency_key
 
 
 class NoCode(Exception):
