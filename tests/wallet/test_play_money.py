@@ -67,6 +67,18 @@ async def test_a_sandbox_that_runs_low_is_filled_up_and_one_that_does_not_is_lef
     assert await balances(db, sandbox) == (FULL - 2, nearly_all + 3)
 
 
+async def test_play_money_bounds_how_much_is_open(db: Database) -> None:
+    (sandbox,) = await sandboxes(db, await add_customers(db, 0))
+    price = wallet.SANDBOX_LOW_PAISE
+    most = (wallet.SANDBOX_HELD_MAX + FULL) // price
+    answers = [(await hold(db, wanted(sandbox, order_id, price)))[0] for order_id in range(1, most + 2)]
+    assert sum(answer is None for answer in answers) <= most
+    assert answers[-1] is not None
+    for order_id in range(1, 20):
+        await void(db, order_id)
+    assert await hold(db, wanted(sandbox, most + 2, price)) == [None]
+
+
 async def test_a_price_above_the_full_amount_is_refused_and_nothing_is_written(db: Database) -> None:
     (sandbox,) = await sandboxes(db, await add_customers(db, 0))
     await hold(db, wanted(sandbox, 1, FULL))

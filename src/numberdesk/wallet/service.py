@@ -34,6 +34,8 @@ SANDBOX_PAISE = Paise(1_000_00)
 """The play money of a sandbox, when it is made and whenever it was filled up."""
 SANDBOX_LOW_PAISE = Paise(100_00)
 """A sandbox that is to set money aside and has less is filled up first."""
+SANDBOX_HELD_MAX = Paise(10_000_00)
+"""A sandbox that holds so much for open orders is not filled up: play money, too, bounds how many can be open."""
 
 
 @dataclass(eq=False)
@@ -80,9 +82,9 @@ async def open_sandboxes(tx: Tx, account_ids: Sequence[AccountId]) -> None:
 
 
 def _fill(book: Book, account_id: AccountId) -> None:
-    """Fill the wallet of a sandbox up with play money, if there is little of it."""
+    """Fill the wallet of a sandbox up with play money, if there is little of it and not too much is held."""
     purse = book.purses[account_id]
-    if purse.available < SANDBOX_LOW_PAISE:
+    if purse.available < SANDBOX_LOW_PAISE and purse.held < SANDBOX_HELD_MAX:
         missing = SANDBOX_PAISE - purse.available
         book.post(
             "play_money", "credit", f"sandbox:{account_id}:{purse.version}",
