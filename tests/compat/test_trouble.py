@@ -12,7 +12,7 @@ from anyio.from_thread import BlockingPortal
 from numberdesk.base.postgres import Cluster
 from numberdesk.orders import service as orders
 from tests.compat.bot import DIALECTS, Bot, money, refusal
-from tests.compat.test_handover import hang_up, notes_of, orders_of, slow
+from tests.compat.test_handover import SLOW, hang_up, notes_of, orders_of, slow
 from tests.http import stand as stands
 from tests.http.stand import Client, Stand
 
@@ -42,6 +42,30 @@ def test_without_the_database_a_purchase_is_trouble_of_ours_with_status_200(frai
             break
         time.sleep(0.1)
     assert orders_of(frail, bot) == 2
+
+
+@pytest.mark.parametrize("hangs_up", [False, True])
+def test_a_purchase_that_could_not_be_noted_is_handed_over_when_the_database_is_back(
+    frail: Stand, *, hangs_up: bool
+) -> None:
+    bot = Bot(frail.customer())
+    assert bot.text("getBalance") == "ACCESS_BALANCE:1000.00"
+    with ThreadPoolExecutor(1) as pool, slow(frail):
+        told = pool.submit(hang_up, bot, after=0.8) if hangs_up else pool.submit(bot.send, "getNumberV2", **WANTED)
+        time.sleep(0.4)  # it is on its way at the provider
+        frail.cut_database()
+        try:
+            told.result()
+            time.sleep(SLOW)
+        finally:
+            frail.mend_database()
+    for _ in range(100):
+        found = bot.send("getNumberV2", **WANTED)
+        if found.body.startswith(b"{"):
+            break
+        time.sleep(0.1)  # its outcome is not known yet
+    assert found.headers["idempotent-replayed"] == "true"
+    assert (orders_of(frail, bot), notes_of(frail, bot)) == (1, 0)
 
 
 def test_a_purchase_at_a_process_that_stops_is_handed_over_by_the_next_one(stand: Stand, alice: Bot) -> None:

@@ -55,6 +55,8 @@ class Desk:
     """What the watch of each provider has delivered, by activation, for as long as the list names it."""
     trades: set[asyncio.Future[Any]] = field(default_factory=set)
     """Purchases that go on though nobody may be waiting for them any more."""
+    late_notes: set[asyncio.Future[None]] = field(default_factory=set)
+    """Notes of purchases without an answer that wait for the database to come back."""
     patience: dict[bytes, float] = field(default_factory=dict)
     """How many seconds those clients waited lately that hung up on a purchase, by its kind."""
     listed_at: dict[ProviderId, float] = field(default_factory=dict)

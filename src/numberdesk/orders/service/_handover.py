@@ -7,16 +7,18 @@ client is gone, or could not be told what came of it, is noted; the next one of 
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
 
 from numberdesk.accounts.service import KeyInFlight
 from numberdesk.base import clock, ids
-from numberdesk.base.db import Database
+from numberdesk.base.db import Database, Tx
 from numberdesk.base.errors import AppError, Unavailable
 from numberdesk.orders import sql
 from numberdesk.orders.model import Card, Order, OrderState, Wish
@@ -36,6 +38,8 @@ DOUBT_SECONDS = 5.0
 NOTE_PAUSES = (0.025, 0.075)
 """A client that hangs up and asks again at once may be faster than the note; so who was buying just now is asked twice
 more, at these distances. Measured on loopback: a note is there within 10 ms of the end of the connection."""
+NOTE_AGAIN_SECONDS = 0.25
+"""Between two tries of a note while the database is away."""
 NEWEST_MAX = 20
 EDGE_BEFORE, EDGE_AFTER = 0.1, 0.25
 """Seconds around the moment at which a client will probably hang up."""
@@ -163,23 +167,12 @@ async def trade(desk: Desk, trade: Trade, *, gone: "asyncio.Future[None]", secon
         card = work.result()
     except (ClientGone, OutcomeUnknown):
         raise
-    except Unavailable:
-        # The process stops, or the database is away: the order may be there all the same.
-        await _note_if_possible(desk, trade, course)
-        raise
-    except AppError:
-        await _free_reference(desk.db, trade, course)
-        raise
-    except Exception:
-        # What `choose` says in the words of a protocol, or a bug of ours, after which nobody knows what was bought.
-        if course.is_begun:
-            await _note_if_possible(desk, trade, course)
-        else:
-            await _free_reference(desk.db, trade, course)
+    except Exception as problem:
+        await _settle_failure(desk, trade, course, problem)
         raise
     except asyncio.CancelledError:
         course.is_left = True
-        await desk.db.to_the_end(_note_if_possible(desk, trade, course))
+        await desk.db.to_the_end(_note(desk, trade, course, is_old=True))
         raise
     finally:
         if not work.done():
@@ -194,6 +187,16 @@ async def trade(desk: Desk, trade: Trade, *, gone: "asyncio.Future[None]", secon
         await _note(desk, trade, course, is_old=False)
         raise ClientGone(trade.account_id)
     return Bought(card, course.request_key, course.wants_object, course.is_replayed, course.began)
+
+
+async def _settle_failure(desk: Desk, trade: Trade, course: _Course, problem: Exception) -> None:
+    """Free the caller's word when nothing was bought; note the purchase when nobody knows whether something was."""
+    # When the process stops or the database is away, the order may be there all the same, and so after a bug of ours.
+    # What else is no refusal of ours is one of `choose`, in the words of a protocol.
+    if isinstance(problem, Unavailable) or (course.is_begun and not isinstance(problem, AppError)):
+        await _note(desk, trade, course, is_old=True)
+    else:
+        await _free_reference(desk.db, trade, course)
 
 
 async def note_undelivered(desk: Desk, trade: Trade, bought: Bought) -> None:
@@ -216,6 +219,8 @@ def reference_of(order: Order) -> str | None:
 async def _course(desk: Desk, trade: Trade) -> _Course:
     if trade.reference is not None:
         return await _course_of_reference(desk.db, trade, trade.reference)
+    if desk.late_notes:  # if the database is back, they are about to be written
+        await asyncio.wait(set(desk.late_notes), timeout=2 * NOTE_AGAIN_SECONDS)
     for pause in (*NOTE_PAUSES, None):
         async with desk.db.statement() as tx:
             found = await sql.take_undelivered(tx, trade.account_id, trade.fingerprint, within=HANDOVER_WINDOW)
@@ -332,6 +337,8 @@ async def _await_edge(course: _Course, gone: "asyncio.Future[None]") -> None:
 async def _note(desk: Desk, trade: Trade, course: _Course, *, is_old: bool) -> None:
     """Note a purchase as undelivered. One under the caller's own word is found by that word, and by nothing else.
 
+    While the database is away the note is kept here, and written as soon as it is back.
+
     Args:
         is_old: keep the time of the first note. A client that left is waited for anew; one that was told to wait is
             not, so that a doubt which stays does not stand in the way of its purchases for longer than the window.
@@ -343,19 +350,29 @@ async def _note(desk: Desk, trade: Trade, course: _Course, *, is_old: bool) -> N
         if len(desk.patience) >= PATIENCE_MAX:
             desk.patience.clear()
         desk.patience[trade.fingerprint] = waited
-    async with desk.db.statement() as tx:
-        await sql.upsert_undelivered(
-            tx, trade.account_id, course.request_key, fingerprint=trade.fingerprint,
-            wants_object=course.wants_object, waited_ms=int(waited * 1000),
-            at=course.noted_at if is_old else None,
-        )  # fmt: skip
-
-
-async def _note_if_possible(desk: Desk, trade: Trade, course: _Course) -> None:
+    note = partial(
+        sql.upsert_undelivered, account_id=trade.account_id, request_key=course.request_key,
+        fingerprint=trade.fingerprint, wants_object=course.wants_object, waited_ms=int(waited * 1000),
+        at=course.noted_at if is_old else None,
+    )  # fmt: skip
     try:
-        await _note(desk, trade, course, is_old=True)
+        async with desk.db.statement() as tx:
+            await note(tx)
     except Unavailable:
         log.warning("undelivered_not_noted", account_id=trade.account_id)
+        work = asyncio.ensure_future(_note_later(desk, note))
+        desk.late_notes.add(work)
+        work.add_done_callback(desk.late_notes.discard)
+
+
+async def _note_later(desk: Desk, note: Callable[[Tx], Awaitable[None]]) -> None:
+    until = clock.seconds() + HANDOVER_WINDOW.total_seconds()
+    while clock.seconds() < until:
+        await asyncio.sleep(NOTE_AGAIN_SECONDS)
+        with suppress(Unavailable):
+            async with desk.db.statement() as tx:
+                await note(tx)
+            return
 
 
 def _read_problem(work: "asyncio.Future[Card | None]") -> None:
