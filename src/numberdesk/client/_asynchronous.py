@@ -132,9 +132,9 @@ class AsyncClient:
                     elif answer.status_code != httpx.codes.OK:
                         raise calls.refusal(answer.status_code, await answer.aread())
                     else:
-                        async for line in answer.aiter_lines():
+                        async for part in answer.aiter_bytes():
                             tries = 0
-                            if (event := reader.feed(line)) is not None:
+                            for event in reader.read(part):
                                 yield event
             except httpx.TransportError:
                 pass

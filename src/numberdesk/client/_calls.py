@@ -19,8 +19,9 @@ WAIT_MAX = 25
 """Seconds that the server keeps one waiting call open at most."""
 TRIES = 4
 PAUSES = (0.5, 1.0, 2.0)
-REPEATED = frozenset({429, 503})
-"""Answers after which the same request may succeed a little later."""
+REPEATED = frozenset({429, 502, 503, 504})
+"""Answers after which the same request may succeed a little later. 502 and 504 are those of a proxy whose server starts
+anew, or was lost on the way."""
 ONCE = "Idempotency-Key"
 IN_FLIGHT = "key_in_flight"
 """The same purchase is still on its way: asking again with its key gives its answer."""

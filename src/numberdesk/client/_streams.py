@@ -1,5 +1,6 @@
 """Reading a stream of server-sent events line by line."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import msgspec
@@ -16,9 +17,18 @@ class EventReader:
     """Puts lines together to events, and remembers the last one for resuming after a cut."""
 
     last_id: str | None = None
+    _rest: bytes = b""
+    """The beginning of a line whose end is still to come."""
     _data: list[str] = field(default_factory=list)
     _id: str | None = None
     _name: str = ""
+
+    def read(self, part: bytes) -> Iterator[Event]:
+        """Take what came; yields the events that it ends. Only a line feed ends a line: a text may hold all others."""
+        *lines, self._rest = (self._rest + part).split(b"\n")
+        for line in lines:
+            if (event := self.feed(line.removesuffix(b"\r").decode(errors="replace"))) is not None:
+                yield event
 
     def feed(self, line: str) -> Event | None:
         """Take one line; returns an event when the line ends one. Comments and unknown fields are passed over."""
@@ -42,5 +52,6 @@ class EventReader:
         return msgspec.json.decode(data, type=Event) if data and name.startswith("order.") else None
 
     def resuming(self) -> dict[str, str]:
-        """Return the headers that continue after what was read."""
+        """Forget what was cut off, and return the headers that continue after what was read."""
+        self._rest, self._data, self._id, self._name = b"", [], None, ""
         return {"Accept": "text/event-stream"} | ({"Last-Event-ID": self.last_id} if self.last_id else {})

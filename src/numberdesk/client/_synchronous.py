@@ -129,9 +129,9 @@ class Client:
                     elif answer.status_code != httpx.codes.OK:
                         raise calls.refusal(answer.status_code, answer.read())
                     else:
-                        for line in answer.iter_lines():
+                        for part in answer.iter_bytes():
                             tries = 0
-                            if (event := reader.feed(line)) is not None:
+                            for event in reader.read(part):
                                 yield event
             except httpx.TransportError:
                 pass
