@@ -26,7 +26,11 @@ class Awaited:
 
     def __init__(self, url: str, key: str, **options: Any) -> None:
         self._loop = asyncio.new_event_loop()
-        self._client = self._loop.run_until_complete(self._make(url, key, options))
+        try:
+            self._client = self._loop.run_until_complete(self._make(url, key, options))
+        except ValueError:
+            self._loop.close()
+            raise
 
     async def _make(self, url: str, key: str, options: dict[str, Any]) -> AsyncClient:
         return AsyncClient(url, key, **options)

@@ -88,3 +88,13 @@ def test_the_command_says_that_a_key_is_wrong(stand: Stand) -> None:
     )  # fmt: skip
     assert (ended.returncode, "Traceback" in ended.stderr) == (1, False)
     assert ended.stderr.startswith("numberdesk: ")
+
+
+def test_the_command_says_that_an_address_is_none() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "numberdesk", "orders", "watch", "--url", "desk.example"],
+        capture_output=True, text=True, timeout=30, check=False,
+        env=child_environment(**FIXED, NUMBERDESK_API_KEY="nd_live_wrong"),
+    )  # fmt: skip
+    assert (ended.returncode, "Traceback" in ended.stderr) == (1, False)
+    assert "must begin with http://" in ended.stderr

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from numberdesk.client import ApiError, Unreachable
+from numberdesk.client import ApiError
 from tests.http.stand import HOST
 
 Opens = Callable[..., Any]
@@ -76,3 +76,35 @@ def test_a_proxy_that_has_no_server_for_a_moment_ends_no_stream(opens: Opens) ->
         events = opens(url, "nd_live_x").stream()
         assert next(events).data.order_id == 1
         events.close()
+
+
+def test_a_purchase_is_repeated_with_its_key_when_a_proxy_lost_the_answer(opens: Opens) -> None:
+    lost = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    refused = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
+    with answering(lost, refused) as (url, asked), pytest.raises(ApiError):
+        opens(url, "nd_live_x").get_number("tg", "IN")
+    keys = [line for request in asked for line in request.split(b"\r\n") if line.lower().startswith(b"idempotency-key")]
+    assert len(keys) == 2
+    assert keys[0] == keys[1]
+
+
+@pytest.mark.parametrize("told", ["3600", "²", "-1", "Fri, 27 Nov 2026 10:00:00 GMT"])
+def test_a_server_that_asks_for_a_long_wait_is_not_waited_for(opens: Opens, told: str) -> None:
+    head = f"HTTP/1.1 429 Too Many\r\nContent-Length: 0\r\nRetry-After: {told}\r\nConnection: close\r\n\r\n"
+    with answering(*[head.encode("latin-1")] * 4) as (url, asked), pytest.raises(ApiError) as refused:
+        opens(url, "nd_live_x").balance()
+    assert refused.value.status == 429
+    assert len(asked) == (1 if told == "3600" else 4)
+
+
+@pytest.mark.parametrize(
+    ("url", "key"),
+    [
+        ("desk.example", "nd_live_x"), ("ftp://desk.example", "nd_live_x"), ("http://desk.example", "nd_live_x\n"),
+        ("http://desk.example", "nd_live_x\u00e9"), ("http://desk.example", " nd_live_x"),
+    ],
+)  # fmt: skip
+def test_what_could_never_be_sent_is_told_at_once_and_without_the_key(opens: Opens, url: str, key: str) -> None:
+    with pytest.raises(ValueError, match=r"address of the server|characters that no key has") as told:
+        opens(url, key)
+    assert "nd_live_x" not in repr(told.value)

@@ -35,7 +35,11 @@ def watch(url: str = URL, key: str = KEY, after: str | None = AFTER, home: Path 
         demo_url, demo_key = _demo_of(home or DEFAULT_HOME)
         url, key = url or demo_url, key or demo_key
     console.print(f"Watching the orders at {escape(url)}. Ctrl-C ends it.", highlight=False)
-    with Client(url, key.strip()) as desk:
+    try:
+        client = Client(url, key.strip())
+    except ValueError as problem:
+        raise CommandFailed(str(problem)) from None
+    with client as desk:
         try:
             for event in desk.stream(after=after):
                 console.print(escape(_line(event)), highlight=False, soft_wrap=True)

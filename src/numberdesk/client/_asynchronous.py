@@ -21,7 +21,7 @@ class AsyncClient:
 
     def __init__(self, url: str, key: str, *, timeout: float = 30.0) -> None:
         self._http = httpx.AsyncClient(
-            base_url=url.rstrip("/") + calls.PREFIX, headers={"X-API-Key": key}, timeout=timeout, trust_env=False
+            base_url=calls.base_of(url), headers=calls.headers_of(key), timeout=timeout, trust_env=False
         )
         self._timeout = timeout
 

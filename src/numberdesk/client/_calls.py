@@ -23,6 +23,8 @@ REPEATED = frozenset({429, 502, 503, 504})
 """Answers after which the same request may succeed a little later. 502 and 504 are those of a proxy whose server starts
 anew, or was lost on the way."""
 ONCE = "Idempotency-Key"
+RETRY_AFTER_MAX = 60.0
+"""Seconds that a server may ask to wait before a repeat. Of a longer wait the caller is told instead of sleeping it."""
 IN_FLIGHT = "key_in_flight"
 """The same purchase is still on its way: asking again with its key gives its answer."""
 
@@ -38,6 +40,28 @@ class Ask(Generic[T]):
     body: Mapping[str, Any] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     wait: float = 0.0
+
+
+def base_of(url: str) -> str:
+    """Return what all addresses begin with.
+
+    Raises:
+        ValueError: the address of the server is none: nothing could ever be sent.
+    """
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("the address of the server must begin with http:// or https://")
+    return url.rstrip("/") + PREFIX
+
+
+def headers_of(key: str) -> dict[str, str]:
+    """Return the headers of every request.
+
+    Raises:
+        ValueError: what no header can hold, such as a key with the end of its line. It is not repeated: it may be one.
+    """
+    if not (key.isascii() and key.isprintable()) or key != key.strip():
+        raise ValueError("the API key holds characters that no key has; is there a blank or a line end around it?")
+    return {"X-API-Key": key}
 
 
 def balance() -> Ask[Balance]:
@@ -131,7 +155,8 @@ def pause_after(ask: Ask[Any], tries: int, status: int | None, headers: Mapping[
     if not may_repeat:
         return None
     told = headers.get("retry-after", "")
-    return max(PAUSES[tries - 1], float(told) if told.isdigit() else 0.0)
+    seconds = float(told) if told.isascii() and told.isdigit() else 0.0
+    return max(PAUSES[tries - 1], seconds) if seconds <= RETRY_AFTER_MAX else None
 
 
 def amount(value: Decimal | str | int | None) -> str | None:

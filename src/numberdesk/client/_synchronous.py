@@ -21,7 +21,7 @@ class Client:
 
     def __init__(self, url: str, key: str, *, timeout: float = 30.0) -> None:
         self._http = httpx.Client(
-            base_url=url.rstrip("/") + calls.PREFIX, headers={"X-API-Key": key}, timeout=timeout, trust_env=False
+            base_url=calls.base_of(url), headers=calls.headers_of(key), timeout=timeout, trust_env=False
         )
         self._timeout = timeout
 
@@ -131,8 +131,7 @@ class Client:
                     else:
                         for part in answer.iter_bytes():
                             tries = 0
-                            for event in reader.read(part):
-                                yield event
+                            yield from reader.read(part)
             except httpx.TransportError:
                 pass
             time.sleep(calls.PAUSES[min(tries, len(calls.PAUSES) - 1)])
