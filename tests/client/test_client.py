@@ -60,9 +60,10 @@ def test_one_more_code_comes_on_the_same_number(stand: Stand, desk: Any) -> None
     stand.deliver(order.order_id, "11111")
     desk.wait_for_code(order.order_id, timeout=10)
     desk.next_code(order.order_id)
+    with pytest.raises(NoCode):
+        desk.wait_for_code(order.order_id, codes=2, timeout=0.2)
     stand.deliver(order.order_id, "22222")
-    while len(desk.check(order.order_id, wait=10).messages) < 2:
-        pass
+    assert desk.wait_for_code(order.order_id, codes=2, timeout=10).otp == "22222"
     assert [message.code for message in desk.check(order.order_id).messages] == ["11111", "22222"]
 
 

@@ -73,8 +73,11 @@ class Client:
         """Read an order; with `wait`, when its code or its end came, at most so many seconds (up to 25) later."""
         return self._ask(calls.check(order_id, wait))
 
-    def wait_for_code(self, order_id: int, *, timeout: float = 1200.0) -> Order:
+    def wait_for_code(self, order_id: int, *, codes: int = 1, timeout: float = 1200.0) -> Order:
         """Wait until an order has a code; `otp` of what is returned is never None.
+
+        Args:
+            codes: how many it must have: 2 after `next_code`, whose first one is there already.
 
         Raises:
             NoCode: the order ended without one, or the time is over.
@@ -82,10 +85,12 @@ class Client:
         until = time.monotonic() + timeout
         while True:
             order = self.check(order_id, wait=max(0.0, min(calls.WAIT_MAX, until - time.monotonic())))
-            if order.otp is not None:
+            if order.otp is not None and len(order.messages) >= codes:
                 return order
             if order.is_over or time.monotonic() >= until:
                 raise NoCode(order)
+            if order.otp is not None:
+                time.sleep(calls.PAUSES[-1])  # unless one more was asked for, the server does not hold the call open
 
     def cancel(self, order_id: int) -> Order:
         """Cancel an order and get its money back, unless a code came."""
