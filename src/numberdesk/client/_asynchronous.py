@@ -95,7 +95,7 @@ class AsyncClient:
             if order.otp is not None:
                 await asyncio.sleep(
                     calls.PAUSES[-1]
-                )  # unless one more was asked for, the server does not hold the call open
+                )  # no long poll unless one more was asked for
 
     async def cancel(self, order_id: int) -> Order:
         """Cancel an order and get its money back, unless a code came."""

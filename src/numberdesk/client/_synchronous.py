@@ -90,7 +90,7 @@ class Client:
             if order.is_over or time.monotonic() >= until:
                 raise NoCode(order)
             if order.otp is not None:
-                time.sleep(calls.PAUSES[-1])  # unless one more was asked for, the server does not hold the call open
+                time.sleep(calls.PAUSES[-1])  # no long poll unless one more was asked for
 
     def cancel(self, order_id: int) -> Order:
         """Cancel an order and get its money back, unless a code came."""
