@@ -139,6 +139,19 @@ def test_a_second_code_takes_the_place_of_the_first(stand: Stand, alice: Bot) ->
     assert money(alice) == (PAID, "0.00")
 
 
+def test_a_message_without_a_code_is_told_by_its_text_where_a_code_must_be(stand: Stand, alice: Bot) -> None:
+    order_id = alice.buy()
+    upstream_id = int(stand.ask("SELECT upstream_id FROM orders WHERE id = $1", order_id))
+    stand.portal.call(lambda: stand.provider.deliver(upstream_id, "Welcome: NO_NUMBERS", code=""))
+    alice.client.post("/auth/check-otp", {"orderId": order_id, "wait": 10})
+    assert alice.text("getStatus", id=order_id) == "STATUS_OK:Welcome NO NUMBERS"
+    for bot in (alice, alice.speaking("hero")):
+        sms = bot.json("getStatusV2", id=order_id)["sms"]
+        assert (sms["code"], sms["text"]) == ("", "Welcome: NO_NUMBERS")
+    (listed,) = alice.speaking("hero").json("getAllSms", id=order_id)["data"]
+    assert (listed["code"], listed["text"]) == ("", "Welcome: NO_NUMBERS")
+
+
 @pytest.mark.parametrize("times", [2, 3])
 def test_repeats_of_finish_and_cancel_answer_alike_and_move_no_money(stand: Stand, alice: Bot, times: int) -> None:
     paid, free = received(stand, alice), ripe(stand, alice)

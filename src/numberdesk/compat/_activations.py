@@ -35,7 +35,7 @@ async def get_status_v2(asked: Asked) -> Reply:
     sms = None
     if card.messages:
         last = card.messages[-1]
-        sms = {"dateTime": told_time(last.received_at), "code": told_code(last), "text": last.text}
+        sms = {"dateTime": told_time(last.received_at), "code": bare_code(last), "text": last.text}
     return json_reply({"verificationType": 0, "sms": sms, "call": None})
 
 
@@ -60,7 +60,7 @@ async def get_all_sms(asked: Asked) -> Reply:
     shown = card.messages[(page - 1) * size : page * size]
     listed = [
         {
-            "id": f"{card.order.id}-{message.ordinal}", "phoneFrom": "", "code": told_code(message),
+            "id": f"{card.order.id}-{message.ordinal}", "phoneFrom": "", "code": bare_code(message),
             "text": message.text, "service": card.order.service, "date": told_time(message.received_at), "type": "sms",
         }
         for message in shown
@@ -165,8 +165,12 @@ def told_code(message: Message) -> str:
     """Return a code as the protocol can carry it: without colons, which clients split at, and never with a word of the
     protocol in it, which some look for anywhere. A message without a code is told by its text.
     """
-    text = message.code or message.text.replace("_", " ")
-    return " ".join(text.replace(":", " ").split())
+    return bare_code(message) or " ".join(message.text.replace("_", " ").replace(":", " ").split())
+
+
+def bare_code(message: Message) -> str:
+    """Return a code beside its text: empty when the message has none, which all readers understand."""
+    return " ".join(message.code.replace(":", " ").split())
 
 
 def told_time(at: datetime | None) -> str:
