@@ -17,7 +17,7 @@ from numberdesk.orders.service import Told
 from numberdesk.wallet.model import AccountId
 from numberdesk.webhooks import service
 from numberdesk.webhooks.model import DeliveryId, EndpointId, Format, Leased
-from numberdesk.webhooks.service import Wanted, body_of, headers_of, signature
+from numberdesk.webhooks.service import Wanted, _send, body_of, headers_of, signature
 from tests.webhooks import receivers
 from tests.webhooks.office import VISIT, Office, caller, verified
 from tests.webhooks.receivers import receiving
@@ -168,3 +168,23 @@ async def test_an_old_secret_is_not_kept_longer_than_two_rotations(office: Offic
         verified(secret, got)
     with pytest.raises(Exception, match="No matching signature"):
         verified(secrets[0], got)
+
+
+@pytest.mark.anyio
+async def test_a_webhook_that_becomes_classic_gets_nothing_else_of_what_waited(office: Office) -> None:
+    order = (await office.world.buy()).order
+    async with receiving(receivers.answering()) as receiver:
+        endpoint = await office.hook(receiver.url)
+        await office.happen(order.id, "extended")
+        await service.fan_out(office.courier)
+        who = caller(office.world.alice)
+        await service.change(office.courier, who, VISIT, endpoint.id, Wanted(format="classic"))
+        await office.turn()
+        assert receiver.ids == []
+        row = await office.row(endpoint)
+        assert (row["state"], row["problem"]) == ("failed", _send.NOT_IN_FORMAT)
+        assert (await office.state(endpoint))["failing_since"] is None
+        await service.change(office.courier, who, VISIT, endpoint.id, Wanted(format="standard"))
+        await office.resend(row["id"])
+        await office.turn()
+    assert receiver.ids == [event_id(order.id, "extended")]

@@ -25,6 +25,7 @@ from numberdesk.webhooks import sql
 from numberdesk.webhooks.model import TEST, Leased, Result
 from numberdesk.webhooks.service._bodies import body_of, headers_of, test_body
 from numberdesk.webhooks.service._courier import Courier, place
+from numberdesk.webhooks.service._endpoints import CODES_ONLY
 
 log = structlog.get_logger()
 
@@ -54,6 +55,9 @@ GONE: Final = 410
 NO_ROOM = "too many deliveries were waiting"
 SWITCHED_OFF = "the webhook was disabled"
 NOT_KEPT = "the event is no longer kept"
+NOT_IN_FORMAT = "the format of the webhook has no such event"
+FOR_GOOD = (NOT_KEPT, NOT_IN_FORMAT)
+"""What no other try would mend."""
 NOT_TAKEN = "the receiver answered with another status than 200 to 299"
 NOT_FOLLOWED = "the receiver answered with a redirect, and none is followed"
 
@@ -106,14 +110,19 @@ async def wait(courier: Courier, *, seconds: float) -> None:
 
 async def _send(courier: Courier, leased: Leased) -> None:
     try:
-        body = await _body(courier, leased)
-        result = Result(None, NOT_KEPT, 0) if body is None else await _post(courier, leased, body)
-        await _settle(courier, leased, result)
+        await _settle(courier, leased, await _try(courier, leased))
     except Unavailable:
         # What was taken and could not be marked is sent again when the lease ends.
         log.warning("webhook_not_settled", delivery_id=leased.id)
     except Exception:
         log.exception("webhook_not_settled", delivery_id=leased.id)
+
+
+async def _try(courier: Courier, leased: Leased) -> Result:
+    if leased.format != "standard" and leased.type not in (*CODES_ONLY, TEST):
+        return Result(None, NOT_IN_FORMAT, 0)  # it waited while the format became another one
+    body = await _body(courier, leased)
+    return Result(None, NOT_KEPT, 0) if body is None else await _post(courier, leased, body)
 
 
 async def _body(courier: Courier, leased: Leased) -> bytes | None:
@@ -153,7 +162,7 @@ async def _settle(courier: Courier, leased: Leased, result: Result) -> None:
                 await sql.set_working(tx, leased.endpoint_id)
             await sql.set_delivered(tx, leased, result)
             return
-        if is_test or result.problem == NOT_KEPT:
+        if is_test or result.problem in FOR_GOOD:
             await sql.set_failed(tx, leased, result)
             return
         failing_for = await sql.set_failing(tx, leased.endpoint_id, url=leased.url)
