@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from numberdesk.catalogue import service as catalogue
 from tests.compat.bot import DIALECTS, Bot, money, received
 from tests.http.stand import PRICE, Stand
 
@@ -68,6 +69,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str, tuple[int, str]]] = {
     "no such country": ({"country": "9999"}, "BAD_COUNTRY", (400, "BAD_COUNTRY")),
     "an operator that is not to be had": ({"operator": "nobody"}, "NO_NUMBERS", (404, "NO_NUMBERS")),
     "a server that is not there": ({"providerIds": "77"}, "NO_NUMBERS", (404, "NO_NUMBERS")),
+    "any server but the one that sells": ({"exceptProviderIds": "1, 77"}, "NO_NUMBERS", (404, "NO_NUMBERS")),
+    "a server and not it": ({"providerIds": "1", "exceptProviderIds": "1"}, "NO_NUMBERS", (404, "NO_NUMBERS")),
+    "a number of one's choice": ({"number": "919812345678"}, "NO_NUMBERS", (404, "NO_NUMBERS")),
+    "an area": ({"areas": "503,202"}, "NO_NUMBERS", (404, "NO_NUMBERS")),
+    "a rental": ({"duration": "1D"}, "NO_NUMBERS", (404, "NO_NUMBERS")),
     "not these prefixes": ({"phoneException": "7918"}, "WRONG_EXCEPTION_PHONE", (400, "WRONG_EXCEPTION_PHONE")),
     "call forwarding": ({"forward": "1"}, "NO_NUMBERS", (404, "NO_NUMBERS")),
     "a call": ({"activationType": "2"}, "NO_NUMBERS", (404, "NO_NUMBERS")),
@@ -84,6 +90,25 @@ def test_what_cannot_be_met_is_refused_by_its_word_and_costs_nothing(alice: Bot,
         assert alice.speaking("grizzly").text(action, **wanted) == word
         assert alice.speaking("hero").refused(action, **wanted) == hero
     assert money(alice) == ("1000.00", "0.00")
+
+
+def test_servers_that_are_left_out_leave_the_others(alice: Bot) -> None:
+    assert alice.text("getNumber", exceptProviderIds="77,78", **WANTED).startswith("ACCESS_NUMBER:")
+
+
+def test_many_words_at_once_hold_up_nobody(stand: Stand, alice: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = 0
+    offers_for = catalogue.offers_for
+
+    def counting(*args: Any, **named: Any) -> Any:
+        nonlocal looked
+        looked += 1
+        return offers_for(*args, **named)
+
+    monkeypatch.setattr(catalogue, "offers_for", counting)
+    many = ",".join(f"word{number}" for number in range(40))
+    assert alice.text("getNumber", service="tg", operator=many, providerIds=many) == "NO_NUMBERS"
+    assert looked <= 400
 
 
 def test_no_money_no_number(stand: Stand) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import islice
 
 import msgspec
 
@@ -17,6 +18,8 @@ from numberdesk.wallet.model import AccountId
 
 CHOICES_MAX = 20
 """Operators, servers and countries of one request that are looked at."""
+WISHES_MAX = 400
+"""Of all that these can be put together to, the first so many are looked at: nobody is held up by a list of lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,8 @@ class Wanted:
     operators: tuple[str, ...] = ()
     servers: tuple[str, ...] = ()
     ceiling: Paise | None = None
+    but_servers: tuple[str, ...] = ()
+    """Servers that must not sell it, by name or number."""
 
 
 def fingerprint(caller: Caller, wanted: Wanted) -> bytes:
@@ -35,7 +40,7 @@ def fingerprint(caller: Caller, wanted: Wanted) -> bytes:
     told = msgspec.json.encode(
         [
             caller.key_id, wanted.service, wanted.country, sorted(wanted.operators), sorted(wanted.servers),
-            wanted.ceiling, None,
+            wanted.ceiling, None, *([sorted(wanted.but_servers)] if wanted.but_servers else []),
         ]
     )  # fmt: skip
     return sha256(told).digest()[:16]
@@ -50,7 +55,7 @@ def cheapest(desk: Desk, account_id: AccountId, wanted: Wanted) -> Wish:
     """
     best: tuple[Paise, Wish] | None = None
     problems: list[AppError] = []
-    for wish in _wishes(desk, account_id, wanted):
+    for wish in islice(_wishes(desk, account_id, wanted), WISHES_MAX):
         try:
             offers = catalogue.offers_for(
                 desk.shelf, account_id=account_id, service=wish.service, country=wish.country,
@@ -68,10 +73,30 @@ def cheapest(desk: Desk, account_id: AccountId, wanted: Wanted) -> Wish:
 
 
 def _wishes(desk: Desk, account_id: AccountId, wanted: Wanted) -> Iterator[Wish]:
+    servers = _servers(desk, account_id, wanted)
     for operator in wanted.operators or (None,):
-        for server in wanted.servers or (None,):
+        for server in servers:
             for country in _countries(desk, account_id, wanted):
                 yield Wish(wanted.service, country, server, operator, wanted.ceiling)
+
+
+def _servers(desk: Desk, account_id: AccountId, wanted: Wanted) -> Sequence[str | int | None]:
+    """Return the servers to choose from; None stands for any.
+
+    Raises:
+        Refusal: none is left.
+    """
+    if not wanted.but_servers:
+        return wanted.servers or (None,)
+    seen = catalogue.assortment(desk.shelf, account_id)
+    known = seen.contents.servers.values()
+    names = ({str(item.id), item.name} for item in known)
+    left_out = set[str]().union(*(words for words in names if not words.isdisjoint(wanted.but_servers)))
+    left = [word for word in wanted.servers or [str(item.id) for item in known] if word not in left_out]
+    if not left:
+        seen.service(wanted.service)
+        raise Refusal("NO_NUMBERS")
+    return left
 
 
 def _countries(desk: Desk, account_id: AccountId, wanted: Wanted) -> Sequence[str | int]:

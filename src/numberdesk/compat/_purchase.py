@@ -21,6 +21,8 @@ from numberdesk.providers.model import ANY_OPERATOR
 RUPEES_MAX = Decimal(10) ** 9
 YES = ("1", "true")
 ANYWHERE = ("any", "")
+CHOSEN = ("number", "areas", "duration")
+"""A number of one's choice, of some areas, for some time: relatives of the protocol sell that."""
 REPLAYED = (b"idempotent-replayed", b"true")
 
 
@@ -112,6 +114,7 @@ def _read(asked: Asked) -> Wanted:
         () if any(word.casefold() == ANY_OPERATOR for word in operators) else operators,
         servers,
         _ceiling(parameters),
+        _several(parameters.word("exceptProviderIds")),
     )
 
 
@@ -138,6 +141,8 @@ def _refuse_what_nobody_sells(parameters: Parameters) -> None:
     """Refuse wishes that would cost money and could not be met."""
     if parameters.word("phoneException") is not None:
         raise Refusal("WRONG_EXCEPTION_PHONE")
+    if any(parameters.word(name) is not None for name in CHOSEN):
+        raise Refusal("NO_NUMBERS")
     is_call = (parameters.word("activationType") or "0") != "0"
     if is_call or any((parameters.word(name) or "").casefold() in YES for name in ("forward", "verification")):
         raise Refusal("NO_NUMBERS")
