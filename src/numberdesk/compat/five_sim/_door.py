@@ -90,20 +90,20 @@ class FiveSimDoor:
         query = await read_parameters(scope, receive, length=visit.length)
         if parts[0] == "guest":
             told.extend(await self._gate.admit(visit, None))
-            return self._for_guests(parts[1:], query)
+            return await self._for_guests(parts[1:], query)
         caller = await self._caller(visit, told, parts[1:])
         self._gate.require(caller, "read")
         return await self._for_users(parts[1:], _user.Customer(self._desk, caller, self._known_names(), query, leaving))
 
-    def _for_guests(self, rest: list[str], query: Parameters) -> Reply:
+    async def _for_guests(self, rest: list[str], query: Parameters) -> Reply:
         shelf, names = self._desk.shelf, self._known_names()
         match rest:
             case ["countries"]:
-                return _guest.countries(shelf, names)
+                return await _guest.countries(shelf, names)
             case ["products", country, operator]:
-                return _guest.products(shelf, names, country, operator)
+                return await _guest.products(shelf, names, country, operator)
             case ["prices"]:
-                return _guest.prices(shelf, names, query.get("country", ""), query.get("product", ""))
+                return await _guest.prices(shelf, names, query.get("country", ""), query.get("product", ""))
             case ["flash", _]:
                 return json_reply({"text": ""})
             case _:

@@ -1,13 +1,20 @@
-"""What anybody may read: countries, products and prices, as everybody pays them."""
+"""What anybody may read: countries, products and prices, as everybody pays them.
 
+Whole tables are made once for each change, and everything is made in a thread: whoever asks need not even have a key.
+"""
+
+import asyncio
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from numberdesk.catalogue import service as catalogue
 from numberdesk.catalogue.model import PricedOffer
-from numberdesk.catalogue.service import Shelf
-from numberdesk.compat._wire import Reply, json_reply
+from numberdesk.catalogue.service import Assortment, DeliveriesByService, Shelf
+from numberdesk.compat._wire import Reply
 from numberdesk.compat.five_sim._wire import amount
 from numberdesk.compat.five_sim._words import Names
 from numberdesk.providers.model import ANY_OPERATOR
@@ -16,13 +23,56 @@ RATE_MIN = 20.0
 """Below it no rate is told, as at 5sim."""
 
 
-def countries(shelf: Shelf, names: Names) -> Reply:
-    """List the countries in which something is on sale, with their operators.
+@dataclass(frozen=True, slots=True)
+class _Market:
+    """What everybody sees at one moment. Two that are equal show the same."""
 
-    Clients take the first four fields as they are, and all after them for operators.
-    """
+    seen: Assortment
+    counted: DeliveriesByService
+
+
+async def countries(shelf: Shelf, names: Names) -> Reply:
+    """List the countries in which something is on sale, with their operators."""
+    return await _whole(shelf, "countries", lambda market: _countries(market, names))
+
+
+async def products(shelf: Shelf, names: Names, country: str, operator: str) -> Reply:
+    """List what is on sale in a country at an operator; `any` leaves either open."""
+    if (country, operator) == (ANY_OPERATOR, ANY_OPERATOR):
+        return await _whole(shelf, "products", lambda market: _products(market, names, country, operator))
+    return await _part(shelf, lambda market: _products(market, names, country, operator))
+
+
+async def prices(shelf: Shelf, names: Names, country: str, product: str) -> Reply:
+    """List prices by country, product and operator; a product asked for alone comes first. Nothing is `null`."""
+    if not product and country in ("", ANY_OPERATOR):
+        return await _whole(shelf, "prices", lambda market: _prices(market, names, "", ""))
+    return await _part(shelf, lambda market: _prices(market, names, country, product))
+
+
+def json_body(value: Any) -> bytes:
+    """Encode a table; amounts in it are written already."""
+    return msgspec.json.encode(value)
+
+
+def _market(shelf: Shelf) -> _Market:
+    return _Market(catalogue.assortment(shelf, None), catalogue.deliveries_by_service(shelf))
+
+
+async def _whole(shelf: Shelf, what: str, make: Callable[[_Market], Any]) -> Reply:
+    market = _market(shelf)
+    return Reply(await shelf.renderings.get(("five-sim", what), market, lambda: json_body(make(market))), is_json=True)
+
+
+async def _part(shelf: Shelf, make: Callable[[_Market], Any]) -> Reply:
+    market = _market(shelf)
+    return Reply(await asyncio.to_thread(lambda: json_body(make(market))), is_json=True)
+
+
+def _countries(market: _Market, names: Names) -> Any:
+    """Make the table. Clients take the first four fields as they are, and all after them for operators."""
     operators: dict[int, dict[str, dict[str, int]]] = defaultdict(dict)
-    for offer in catalogue.list_offers(shelf, account_id=None):
+    for offer in _offers(market, names, country="", product="", operator=ANY_OPERATOR):
         operators[offer.country][offer.operator] = {"activation": 1}
     listed = {}
     for code, known in names.contents.countries.items():
@@ -34,47 +84,47 @@ def countries(shelf: Shelf, names: Names) -> Reply:
                 "text_ru": known.name,
                 **operators[code],
             }
-    return json_reply(listed)
+    return listed
 
 
-def products(shelf: Shelf, names: Names, country: str, operator: str) -> Reply:
-    """List what is on sale in a country at an operator; `any` leaves either open."""
+def _products(market: _Market, names: Names, country: str, operator: str) -> Any:
     listed: dict[str, dict[str, Any]] = {}
-    for offer in _offers(shelf, names, country=country, product="", operator=operator):
+    for offer in _offers(market, names, country=country, product="", operator=operator):
         word = names.products[offer.service]
-        stock, lowest = _stock(shelf, offer), offer.price_paise
-        known = listed.get(word)
-        if known is None:
-            listed[word] = {"Category": "activation", "Qty": stock, "Price": lowest}
-        else:
-            known["Qty"] += stock
-            known["Price"] = min(known["Price"], lowest)
+        known = listed.setdefault(word, {"Category": "activation", "Qty": 0, "Price": offer.price_paise})
+        if _is_better(offer, known["Price"], known["Qty"]):
+            known["Price"] = offer.price_paise
+        known["Qty"] += offer.stock
     for row in listed.values():
         row["Price"] = amount(row["Price"])
-    return json_reply(listed)
+    return listed
 
 
-def prices(shelf: Shelf, names: Names, country: str, product: str) -> Reply:
-    """List prices by country, product and operator; a product asked for alone comes first. Nothing is `null`."""
+def _prices(market: _Market, names: Names, country: str, product: str) -> Any:
     listed: dict[str, dict[str, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
-    for offer in _offers(shelf, names, country=country, product=product, operator=ANY_OPERATOR):
+    for offer in _offers(market, names, country=country, product=product, operator=ANY_OPERATOR):
         place, word = names.places[offer.country], names.products[offer.service]
         outer, inner = (word, place) if product and not country else (place, word)
         known = listed[outer][inner].get(offer.operator)
-        if known is None or known["cost"] > offer.price_paise:
-            listed[outer][inner][offer.operator] = _row(shelf, offer, (known or {}).get("count", 0))
+        if known is None or _is_better(offer, known["cost"], known["count"]):
+            listed[outer][inner][offer.operator] = _row(market, offer, (known or {}).get("count", 0))
         else:
-            known["count"] += _stock(shelf, offer)
+            known["count"] += offer.stock
     for inner_rows in listed.values():
         for rows in inner_rows.values():
             for row in rows.values():
                 row["cost"] = amount(row["cost"])
-    return json_reply(listed or None)
+    return listed or None
 
 
-def _row(shelf: Shelf, offer: PricedOffer, counted: int) -> dict[str, Any]:
-    row: dict[str, Any] = {"cost": offer.price_paise, "count": counted + _stock(shelf, offer)}
-    delivery = shelf.deliveries.get((offer.service, offer.country, offer.provider_id, offer.operator))
+def _is_better(offer: PricedOffer, paise: int, count: int) -> bool:
+    """Tell whether an offer comes before what is known: what is in stock before what is not, then the cheaper one."""
+    return (not offer.stock, offer.price_paise) < (not count, paise)
+
+
+def _row(market: _Market, offer: PricedOffer, counted: int) -> dict[str, Any]:
+    row: dict[str, Any] = {"cost": offer.price_paise, "count": counted + offer.stock}
+    delivery = market.counted.source.get((offer.service, offer.country, offer.provider_id, offer.operator))
     if delivery is not None and delivery.n >= catalogue.SHOWN_MIN:
         rate = round(100 * catalogue.shown_rates(delivery)[0], 2)
         if rate >= RATE_MIN:
@@ -82,16 +132,17 @@ def _row(shelf: Shelf, offer: PricedOffer, counted: int) -> dict[str, Any]:
     return row
 
 
-def _offers(shelf: Shelf, names: Names, *, country: str, product: str, operator: str) -> Iterable[PricedOffer]:
-    """Return the offers that fit; an unknown word fits none."""
-    found = catalogue.list_offers(
-        shelf,
-        account_id=None,
-        service=names.service(product) if product else None,
-        country=names.country(country) if country and country != ANY_OPERATOR else None,
-    )
-    return (offer for offer in found if operator in (ANY_OPERATOR, offer.operator))
+def _offers(market: _Market, names: Names, *, country: str, product: str, operator: str) -> Iterable[PricedOffer]:
+    """Return the offers that fit, without stock that is not believed; what is blocked or switched off is none.
 
-
-def _stock(shelf: Shelf, offer: PricedOffer) -> int:
-    return 0 if offer.offer_id in shelf.phantoms else offer.stock
+    Raises:
+        UnknownService, UnknownCountry: by the words given.
+    """
+    seen = market.seen
+    try:
+        service = seen.service(names.service(product)) if product else None
+        place = seen.country(names.country(country)) if country and country != ANY_OPERATOR else None
+    except (catalogue.ServiceBlocked, catalogue.ServiceOff, catalogue.CountryOff):
+        return ()
+    stocks = seen.stocks(service=service, country=place)
+    return (offer for stock in stocks for offer in stock.offers if operator in (ANY_OPERATOR, offer.operator))
