@@ -176,6 +176,7 @@ def test_active_activations_name_the_order_id(alice: Bot) -> None:
     assert first["activationStatus"] == "4"
     assert first["countryName"] == "India"
     assert len(alice.json("getActiveActivations", start=1, limit=5)["data"]) == 1
+    assert alice.json("getActiveActivations", start=1)["data"] == listed["data"][1:]
 
 
 def test_each_dialect_lists_codes_in_its_own_form(stand: Stand, alice: Bot) -> None:

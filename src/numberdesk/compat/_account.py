@@ -30,8 +30,7 @@ async def get_active_activations(asked: Asked) -> Reply:
     """List what goes on and has a number, all of it unless a part is asked for."""
     cards = [card for card in asked.desk.board.open_of(asked.account_id) if card.order.number is not None]
     start, limit = asked.parameters.whole("start"), asked.parameters.whole("limit")
-    if limit is not None:
-        cards = cards[start or 0 :][:limit]
+    cards = cards[start or 0 :][:limit]
     listed = [_item(asked, card) for card in cards]
     if asked.dialect == "grizzly":
         return json_reply(listed)
