@@ -71,6 +71,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str, tuple[int, str]]] = {
     "a server that is not there": ({"providerIds": "77"}, "NO_NUMBERS", (404, "NO_NUMBERS")),
     "any server but the one that sells": ({"exceptProviderIds": "1, 77"}, "NO_NUMBERS", (404, "NO_NUMBERS")),
     "a server and not it": ({"providerIds": "1", "exceptProviderIds": "1"}, "NO_NUMBERS", (404, "NO_NUMBERS")),
+    "many servers, and the one that sells": (
+        {"exceptProviderIds": ",".join(map(str, [*range(70, 100), 1]))},
+        "NO_NUMBERS",
+        (404, "NO_NUMBERS"),
+    ),
+    "more servers than can be read": ({"exceptProviderIds": "7," * 300}, "BAD_DATA", (422, "UNPROCESSABLE_ENTITY")),
     "a number of one's choice": ({"number": "919812345678"}, "NO_NUMBERS", (404, "NO_NUMBERS")),
     "an area": ({"areas": "503,202"}, "NO_NUMBERS", (404, "NO_NUMBERS")),
     "a rental": ({"duration": "1D"}, "NO_NUMBERS", (404, "NO_NUMBERS")),

@@ -114,13 +114,20 @@ def _read(asked: Asked) -> Wanted:
         () if any(word.casefold() == ANY_OPERATOR for word in operators) else operators,
         servers,
         _ceiling(parameters),
-        _several(parameters.word("exceptProviderIds")),
+        _left_out(parameters.word("exceptProviderIds")),
     )
 
 
 def _several(text: str | None) -> tuple[str, ...]:
     words = dict.fromkeys(word.strip() for word in (text or "").split(","))
     return tuple(word for word in words if word)[:CHOICES_MAX]
+
+
+def _left_out(text: str | None) -> tuple[str, ...]:
+    """Return all of the words: of what is not wanted none may be passed over."""
+    if text == "?":
+        raise Refusal("BAD_DATA", info={"field": "exceptProviderIds"})
+    return tuple({word.strip() for word in (text or "").split(",")} - {""})
 
 
 def _ceiling(parameters: Parameters) -> Paise | None:
