@@ -260,3 +260,24 @@ def test_no_key_of_an_address_is_written_anywhere(stand: Stand, alice: Bot, capf
         hang_up(alice, after=0.0001)
     assert alice.client.key is not None
     assert alice.client.key not in "".join(capfd.readouterr())
+
+
+def test_a_stop_answers_an_unclear_purchase_at_once_and_leaves_it_to_the_next_try(
+    portal: BlockingPortal, cluster: Cluster
+) -> None:
+    with stands.opened(portal, cluster, rate_limit_protocol="off") as stand, ThreadPoolExecutor(1) as pool:
+        bot = Bot(stand.customer())
+        with provider_is(stand, "sold-then-dropped", fault_on="everything"):
+            waiting = pool.submit(bot.send, "getNumberV2", **WANTED)
+            time.sleep(1.0)
+            assert not waiting.done()
+            stopped = time.monotonic()
+            stand.portal.call(_end_waits, stand)
+            assert waiting.result(timeout=10).body == b"ERROR_SQL"
+            # `serve` gives what is under way two seconds, and takes the database away from the rest.
+            assert time.monotonic() - stopped < 2
+        assert (money(bot), notes_of(stand, bot)) == ((HELD, PRICE), 1)
+
+
+async def _end_waits(stand: Stand) -> None:
+    stand.site.desk.end_waits()

@@ -44,7 +44,8 @@ class Board:
         self._wanted: set[int] = set()
         self._reader: asyncio.Task[None] | None = None
         self._swept_at: datetime | None = None
-        self._is_closing = False
+        self.is_closing = False
+        """Whether the process stops: nobody waits any more."""
         self.on_change: list[Callable[[Card], None]] = []
         """Called with every card that is put up."""
 
@@ -78,7 +79,7 @@ class Board:
 
     async def changed(self, order_id: int, *, timeout: float) -> bool:
         """Wait until a newer card is put up; False when the time is over or the process stops."""
-        if self._is_closing:
+        if self.is_closing:
             return False
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters[order_id].add(waiter)
@@ -127,7 +128,7 @@ class Board:
 
     def close(self) -> None:
         """End all waits, because the process stops."""
-        self._is_closing = True
+        self.is_closing = True
         for waiters in list(self._waiters.values()):
             for waiter in waiters:
                 if not waiter.done():

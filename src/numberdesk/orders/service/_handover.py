@@ -311,8 +311,8 @@ async def _settled(desk: Desk, card: Card, until: float) -> Card | None:
             end = min(end, now + DOUBT_SECONDS)
         if now >= end:
             return None
-        if not await desk.board.changed(card.order.id, timeout=min(end - now, LONGEST_WAIT)):
-            await asyncio.sleep(SHORTEST_WAIT)  # a board that closes does not wait any more
+        if not await desk.board.changed(card.order.id, timeout=min(end - now, LONGEST_WAIT)) and desk.board.is_closing:
+            return None  # the process stops: there is still time to note it for the next try
         async with desk.db.statement() as tx:
             order = await sql.find_order(tx, card.order.id)
             assert order is not None, "orders are never deleted"
