@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -75,6 +76,16 @@ def test_a_proxy_that_has_no_server_for_a_moment_ends_no_stream(opens: Opens) ->
     with answering(lost, lost.replace(b"502", b"504"), HEAD + chunk(event_of(1))) as (url, _):
         events = opens(url, "nd_live_x").stream()
         assert next(events).data.order_id == 1
+        events.close()
+
+
+def test_a_stream_that_is_limited_comes_back_when_it_was_told_to(opens: Opens) -> None:
+    limited = b"HTTP/1.1 429 Too Many\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
+    with answering(limited, HEAD + chunk(event_of(1))) as (url, _):
+        events = opens(url, "nd_live_x").stream()
+        began = time.monotonic()
+        assert next(events).data.order_id == 1
+        assert time.monotonic() - began >= 1
         events.close()
 
 

@@ -93,9 +93,7 @@ class AsyncClient:
             if order.is_over or clock() >= until:
                 raise NoCode(order)
             if order.otp is not None:
-                await asyncio.sleep(
-                    calls.PAUSES[-1]
-                )  # no long poll unless one more was asked for
+                await asyncio.sleep(calls.PAUSES[-1])  # no long poll unless one more was asked for
 
     async def cancel(self, order_id: int) -> Order:
         """Cancel an order and get its money back, unless a code came."""
@@ -131,10 +129,12 @@ class AsyncClient:
         """
         reader, tries = EventReader(after), 0
         while True:
+            asked = 0.0
             try:
                 timeout = httpx.Timeout(self._timeout, read=SILENCE_MAX)
                 async with self._http.stream("GET", STREAM_PATH, headers=reader.resuming(), timeout=timeout) as answer:
                     if answer.status_code in calls.REPEATED:
+                        asked = min(calls.asked_for(answer.headers), calls.RETRY_AFTER_MAX)
                         await answer.aread()
                     elif answer.status_code != httpx.codes.OK:
                         raise calls.refusal(answer.status_code, await answer.aread())
@@ -145,7 +145,7 @@ class AsyncClient:
                                 yield event
             except httpx.TransportError:
                 pass
-            await asyncio.sleep(calls.PAUSES[min(tries, len(calls.PAUSES) - 1)])
+            await asyncio.sleep(max(asked, calls.PAUSES[min(tries, len(calls.PAUSES) - 1)]))
             tries += 1
 
     async def _ask(self, ask: calls.Ask[T]) -> T:

@@ -154,9 +154,14 @@ def pause_after(ask: Ask[Any], tries: int, status: int | None, headers: Mapping[
     may_repeat = status is None or status in REPEATED or (status == CONFLICT and IN_FLIGHT.encode() in body)
     if not may_repeat:
         return None
-    told = headers.get("retry-after", "")
-    seconds = float(told) if told.isascii() and told.isdigit() else 0.0
+    seconds = asked_for(headers)
     return max(PAUSES[tries - 1], seconds) if seconds <= RETRY_AFTER_MAX else None
+
+
+def asked_for(headers: Mapping[str, str]) -> float:
+    """Return how many seconds the server asks to wait before a repeat."""
+    told = headers.get("retry-after", "")
+    return float(told) if told.isascii() and told.isdigit() else 0.0
 
 
 def amount(value: Decimal | str | int | None) -> str | None:

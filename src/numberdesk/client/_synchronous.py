@@ -126,10 +126,12 @@ class Client:
         """
         reader, tries = EventReader(after), 0
         while True:
+            asked = 0.0
             try:
                 timeout = httpx.Timeout(self._timeout, read=SILENCE_MAX)
                 with self._http.stream("GET", STREAM_PATH, headers=reader.resuming(), timeout=timeout) as answer:
                     if answer.status_code in calls.REPEATED:
+                        asked = min(calls.asked_for(answer.headers), calls.RETRY_AFTER_MAX)
                         answer.read()
                     elif answer.status_code != httpx.codes.OK:
                         raise calls.refusal(answer.status_code, answer.read())
@@ -139,7 +141,7 @@ class Client:
                             yield from reader.read(part)
             except httpx.TransportError:
                 pass
-            time.sleep(calls.PAUSES[min(tries, len(calls.PAUSES) - 1)])
+            time.sleep(max(asked, calls.PAUSES[min(tries, len(calls.PAUSES) - 1)]))
             tries += 1
 
     def _ask(self, ask: calls.Ask[T]) -> T:
