@@ -1,5 +1,6 @@
 """Purchases whose client hangs up: the next try gets the first number, and two that live are never one."""
 
+import asyncio
 import socket
 import time
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ import pytest
 from anyio.from_thread import BlockingPortal
 
 from numberdesk.base.postgres import Cluster
+from numberdesk.base.visit import Visit
+from numberdesk.main import doors
 from numberdesk.providers.simulator import PROFILES
 from tests.compat.bot import DIALECTS, PATH, PREFIXES, Bot, money
 from tests.http import stand as stands
@@ -281,3 +284,35 @@ def test_a_stop_answers_an_unclear_purchase_at_once_and_leaves_it_to_the_next_tr
 
 async def _end_waits(stand: Stand) -> None:
     stand.site.desk.end_waits()
+
+
+PATHS = {
+    "handler": ("/stubs/handler_api.php", "action=getNumberV2&service=tg&country=22"),
+    "five-sim": ("/v1/user/buy/activation/india/any/telegram", ""),
+}
+
+
+@pytest.mark.parametrize("door", PATHS)
+def test_an_answer_that_cannot_be_written_was_not_delivered(stand: Stand, alice: Bot, door: str) -> None:
+    path, query = PATHS[door]
+    scope = {"method": "GET", "path": path, "query_string": query.encode(), "headers": []}
+    visit = Visit("a-request-of-the-tests", "127.0.0.1", key=alice.client.key)
+    heard: list[str] = []
+
+    async def work() -> None:
+        asleep = asyncio.Event()
+
+        async def receive() -> Any:
+            await asleep.wait()
+
+        async def send(message: Any) -> None:
+            heard.append(message["type"])
+            raise OSError("the connection is gone")
+
+        (found,) = [each for each in doors(stand.site) if path.startswith(tuple(each.starts))]
+        await found.answer(visit, scope, receive, send)
+
+    with pytest.raises(OSError, match="is gone"):
+        stand.portal.call(work)
+    assert heard == ["http.response.start"]
+    assert (orders_of(stand, alice), notes_of(stand, alice)) == (1, 1)

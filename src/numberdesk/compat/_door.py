@@ -82,13 +82,18 @@ class HandlerApiDoor:
         leaving = Leaving(receive)
         try:
             reply = await self._reply(visit, scope, receive, leaving, told)
-            if isinstance(reply, Delivery):
-                delivery, reply = reply, reply.reply
-                if leaving.is_gone:
-                    self._retries.left(delivery.account_id)
-                    await delivery.lost()
-                    return
-            await write(reply, scope, send, request_id=visit.id, told=told)
+            if not isinstance(reply, Delivery):
+                await write(reply, scope, send, request_id=visit.id, told=told)
+                return
+            is_written = False
+            try:
+                if not leaving.is_gone:
+                    await write(reply.reply, scope, send, request_id=visit.id, told=told)
+                    is_written = True
+            finally:
+                if not is_written:
+                    self._retries.left(reply.account_id)
+                    await reply.lost()
         except (Gone, orders.ClientGone):
             return  # there is nobody to answer
         finally:
