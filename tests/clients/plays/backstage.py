@@ -6,6 +6,7 @@ Runs where only the clients are installed, so it needs nothing of ours.
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -40,8 +41,8 @@ def raised(call: Callable[..., Any], *args: Any, **named: Any) -> str:
     """Return the class and the text of what a call raises."""
     try:
         answer = call(*args, **named)
-    except Exception as problem:
-        return f"{type(problem).__name__}: {problem} {getattr(problem, 'code', '')}"
+    except BaseException as problem:  # some clients derive theirs from it
+        return _told(problem)
     return f"nothing raised: {answer!r}"
 
 
@@ -49,6 +50,21 @@ async def raised_by(awaitable: Any) -> str:
     """Return the class and the text of what an awaitable raises."""
     try:
         answer = await awaitable
-    except Exception as problem:
-        return f"{type(problem).__name__}: {problem} {getattr(problem, 'code', '')}"
+    except BaseException as problem:
+        return _told(problem)
     return f"nothing raised: {answer!r}"
+
+
+def until(wanted: Any, call: Callable[..., Any], *args: Any) -> Any:
+    """Ask until the wanted answer comes, and return the last one."""
+    for _ in range(600):
+        if (answer := call(*args)) == wanted:
+            break
+        time.sleep(0.05)
+    return answer
+
+
+def _told(problem: BaseException) -> str:
+    if isinstance(problem, KeyboardInterrupt):
+        raise problem
+    return f"{type(problem).__name__}: {problem} {getattr(problem, 'code', '')}"
