@@ -13,6 +13,8 @@ from tests.http.stand import HOST, Client, Stand
 PYTHON = ROOT / ".venv-clients" / "bin" / "python"
 PLAYS = Path(__file__).parent / "plays"
 SECONDS = 110.0
+FEW_CALLS = "6 per 20 minutes"
+"""A limit that polls cannot live on: whoever polls for twenty minutes does so beside it."""
 
 
 @dataclass

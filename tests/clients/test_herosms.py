@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 
 from numberdesk.providers.simulator import PROFILES
+from tests.clients.acceptance import proves
 from tests.clients.stage import Seen, play
 from tests.http.stand import Stand
 
+CLIENT = "herosms 0.1.1"
 CALLS, AT_ONCE = 200, 20
 PROVIDER_TAKES = 2.2
 """Seconds, when the client gives each try one."""
@@ -18,11 +20,13 @@ def seen(stand: Stand) -> Seen:
     return play(stand, "herosms_0_1_1")
 
 
+@proves(1, 7, 9)
 def test_money_is_read_and_moves_once(seen: Seen) -> None:
     assert seen["balance"] == 1000.0
     assert seen["balance after"] == pytest.approx(1000 - 2 * 21.30)
 
 
+@proves(2, 3)
 @pytest.mark.parametrize(
     ("name", "class_"),
     [
@@ -35,6 +39,7 @@ def test_refusals_become_the_clients_own_errors(seen: Seen, name: str, class_: s
     assert seen[name].startswith(class_), seen[name]
 
 
+@proves(7, 10)
 def test_refusals_name_their_word(seen: Seen) -> None:
     assert "EARLY_CANCEL_DENIED" in seen["early"]
     assert "BAD_SERVICE" in seen["no service"]
@@ -42,6 +47,7 @@ def test_refusals_name_their_word(seen: Seen) -> None:
     assert not seen["foreign"].startswith("nothing raised")
 
 
+@proves(5, 6, 9, 13, 14, 15)
 def test_a_number_its_codes_and_lists_are_what_the_client_expects(seen: Seen) -> None:
     number, phone, cost, can_resend = seen["number"]
     assert (phone[0], cost, can_resend) == ("+", 21.30, True)

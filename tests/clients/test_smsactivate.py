@@ -2,8 +2,11 @@
 
 import pytest
 
+from tests.clients.acceptance import proves
 from tests.clients.stage import Seen, play
 from tests.http.stand import Stand
+
+CLIENT = "smsactivate 1.5"
 
 
 @pytest.fixture(scope="module")
@@ -11,12 +14,14 @@ def seen(stand: Stand) -> Seen:
     return play(stand, "smsactivate_1_5")
 
 
+@proves(1, 7, 9)
 def test_money_is_read_to_the_paisa_and_moves_once(seen: Seen) -> None:
     assert seen["balance"] == {"balance": "1000.00"}
     # One number with its codes is paid, one was cancelled, and the price of one is held.
     assert seen["balance after"] == {"balance": f"{1000 - 2 * 21.30:.2f}"}
 
 
+@proves(2, 3, 10)
 @pytest.mark.parametrize(
     ("name", "word"),
     [("wrong key", "BAD_KEY"), ("no key", "NO_KEY"), ("poor", "NO_BALANCE"), ("no service", "BAD_SERVICE"),
@@ -26,6 +31,7 @@ def test_refusals_are_known_by_their_words(seen: Seen, name: str, word: str) -> 
     assert seen[name]["error"] == word
 
 
+@proves(4, 6, 7, 9)
 def test_a_number_its_codes_and_its_end_are_what_the_client_expects(seen: Seen) -> None:
     assert seen["number"].keys() == {"activation_id", "phone"}
     told = [seen[name] for name in ("waiting", "early", "ready", "code", "full", "one more", "retry", "second code")]
@@ -38,6 +44,7 @@ def test_a_number_its_codes_and_its_end_are_what_the_client_expects(seen: Seen) 
     assert (seen["cancel"], seen["cancel again"]) == ("ACCESS_CANCEL", "ACCESS_CANCEL")
 
 
+@proves(5)
 def test_the_richer_purchase_has_every_field(seen: Seen) -> None:
     bought = seen["number v2"]
     assert bought["activationCost"] == 21.30
@@ -45,6 +52,7 @@ def test_the_richer_purchase_has_every_field(seen: Seen) -> None:
     assert bought["phoneNumber"].isdigit()
 
 
+@proves(13, 14)
 def test_lists_hold_what_is_sold(seen: Seen) -> None:
     assert seen["prices"]["22"]["tg"]["cost"] == 21.30
     assert (seen["countries"]["id"], seen["countries"]["eng"]) == (22, "India")

@@ -362,5 +362,11 @@ async def list_transactions(
         )
 
 
+async def count_transactions(db: Database, *, account_id: AccountId) -> int:
+    """Return how many lines a customer's statement has, for callers that count pages."""
+    async with db.statement() as tx:
+        return await sql.count_transactions(tx, account_id=account_id)
+
+
 def _cause(order_id: int, purpose: str) -> str:
     return f"{order_id}:{purpose}"

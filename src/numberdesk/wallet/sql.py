@@ -216,6 +216,14 @@ async def list_transactions(
     )
 
 
+async def count_transactions(tx: Tx, *, account_id: AccountId) -> int:
+    """Return how many lines a customer's statement has."""
+    found: int = await value(
+        tx, "SELECT count(*) FROM entries WHERE account_id = $1 AND bucket = 'available'", account_id
+    )
+    return found
+
+
 async def roll_up(tx: Tx, *, limit: int) -> int:
     """Take committed changes away and add them to the system balances; returns how many were taken."""
     taken: int = await value(

@@ -210,8 +210,8 @@ async def list_payments(customer: Customer) -> Reply:
     query = customer.query
     limit = whole(query.get("limit"), usual=PAGE_USUAL, most=PAGE_MAX)
     db, account_id = customer.desk.db, customer.caller.account_id
-    purse, page = await asyncio.gather(
-        wallet.balance(db, account_id),
+    total, page = await asyncio.gather(
+        wallet.count_transactions(db, account_id=account_id),
         wallet.list_transactions(
             db, account_id=account_id, type=None, state=None, since=None, until=None,
             cursor=None, limit=limit, offset=whole(query.get("offset"), usual=0, most=OFFSET_MAX),
@@ -227,7 +227,7 @@ async def list_payments(customer: Customer) -> Reply:
     ]  # fmt: skip
     kinds = [{"Name": name} for name in sorted({line.type for line in page})]
     return json_reply(
-        {"Data": listed, "PaymentTypes": kinds, "PaymentProviders": [{"Name": "numberdesk"}], "Total": purse.version}
+        {"Data": listed, "PaymentTypes": kinds, "PaymentProviders": [{"Name": "numberdesk"}], "Total": total}
     )
 
 
