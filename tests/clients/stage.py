@@ -3,10 +3,11 @@
 import json
 import os
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from numberdesk.providers.simulator import PROFILES
 from tests.architecture.sources import ROOT
 from tests.http.stand import HOST, Client, Stand
 
@@ -69,7 +70,7 @@ def _behind_the_scenes(stand: Stand, verb: str, args: list[Any]) -> Any:
                 int(order_id),
             )
         case "profile", [name]:
-            stand.portal.call(stand.provider.set_profile, name)
+            stand.portal.call(stand.provider.set_profile, replace(PROFILES[name], code_after=None))
         case _:
             raise AssertionError(f"a play asks for {verb} {args}")
     return True

@@ -6,6 +6,7 @@ import os
 from backstage import HERO, KEY, saw
 from herosms import HeroSMSClient
 
+ALIKE = os.environ["ALIKE"]
 CALLS, AT_ONCE = int(os.environ["CALLS"]), int(os.environ["AT_ONCE"])
 
 
@@ -16,13 +17,16 @@ async def main() -> None:
         async def buy(number: int) -> list[object]:
             async with turns:
                 try:
-                    # Each has a ceiling of its own, as customers of a reseller have: two that are alike are two wishes.
-                    found = await desk.activations.create(service="tg", country=22, max_price=30 + number / 100)
+                    # Unless told otherwise each has a ceiling of its own, as the customers of a reseller have.
+                    ceiling = 30 if ALIKE else 30 + number / 100
+                    found = await desk.activations.create(service="tg", country=22, max_price=ceiling)
                 except Exception as problem:
                     return [None, f"{type(problem).__name__}: {problem}"]
                 return [found.id, found.phone]
 
         saw("bought", await asyncio.gather(*(buy(number) for number in range(CALLS))))
+    async with HeroSMSClient(KEY, base_url=HERO) as calm:
+        saw("balance after", (await calm.get_balance()).amount)
 
 
 asyncio.run(main())
