@@ -45,9 +45,9 @@ def test_every_line_of_the_list_stands_there_with_the_clients_that_prove_it() ->
         for number in lines:
             by_line[number].add(client.split()[0])
     listed = {}
-    for number, words, clients in rows("The list"):
-        assert words == LINES[int(number)]
-        listed[int(number)] = set() if clients == "nobody yet" else set(clients.split(", "))
+    for line, words, clients in rows("The list"):
+        assert words == LINES[int(line)]
+        listed[int(line)] = set() if clients == "nobody yet" else set(clients.split(", "))
     assert listed == by_line
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import ROUND_FLOOR, Decimal, InvalidOperation
 from hashlib import sha256
 from itertools import islice
 
@@ -20,6 +21,7 @@ CHOICES_MAX = 20
 """Operators, servers and countries of one request that are looked at."""
 WISHES_MAX = 400
 """Of all that these can be put together to, the first so many are looked at: nobody is held up by a list of lists."""
+RUPEES_MAX = Decimal(10) ** 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,21 @@ class Wanted:
     ceiling: Paise | None = None
     but_servers: tuple[str, ...] = ()
     """Servers that must not sell it, by name or number."""
+
+
+def ceiling_of(text: str) -> Paise | None:
+    """Read the highest price that a client would pay, down to the paisa: clients work it out in floats.
+
+    Returns:
+        None for what is no amount, which must not turn into "any price".
+    """
+    try:
+        rupees = Decimal(text) if len(text) <= 20 else Decimal("NaN")
+    except InvalidOperation:
+        return None
+    if not rupees.is_finite() or not 0 <= rupees <= RUPEES_MAX:
+        return None
+    return Paise(int((rupees * 100).to_integral_value(rounding=ROUND_FLOOR)))
 
 
 def fingerprint(caller: Caller, wanted: Wanted) -> bytes:

@@ -1,6 +1,5 @@
 """Buying a number in the words of the protocol, and giving it to whom it is still owed."""
 
-from decimal import ROUND_FLOOR, Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
@@ -10,7 +9,7 @@ from numberdesk.base.money import Paise, format_rupees
 from numberdesk.catalogue import service as catalogue
 from numberdesk.compat._activations import told_flag, told_time
 from numberdesk.compat._asked import INR, Asked, Delivery
-from numberdesk.compat._choice import CHOICES_MAX, Wanted, cheapest, fingerprint
+from numberdesk.compat._choice import CHOICES_MAX, Wanted, ceiling_of, cheapest, fingerprint
 from numberdesk.compat._wire import Parameters, Reply, json_reply, text_reply
 from numberdesk.compat._words import Refusal
 from numberdesk.orders import service as orders
@@ -18,7 +17,6 @@ from numberdesk.orders.model import Card
 from numberdesk.orders.service import Bought, Trade
 from numberdesk.providers.model import ANY_OPERATOR
 
-RUPEES_MAX = Decimal(10) ** 9
 YES = ("1", "true")
 ANYWHERE = ("any", "")
 CHOSEN = ("number", "areas", "duration")
@@ -135,13 +133,8 @@ def _ceiling(parameters: Parameters) -> Paise | None:
     text = parameters.word("maxPrice", "max_price")
     if text is None:
         return None
-    try:
-        rupees = Decimal(text) if len(text) <= 20 else Decimal("NaN")
-    except InvalidOperation:
-        rupees = Decimal("NaN")
-    if not rupees.is_finite() or not 0 <= rupees <= RUPEES_MAX:
-        return Paise(0)
-    return Paise(int((rupees * 100).to_integral_value(rounding=ROUND_FLOOR)))
+    ceiling = ceiling_of(text)
+    return Paise(0) if ceiling is None else ceiling
 
 
 def _refuse_what_nobody_sells(parameters: Parameters) -> None:

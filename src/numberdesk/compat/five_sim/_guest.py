@@ -141,8 +141,8 @@ def _offers(market: _Market, names: Names, *, country: str, product: str, operat
     seen = market.seen
     try:
         service = seen.service(names.service(product)) if product else None
-        place = seen.country(names.country(country)) if country and country != ANY_OPERATOR else None
+        place = seen.country(names.country(country)) if country.casefold() not in ("", ANY_OPERATOR) else None
     except (catalogue.ServiceBlocked, catalogue.ServiceOff, catalogue.CountryOff):
         return ()
-    stocks = seen.stocks(service=service, country=place)
-    return (offer for stock in stocks for offer in stock.offers if operator in (ANY_OPERATOR, offer.operator))
+    stocks, wanted = seen.stocks(service=service, country=place), operator.casefold()
+    return (offer for stock in stocks for offer in stock.offers if wanted in (ANY_OPERATOR, offer.operator.casefold()))

@@ -9,9 +9,9 @@ from typing import Any
 from numberdesk.accounts import service as accounts
 from numberdesk.accounts.model import Caller
 from numberdesk.base.errors import InvalidFields
-from numberdesk.base.money import NotAnAmount, Paise, format_rupees, parse_rupees
+from numberdesk.base.money import Paise, format_rupees
 from numberdesk.compat._asked import Delivery, Leaving
-from numberdesk.compat._choice import Wanted, cheapest, fingerprint
+from numberdesk.compat._choice import Wanted, ceiling_of, cheapest, fingerprint
 from numberdesk.compat._purchase import REPLAYED, YES
 from numberdesk.compat._wire import Parameters, Reply, json_reply
 from numberdesk.compat.five_sim._wire import (
@@ -88,19 +88,17 @@ def _last_order(names: Names, card: Card) -> str:
 
 
 async def buy(customer: Customer, country: str, operator: str, product: str) -> Reply | Delivery:
-    """Buy a number. A ceiling counts for any operator only, as at 5sim.
+    """Buy a number. A ceiling counts for every operator; 5sim forgets it when one is named.
 
     A client that hangs up gets it with its next purchase alike, and so does one that was told `internal error`.
     """
-    accounts.require(customer.caller, "order")
     accounts.refuse_spending(customer.caller)
     desk, caller, names, query = customer.desk, customer.caller, customer.names, customer.query
-    is_any = operator.casefold() == ANY_OPERATOR
     wanted = Wanted(
         names.service(product),
         None if country.casefold() == ANYWHERE else names.country(country),
-        () if is_any else (operator,),
-        ceiling=_ceiling(query.word("maxPrice")) if is_any else None,
+        () if operator.casefold() == ANY_OPERATOR else (operator,),
+        ceiling=_ceiling(query.word("maxPrice")),
     )
     if any((query.word(name) or "").casefold() in YES for name in ("forwarding", "voice")):
         return NO_PHONES  # calls would cost money, and none could come
@@ -123,11 +121,11 @@ async def buy(customer: Customer, country: str, operator: str, product: str) -> 
 def _ceiling(text: str | None) -> Paise | None:
     if text is None:
         return None
-    try:
-        return parse_rupees(text)
-    except NotAnAmount as problem:
+    ceiling = ceiling_of(text)
+    if ceiling is None:
         # It must not turn into "any price".
-        raise InvalidFields({"maxPrice": str(problem)}) from None
+        raise InvalidFields({"maxPrice": "It is no amount of rupees."})
+    return ceiling
 
 
 async def check(customer: Customer, number: str) -> Reply:
@@ -158,7 +156,6 @@ async def _change(customer: Customer, number: str, verb: Any, otherwise: str, *,
     order_id = order_id_of(number)
     if order_id is None:
         return ORDER_NOT_FOUND
-    accounts.require(customer.caller, "order")
     try:
         card = await verb(customer.desk, account_id=customer.caller.account_id, order_id=order_id)
     except (orders.NotCancellable, orders.NotPossibleNow) as problem:
@@ -192,7 +189,7 @@ async def inbox(customer: Customer, number: str) -> Reply:
 async def list_orders(customer: Customer) -> Reply:
     """List orders, newest first; `reverse=false` as some clients always send it means the same."""
     query = customer.query
-    if query.get("category", "activation") != "activation":
+    if (query.word("category") or "activation").casefold() != "activation":
         return json_reply({"Data": [], "ProductNames": [], "Statuses": [], "Total": 0})
     cards, total = await orders.list_page(
         customer.desk,
