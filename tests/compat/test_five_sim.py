@@ -6,8 +6,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from numberdesk.compat.five_sim._wire import REFUSALS
+from tests.architecture.sources import ROOT
 from tests.compat.five_sim_client import BUY, Sim, received, refusal
 from tests.http.stand import PRICE, Client, Stand
+from tests.http.test_sandbox import made
 
 COST = float(PRICE)
 
@@ -312,6 +315,25 @@ def test_what_the_rest_api_bought_is_seen_here_and_the_other_way_round(alice: Si
     assert alice.json(f"/v1/user/check/{order_id}")["id"] == order_id
     bought = alice.buy()["id"]
     assert alice.client.post("/auth/check-otp", {"orderId": bought}).data["status"] == "active"
+
+
+def test_a_test_key_buys_scripted_services_and_has_its_owners_address(stand: Stand) -> None:
+    owner = stand.signed_in("bela@five-sim-tests.example")
+    tester = Sim(made(owner))
+    profile = tester.json("/v1/user/profile")
+    assert (profile["email"], profile["balance"]) == ("bela@five-sim-tests.example", 1000.0)
+    order = tester.buy("india/any/testcode")
+    assert (order["product"], order["price"]) == ("testcode", 10.0)
+    assert tester.told(f"{BUY}/india/any/telegram") == (400, "product is incorrect")
+    assert tester.told(f"{BUY}/india/any/testnone") == (200, "no free phones")
+    assert tester.told(f"{BUY}/india/any/testcostly") == (400, "not enough user balance")
+    assert tester.told(f"{BUY}/india/any/testdown") == (400, "server offline")
+
+
+def test_every_text_of_a_refusal_is_explained_to_who_moves() -> None:
+    page = (ROOT / "docs" / "moving-from-5sim.md").read_text(encoding="utf-8")
+    texts = {known.body.decode() for known in REFUSALS.values() if isinstance(known.body, bytes)}
+    assert [text for text in sorted(texts) if f"`{text}`" not in page] == []
 
 
 def test_answers_hold_no_float_that_is_not_exact(alice: Sim) -> None:

@@ -29,7 +29,7 @@ ORDER_NOT_FOUND = error("order not found", MISSING)
 LIMITED = error("api limit is 100 requests per second", TOO_MANY)
 """The text that clients know, whatever our number is; when to come back stands in a header."""
 
-_WORDS: Mapping[type[AppError], Reply] = {
+REFUSALS: Mapping[type[AppError], Reply] = {
     catalogue.UnknownService: error("product is incorrect"),
     catalogue.ServiceBlocked: error("product is incorrect"),
     catalogue.ServiceOff: error("product is incorrect"),
@@ -55,7 +55,7 @@ _WORDS: Mapping[type[AppError], Reply] = {
 
 def refusal(problem: AppError) -> Reply:
     """Say a refusal of ours in the words of the protocol."""
-    known = _WORDS.get(type(problem))
+    known = REFUSALS.get(type(problem))
     if known is not None:
         return known
     if problem.status == TOO_MANY:
