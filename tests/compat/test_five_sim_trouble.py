@@ -228,6 +228,16 @@ def test_a_provider_that_is_out_of_order_never_comes_through_as_5xx(stand: Stand
     assert text in ("no free phones", "server offline", "internal error")
 
 
+@pytest.mark.parametrize("verb", ["cancel", "ban"])
+def test_a_number_is_not_told_as_given_back_while_its_provider_is_silent(stand: Stand, alice: Sim, verb: str) -> None:
+    order_id = alice.buy()["id"]
+    stand.ripen(order_id)
+    with provider_is(stand, "http-500", fault_on="status-changes"):
+        assert alice.told(f"/v1/user/{verb}/{order_id}") == (400, "you need to wait time")
+        assert alice.json(f"/v1/user/check/{order_id}")["status"] == "PENDING"
+        assert alice.money() == (1000 - COST, COST)
+
+
 def test_an_outcome_that_is_not_known_is_told_so_and_handed_over_once_it_is(
     portal: BlockingPortal, cluster: Cluster
 ) -> None:
@@ -235,6 +245,10 @@ def test_an_outcome_that_is_not_known_is_told_so_and_handed_over_once_it_is(
         alice = Sim(stand.customer())
         with provider_is(stand, "sold-then-dropped", fault_on="everything"):  # its list is not to be had, either
             assert alice.told(f"{BUY}/india/any/telegram") == (400, "internal error")
+            (pending,) = alice.json("/v1/user/orders")["Data"]
+            assert (pending["status"], pending["phone"]) == ("PENDING", "")
+            assert alice.told(f"/v1/user/cancel/{pending['id']}") == (400, "you need to wait time")
+            assert alice.told(f"/v1/user/finish/{pending['id']}") == (400, "order no sms")
         assert alice.money() == (1000 - COST, COST)
         for _ in range(6):
             answer = alice.send(f"{BUY}/india/any/telegram")

@@ -17,6 +17,7 @@ from numberdesk.compat._wire import Parameters, Reply, json_reply
 from numberdesk.compat.five_sim._wire import (
     NO_PHONES,
     ORDER_NOT_FOUND,
+    WAIT,
     amount,
     error,
     order_id_of,
@@ -162,7 +163,12 @@ async def _change(customer: Customer, number: str, verb: Any, otherwise: str, *,
     try:
         card = await verb(customer.desk, account_id=customer.caller.account_id, order_id=order_id)
     except (orders.NotCancellable, orders.NotPossibleNow) as problem:
-        return error("order expired" if problem.order_status in ("expired", "failed") else otherwise)
+        if problem.order_status in ("expired", "failed"):
+            return error("order expired")
+        return WAIT if verb is orders.cancel and problem.order_status == "pending" else error(otherwise)
+    if card.order.state == "cancelling":
+        # The provider is silent. We go on asking it, and a code may still win: nothing is promised before.
+        return WAIT
     shown = _order(customer.names, card)
     return json_reply(shown if status is None else shown | {"status": status})
 

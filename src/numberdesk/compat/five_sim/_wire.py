@@ -26,6 +26,7 @@ NOTHING_HERE = error("404 page not found", MISSING)
 NO_PHONES = error("no free phones", 200)
 """Told with status 200: clients read it as a sentence, not as a failure."""
 ORDER_NOT_FOUND = error("order not found", MISSING)
+WAIT = error("you need to wait time")
 LIMITED = error("api limit is 100 requests per second", TOO_MANY)
 """The text that clients know, whatever our number is; when to come back stands in a header."""
 
@@ -43,7 +44,7 @@ REFUSALS: Mapping[type[AppError], Reply] = {
     orders.ProviderUnavailable: error("server offline"),
     # The next like purchase gets what comes of it.
     orders.OutcomeUnknown: error("internal error"),
-    orders.CancelTooEarly: error("you need to wait time"),
+    orders.CancelTooEarly: WAIT,
     InsufficientBalance: error("not enough user balance"),
     AccountFrozen: error("not enough rating"),
     EmailUnverified: error("not enough rating"),
