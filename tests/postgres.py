@@ -18,7 +18,7 @@ ROOMY = 1024**3
 PREFIX = "numberdesk-tests-"
 TEMPLATE = DATABASE
 """The cluster's own database is migrated, never written by tests, and copied."""
-KEPT = {"schema_migrations", "catalogue_version", "terms"}
+KEPT = {"schema_migrations", "catalogue_version", "rental_version", "terms"}
 """What migrations fill and tests need."""
 
 _SETUP = 7_001
@@ -110,4 +110,10 @@ async def write_cleaning(connection: Any) -> str:
     )
     steps = [f"DELETE FROM {row['name']}" for row in tables if row["name"] not in KEPT]
     steps += [f"SELECT setval('{row['name']}', 1, false)" for row in sequences]
-    return "; ".join([*steps, "UPDATE catalogue_version SET version = 1 WHERE version <> 1"])
+    return "; ".join(
+        [
+            *steps,
+            "UPDATE catalogue_version SET version = 1 WHERE version <> 1",
+            "UPDATE rental_version SET version = 1, hours = DEFAULT WHERE version <> 1",
+        ]
+    )

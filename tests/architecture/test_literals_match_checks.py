@@ -9,7 +9,16 @@ from numberdesk.accounts.model import AccountState, Dialect, EndedWhy, RequestPu
 from numberdesk.audit.model import ActorKind
 from numberdesk.catalogue.model import SyncState
 from numberdesk.notifications.model import Channel, OutboxState
-from numberdesk.orders.model import Action, EventType, Failure, InboundState, OrderState, OrphanState, UpstreamRefund
+from numberdesk.orders.model import (
+    Action,
+    EventType,
+    Failure,
+    InboundState,
+    OrderState,
+    OrphanState,
+    ProlongationState,
+    UpstreamRefund,
+)
 from numberdesk.payments import model as payments
 from numberdesk.payments.methods.gateway import GatewayName
 from numberdesk.providers.model import AlertKind, BreakerState, Forced, Kind, TopUpKind, WordKind, WordSource
@@ -48,6 +57,7 @@ LITERALS: dict[str, Any] = {
     "outbox_state": OutboxState,
     "postings_cause_type": CauseType,
     "postings_kind": PostingKind,
+    "prolongations_state": ProlongationState,
     "provider_alerts_kind": AlertKind,
     "provider_health_forced": Forced,
     "provider_health_state": BreakerState,

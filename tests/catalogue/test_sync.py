@@ -229,7 +229,13 @@ async def test_a_process_that_is_gone_is_followed_by_the_next_when_its_lease_is_
 async def test_of_syncs_at_the_same_time_one_is_done_and_the_others_are_refused(scene: Scene) -> None:
     listed = scene.many(100)
     scene.lister.list(listed)
-    results = await asyncio.gather(*(scene.sync() for _ in range(4)), return_exceptions=True)
+    # The one that began goes on when the others have their answer.
+    scene.lister.gate.clear()
+    begun = [asyncio.ensure_future(scene.sync()) for _ in range(4)]
+    while sum(sync.done() for sync in begun) < 3:
+        await asyncio.wait([sync for sync in begun if not sync.done()], return_when=asyncio.FIRST_COMPLETED)
+    scene.lister.gate.set()
+    results = await asyncio.gather(*begun, return_exceptions=True)
     assert sorted(type(result).__name__ for result in results) == ["SyncReport", *["SyncRunning"] * 3]
     assert (await scene.rows(), scene.lister.asked) == (listed, 1)
 

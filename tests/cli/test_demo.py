@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,6 +109,21 @@ def test_a_customer_can_begin_a_recharge_at_once(demo: Demo) -> None:
     assert (begun["pay"]["payTo"], begun["pay"]["payeeName"]) == ("numberdesk.demo@okdemo", "Numberdesk Demo")
     listed = demo.shell.succeed("payment", "vpa", "list", "--home", str(demo.home))
     assert re.search(r"numberdesk\.demo@okdemo .* Numberdesk Demo .* personal .* yes", listed)
+
+
+@needs_curl
+def test_numbers_are_rented_for_hours_too_once_the_worker_has_read_for_how_much(demo: Demo) -> None:
+    line = (
+        f"curl -s -H 'X-API-Key: {demo.kept['customer']['api_key']}' '{demo.kept['url']}/services?service=tg&hours=24'"
+    )
+    until = time.monotonic() + 60
+    # Until then nobody rents anything, which is a refusal.
+    while len(found := demo.copy(line).get("data", {}).get("items", [])) < 12:
+        assert time.monotonic() < until, found
+        time.sleep(0.5)
+    assert {offer["serverName"] for offer in found} == {"swift", "steady"}
+    assert {offer["hours"] for offer in found} == {24}
+    assert all(offer["stock"] for offer in found if offer["iso"] == "IN")
 
 
 def test_the_credentials_file_holds_what_a_script_needs_for_its_owner_only(demo: Demo) -> None:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -164,3 +165,69 @@ def test_a_purchase_that_takes_too_long_is_found_by_its_reference(chain: Chain, 
         chain.far.ask("SELECT request_key FROM orders WHERE id = $1", chain.far_order(order_id))
         == f"ref:1:{order_id}-1"
     )
+
+
+def rented_out(chain: Chain) -> dict[str, Any]:
+    """Let the nearer site know what the farther one rents out for four hours, and return the wish for it."""
+    buyer, asked = Bot(chain.buyer), {"rent_time": "4", "country": "22"}
+    until(lambda: "tg" in buyer.json("getRentServicesAndCountries", **asked).get("services", {}))
+    chain.near.change(
+        """
+        WITH next AS (UPDATE rental_version SET version = version + 1 RETURNING version)
+        INSERT INTO rental_offers (service, country, provider_id, hours, cost_paise, stock, version)
+        SELECT 'tg', 22, $1, 4, 4260, 5, version FROM next
+        ON CONFLICT (provider_id, country, hours, service, operator) DO NOTHING
+        """,
+        chain.provider.id,
+    )
+    wanted = chain.wish() | {"rent_time": "4"}
+    chain.near.portal.call(catalogue.refresh, chain.near.site.db, chain.near.site.shelf)
+    return wanted
+
+
+def far_rental(chain: Chain, order_id: int) -> int:
+    upstream_id = str(chain.near.ask("SELECT upstream_id FROM orders WHERE id = $1", order_id))
+    assert upstream_id.startswith("rent:")
+    return int(upstream_id.removeprefix("rent:"))
+
+
+def test_a_rental_of_the_chain_is_read_prolonged_and_finished(chain: Chain, alice: Bot) -> None:
+    wanted, buyer = rented_out(chain), Bot(chain.buyer)
+    before = Decimal(money(buyer)[0])
+    order_id = int(alice.json("getRentNumber", **wanted)["phone"]["id"])
+    far_id = far_rental(chain, order_id)
+    assert buyer.json("getRentList")["values"]["0"]["orderId"] == f"{order_id}-1"
+    for code in ("11111", "22222"):
+        chain.far.deliver(far_id, code)
+        until(partial(has_message, alice, order_id, code))
+    told = chain.near.ask("SELECT expires_at FROM orders WHERE id = $1", order_id)
+    assert alice.json("continueRentInfo", id=order_id, hours="4")["price"] == 51.12  # 42.60 and a fifth more
+    assert alice.json("continueRentNumber", id=order_id, rent_time="4")["status"] == "success"
+    assert (chain.near.ask("SELECT expires_at FROM orders WHERE id = $1", order_id) - told).total_seconds() == 14_400
+    assert alice.json("setRentStatus", id=order_id, status="1") == {"status": "success"}
+    until(lambda: chain.far.ask("SELECT state FROM orders WHERE id = $1", far_id) == "completed")
+    assert before - Decimal(money(buyer)[0]) == 2 * Decimal("42.60")
+    assert money(alice) == ("897.76", "0.00")
+
+
+def has_message(bot: Bot, order_id: int, code: str) -> bool:
+    return code in str(bot.json("getRentStatus", id=order_id))
+
+
+def test_a_rental_that_takes_too_long_is_found_by_its_reference(chain: Chain, alice: Bot) -> None:
+    wanted = rented_out(chain)
+    sold = int(chain.far.ask("SELECT count(*) FROM orders"))
+    slow = replace(PROFILES["slow"], answer_delay=DEADLINE_MS / 1000 + 0.7, fault_on="purchases", code_after=None)
+    chain.far.portal.call(lambda: chain.far.provider.set_profile(slow))
+    try:
+        answer = alice.json("getRentNumber", **wanted, orderId="late")
+    finally:
+        chain.far.portal.call(lambda: chain.far.provider.set_profile("never"))
+    order_id = answer["phone"]["id"]
+    assert chain.far.ask("SELECT count(*) FROM orders") == sold + 1
+    assert chain.far.ask("SELECT request_key FROM orders WHERE id = $1", far_rental(chain, order_id)) == (
+        f"ref:1:{order_id}-1"
+    )
+    assert money(alice) == ("948.88", "51.12")
+    assert alice.json("setRentStatus", id=order_id, status="2") == {"status": "success"}
+    assert money(alice) == ("1000.00", "0.00")

@@ -30,6 +30,7 @@ from numberdesk.cli._serve import free_port, mailer_of, serving
 from numberdesk.main import Site, open_site, secrets_of
 from numberdesk.providers import service as providers
 from numberdesk.providers import simulator
+from numberdesk.providers.model import RENTAL, is_rental
 from numberdesk.providers.simulator import Simulator
 from numberdesk.settings import Settings, load
 from numberdesk.wallet import service as wallet
@@ -240,8 +241,10 @@ class Stand:
 
     def deliver(self, order_id: int, code: str) -> None:
         """Have the provider receive an SMS for an order."""
-        upstream_id = self.ask("SELECT upstream_id FROM orders WHERE id = $1", order_id)
-        self.portal.call(lambda: self.provider.deliver(int(upstream_id), f"Telegram code {code}", code=code))
+        upstream_id = str(self.ask("SELECT upstream_id FROM orders WHERE id = $1", order_id))
+        take_in = self.provider.deliver_rental if is_rental(upstream_id) else self.provider.deliver
+        known_as = int(upstream_id.removeprefix(RENTAL))
+        self.portal.call(lambda: take_in(known_as, f"Telegram code {code}", code=code))
 
     def received(self, client: Client, code: str = "12345") -> int:
         """Rent a number and have its code; returns the order's id."""

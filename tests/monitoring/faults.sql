@@ -172,14 +172,14 @@ UPDATE entries SET amount_paise = -700 WHERE posting_id = {admin_credit_goodwill
 
 -- I7: table activations lacks PRIMARY KEY (provider_id, upstream_id)
 ALTER TABLE activations DROP CONSTRAINT activations_pkey;
-ALTER TABLE activations DROP CONSTRAINT activations_order;
+DROP INDEX activations_order;
 
 -- I7: activation u{active} of provider {provider} belongs to orders {requested}, {active}
 ALTER TABLE activations DROP CONSTRAINT activations_pkey;
 INSERT INTO activations SELECT provider_id, upstream_id, {requested} FROM activations WHERE order_id = {active};
 
 -- I7: order {active} has 2 activations
-ALTER TABLE activations DROP CONSTRAINT activations_order;
+DROP INDEX activations_order;
 INSERT INTO activations SELECT provider_id, 'other', order_id FROM activations WHERE order_id = {active};
 
 -- I7: activation u{active} of provider {provider} belongs to order {active}, which names other of provider {provider}
@@ -248,8 +248,25 @@ ALTER TABLE entries DROP CONSTRAINT entries_balance_after_paise_check;
 -- I3: table holds lacks CHECK ((amount_paise > 0))
 ALTER TABLE holds DROP CONSTRAINT holds_amount_paise_check;
 
--- I7: table activations lacks UNIQUE (order_id)
-ALTER TABLE activations DROP CONSTRAINT activations_order;
+-- I7: there is no CREATE UNIQUE INDEX activations_order ON public.activations USING btree (order_id) WHERE (NOT is_former)
+DROP INDEX activations_order;
+
+-- I7: activation gone of provider {provider} belongs to order {active}, which names u{active} of provider {provider}
+INSERT INTO activations (provider_id, upstream_id, order_id, is_former) VALUES ({provider}, 'gone', {active}, true);
+
+-- I4: order {received}, prolongation 1 (requested, price 500): its hold is missing of 0
+UPDATE orders SET hours = 24, is_prolonging = true WHERE id = {received};
+INSERT INTO prolongations (order_id, request_key, hours, price_paise, cost_paise, provider_id, upstream_id, ended_before, sent_at)
+VALUES ({received}, 'more', 24, 500, 400, {provider}, 'u{received}', clock_timestamp(), clock_timestamp());
+
+-- I4: hold prolong:7 of order {received}: there is no such prolongation
+UPDATE holds SET purpose = 'prolong:7' WHERE order_id = {received};
+
+-- I4: order {received} (received) does wait for more hours, but open prolongations: 0
+UPDATE orders SET hours = 24, is_prolonging = true WHERE id = {received};
+
+-- I4: order {active} (active) does wait for more hours, but open prolongations: 0
+UPDATE orders SET is_prolonging = true WHERE id = {active};
 
 -- I6: payment {payment_paid} (upi_manual:1:100000000001): postings that credit it: 0
 DELETE FROM postings WHERE id = {recharge_of_paid};

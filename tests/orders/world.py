@@ -68,6 +68,7 @@ _MOMENTS = {
         "created_at", "sent_at", "activated_at", "cancel_allowed_at", "expires_at", "last_expiry_at", "next_try_at",
     ),
     "orphans": ("first_seen_at", "next_try_at"),
+    "prolongations": ("sent_at", "ended_before", "next_try_at"),
 }  # fmt: skip
 
 
@@ -137,7 +138,7 @@ class World:
         return await self.desk.reserve.call(Reservation(self.alice, key, 0, 1, self.offers(wish)[0]))
 
     def offers(self, wish: Wish = TELEGRAM) -> list[PricedOffer]:
-        return catalogue.offers_for(self.shelf, account_id=None, service=wish.service, country=wish.country)
+        return orders.list_offers(self.desk, account_id=self.alice, wish=wish)
 
     async def watch(self, name: str = "alpha") -> int:
         """Let the watch of a provider run once."""

@@ -5,7 +5,7 @@ To put an adapter under it, add a line to `TABLE`.
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,15 +27,19 @@ from numberdesk.providers.adapters import (
 )
 from numberdesk.providers.adapters import sms_activate_lists as lists
 from numberdesk.providers.adapters import sms_activate_parse as parse
+from numberdesk.providers.adapters import sms_activate_rentals_parse as rentals
 from numberdesk.providers.adapters.sms_activate_dialects import TABLE as DIALECTS
 from numberdesk.providers.model import (
+    RENTAL,
     ActiveList,
+    Prolonged,
     Pushed,
     Received,
     Refused,
     Rented,
     Unknown,
     UpstreamOffer,
+    Waiting,
     Words,
 )
 from tests.providers.sms_pool_desk import WORDS as SMS_POOL_WORDS
@@ -137,6 +141,47 @@ def of_sms_activate(name: str) -> Fuzzed:
     )
 
 
+def of_rentals(name: str) -> Fuzzed:
+    """Put the rentals of one dialect under it: their ids come with our mark before them."""
+    dialect = DIALECTS[name]
+
+    def active(body: bytes, status: int) -> ActiveList | Unknown:
+        found = rentals.rows(body, status, paise_per_unit=100)
+        if isinstance(found, Unknown):
+            return found
+        return ActiveList(found.rentals, len(found.rentals) == found.count)
+
+    def look(body: bytes, status: int) -> object:
+        found = rentals.look(body, status)
+        return rentals.in_order(found.found) if isinstance(found, rentals.Messages) else found
+
+    def listing(body: bytes, status: int) -> object:
+        found = rentals.listing(body, status, country="22", paise_per_unit=100)
+        if isinstance(found, Unknown):
+            return found
+        # The country is our own word.
+        assert all(offer.country == "22" for offer in found.offers)
+        return tuple(replace(offer, country="") for offer in found.offers) if found.offers else Waiting()
+
+    return Fuzzed(
+        name=f"{name} rentals",
+        corpus="sms_activate_rentals",
+        parsers={
+            "rent": partial(rentals.rent, ceiling_paise=CEILING, paise_per_unit=100, dialect=dialect),
+            "look": look,
+            "cancel": rentals.cancel,
+            "finish": partial(rentals.finish, dialect=dialect),
+            "active": active,
+            "listing": listing,
+            "prolong": partial(rentals.prolong, dialect=dialect),
+            "prolong cost": partial(rentals.prolong_cost, paise_per_unit=100, dialect=dialect),
+        },
+        refusals=frozenset(dialect.refusals) | frozenset(rentals.REFUSALS) | {"INCORECT_STATUS", "CANT_CANCEL", "BAD_"},
+        marks=rentals.GONE | {"success", "STATUS", "EARLY", "CANT_CANCEL", "OUT_OF_STOCK", "NO_NUMBERS", "services"},
+        pushed=sms_activate.pushed,
+    )
+
+
 def of_five_sim() -> Fuzzed:
     """Put the 5sim family under it."""
     order = "11631253"
@@ -217,6 +262,7 @@ TABLE = [
     of_sms_activate("classic"),
     of_sms_activate("hero"),
     of_sms_activate("daisysms"),
+    of_rentals("classic"),
     of_sms_pool(),
     of_five_sim(),
     of_agent(),
@@ -320,6 +366,9 @@ def check(fuzzed: Fuzzed, step: str, body: bytes, status: int) -> None:
             assert 0 < len(answer.detail) <= reading.EXCERPT_MAX
             assert answer.detail.isprintable()
             assert answer.word in said
+        case Prolonged():
+            assert status == 200
+            _check_sold(fuzzed, answer.upstream_id, answer.number, said)
         case Rented():
             assert status == 200
             _check_sold(fuzzed, answer.upstream_id, answer.number, said)
@@ -349,6 +398,7 @@ def check(fuzzed: Fuzzed, step: str, body: bytes, status: int) -> None:
 
 
 def _check_sold(fuzzed: Fuzzed, upstream_id: str, number: str, said: str) -> None:
+    upstream_id = upstream_id.removeprefix(RENTAL)
     assert re.fullmatch(fuzzed.id_form, upstream_id)
     assert upstream_id in said
     assert re.fullmatch(r"[0-9]{5,15}", number)
@@ -376,7 +426,7 @@ def check_pushed(fuzzed: Fuzzed, body: bytes) -> None:
     for event in fuzzed.pushed(body) or ():
         assert event.event_id
         assert event.upstream_id or event.number
-        assert (event.upstream_id or "") in said
+        assert (event.upstream_id or "").removeprefix(RENTAL) in said
         assert (event.number or "") in said
         _check_messages((event.message,), said)
     assert fuzzed.pushed(body) == fuzzed.pushed(body)

@@ -15,13 +15,16 @@ from numberdesk.base.money import Paise
 from numberdesk.providers import service as providers
 from numberdesk.providers.adapters import sandbox
 from numberdesk.providers.model import (
+    RENTAL,
     CodeWon,
     Done,
     Ended,
+    Prolonged,
     ProviderId,
     Received,
     Refused,
     Rented,
+    TooLate,
     Unknown,
     Waiting,
     Wanted,
@@ -34,8 +37,8 @@ NO_LINE: Any = None
 UNTIL = math.inf
 
 
-async def rent(script: str, reference: str = "55-1") -> Rented:
-    wanted = Wanted(script, 22, "any", Paise(1000), reference)
+async def rent(script: str, reference: str = "55-1", *, hours: int | None = None) -> Rented:
+    wanted = Wanted(script, 22, "any", Paise(5000), reference, hours)
     found = await sandbox.rent(NO_LINE, wanted, until=UNTIL)
     assert isinstance(found, Rented)
     return found
@@ -119,6 +122,35 @@ async def test_a_second_code_is_promised_where_the_script_has_one() -> None:
         assert sold.can_get_next is has_two
         answer = await sandbox.another_code(NO_LINE, sold.upstream_id, until=UNTIL)
         assert isinstance(answer, Done) is has_two
+
+
+def aged_rental(upstream_id: str, seconds: float) -> str:
+    return RENTAL + aged(upstream_id.removeprefix(RENTAL), seconds)
+
+
+async def test_a_rental_receives_its_codes_and_can_be_given_back_until_its_window_is_over() -> None:
+    sold = await rent("testtwo", hours=24)
+    assert sold.upstream_id.startswith(RENTAL)
+    assert sold.ends_at is not None
+    assert abs(sold.ends_at - clock.now() - timedelta(hours=24)) < timedelta(seconds=5)
+    assert await look(sold.upstream_id) == Waiting()
+    assert await cancel(sold.upstream_id) == Done()
+    assert len(await look(aged_rental(sold.upstream_id, 10))) == 2
+    assert await cancel(aged_rental(sold.upstream_id, 10)) == CodeWon()
+    silent = await rent("testnever", hours=24)
+    assert await cancel(aged_rental(silent.upstream_id, 1190)) == Done()
+    assert await cancel(aged_rental(silent.upstream_id, 1210)) == TooLate()
+    assert await sandbox.another_code(NO_LINE, silent.upstream_id, until=UNTIL) == Done()
+
+
+async def test_a_rental_goes_on_at_the_price_of_a_rental() -> None:
+    sold = await rent("testcode", hours=24)
+    assert await sandbox.prolong_cost(NO_LINE, sold.upstream_id, 24, until=UNTIL) == 3_000
+    assert await sandbox.prolong(NO_LINE, sold.upstream_id, 24, until=UNTIL) == Prolonged(
+        sold.upstream_id, sold.number, None
+    )
+    for step in (sandbox.prolong_cost, sandbox.prolong):
+        assert isinstance(await step(NO_LINE, f"{RENTAL}nosuch-1-1", 24, until=UNTIL), Ended)
 
 
 async def test_an_operator_cannot_add_another_sandbox(db: Database) -> None:

@@ -327,7 +327,7 @@ def test_an_id_that_a_server_gives_twice_hides_no_second_message() -> None:
         b'{"activationId":"a","code":"1"}',
         b'{"activationId":null,"code":"1"}',
         b'{"activationId":123456,"code":{"a":1}}',
-        b'{"rentId":"26251422","sms":{"phoneFrom":"x","text":"y"}}',
+        b'{"rentId":"26251422","sms":{"phoneFrom":"x","text":" "}}',
         b"\xff\xfe",
         b"[" * 50_000,
     ],

@@ -92,8 +92,25 @@ class PriceRule:
     floor_paise: Paise
 
 
+@dataclass(frozen=True, slots=True)
+class RentalOffer:
+    """What one provider asks for a number for so many hours. Its id is below 0, and that of no other offer."""
+
+    id: OfferId
+    service: ServiceCode
+    country: CountryCode
+    provider_id: ProviderId
+    operator: str
+    hours: int
+    cost_paise: Paise
+    stock: int
+
+
 class PricedOffer(Struct, frozen=True, gc=False):
-    """An offer at the price of one customer. `server` is the number that customers call the provider by."""
+    """An offer at the price of one customer. `server` is the number that customers call the provider by.
+
+    With `hours` it is a rental; its lifetime is those hours.
+    """
 
     offer_id: OfferId
     service: ServiceCode
@@ -108,6 +125,7 @@ class PricedOffer(Struct, frozen=True, gc=False):
     lifetime_ms: int
     cancel_after_ms: int
     extend_paise_per_minute: int | None
+    hours: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

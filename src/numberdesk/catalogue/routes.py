@@ -35,7 +35,10 @@ class DeliveryView(Struct, rename="camel", frozen=True):
 
 
 class OfferView(Struct, rename="camel", frozen=True):
-    """One offer at the caller's price. `server` is what `get-number` takes to insist on it."""
+    """One offer at the caller's price. `server` is what `get-number` takes to insist on it.
+
+    With `hours` it is a rental: the price is for all of them, whatever comes.
+    """
 
     service: str
     service_name: str
@@ -57,6 +60,8 @@ class OfferView(Struct, rename="camel", frozen=True):
     """Half of the codes came within this; None as `delivery`, or when none came."""
     p90_seconds: int | None
     """Nine of ten codes came within this."""
+    hours: int | None
+    """For how long the number is rented; None for a number for one code."""
 
 
 class PricesView(Struct, rename="camel", frozen=True):
@@ -68,7 +73,8 @@ class PricesView(Struct, rename="camel", frozen=True):
 def _view(shelf: Shelf, contents: Contents, offer: PricedOffer) -> OfferView:
     country = contents.countries[CountryCode(offer.country)]
     delivery = shelf.deliveries.get((offer.service, offer.country, offer.provider_id, offer.operator))
-    if delivery is not None and delivery.n < service.SHOWN_MIN:
+    # What is known of how codes come is known of numbers for one code.
+    if offer.hours is not None or (delivery is not None and delivery.n < service.SHOWN_MIN):
         delivery = None
     return OfferView(
         service=offer.service,
@@ -83,11 +89,14 @@ def _view(shelf: Shelf, contents: Contents, offer: PricedOffer) -> OfferView:
         extend_per_minute=(
             None if offer.extend_paise_per_minute is None else format_rupees(offer.extend_paise_per_minute)
         ),
-        can_get_next=providers.capabilities(contents.servers[offer.provider_id]).has_next_code,
+        can_get_next=(
+            offer.hours is not None or providers.capabilities(contents.servers[offer.provider_id]).has_next_code
+        ),
         stock=0 if offer.offer_id in shelf.phantoms else offer.stock,
         delivery=None if delivery is None else _delivery_view(delivery),
         median_seconds=None if delivery is None else delivery.median_seconds,
         p90_seconds=None if delivery is None else delivery.p90_seconds,
+        hours=offer.hours,
     )
 
 
@@ -103,11 +112,23 @@ async def list_offers(
     wanted: Annotated[str | None, QueryParameter(name="service", max_length=40)] = None,
     country: Annotated[str | None, QueryParameter(max_length=40)] = None,
     q: Annotated[str | None, QueryParameter(max_length=80)] = None,
+    hours: Annotated[
+        int | None,
+        QueryParameter(
+            ge=1, le=service.HOURS_MAX, description="List numbers that are rented for so many hours, not for one code."
+        ),
+    ] = None,
     cursor: Annotated[int, QueryParameter(ge=0)] = 0,
     limit: Annotated[int, QueryParameter(ge=1, le=PAGE_MAX)] = 100,
 ) -> Ok[Items[OfferView]]:
-    """List what is on sale, by names of service and country, then by price; `q` searches in the names."""
-    offers = service.list_offers(shelf, account_id=reader, service=wanted, country=country, q=q)
+    """List what is on sale, by names of service and country, then by price; `q` searches in the names.
+
+    With `hours` it is what is rented for exactly so long; the refusal `unknown_hours` names the times there are.
+    """
+    if hours is None:
+        offers = service.list_offers(shelf, account_id=reader, service=wanted, country=country, q=q)
+    else:
+        offers = service.list_rentals(shelf, account_id=reader, hours=hours, service=wanted, country=country, q=q)
     page = offers[cursor : cursor + limit]
     following = str(cursor + limit) if cursor + limit < len(offers) else None
     contents = shelf.contents_of(reader)

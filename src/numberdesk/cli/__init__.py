@@ -21,6 +21,7 @@ from numberdesk.cli import (
     _payments,
     _people,
     _providers,
+    _rentals,
     _seed,
     _serve,
     _simulator,
@@ -44,6 +45,7 @@ app = typer.Typer(
 for module in (_demo, _serve, _database, _seed, _people, _keys, _ledger, _orders, _payments, _simulator):
     module.register(app)
 _providers.register(app)
+_rentals.register(app)
 
 
 def _show_version(wanted: bool) -> None:

@@ -26,7 +26,11 @@ class Refund(Struct, rename="camel", frozen=True):
 
 
 class Order(Struct, rename="camel", frozen=True):
-    """A rented number. `otp` is the newest code."""
+    """A rented number. `otp` is the newest code.
+
+    With `hours` it is a rental, yours until `expires_at`. Before its first message it can be cancelled until
+    `cancel_until`; while more hours are being bought for it, `is_prolonging` is true.
+    """
 
     order_id: int
     status: str
@@ -46,6 +50,8 @@ class Order(Struct, rename="camel", frozen=True):
     can_get_next: bool = False
     refund: Refund | None = None
     hours: int | None = None
+    cancel_until: datetime | None = None
+    is_prolonging: bool = False
 
     @property
     def is_over(self) -> bool:

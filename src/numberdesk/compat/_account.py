@@ -28,7 +28,9 @@ async def get_balance(asked: Asked) -> Reply:
 
 async def get_active_activations(asked: Asked) -> Reply:
     """List what goes on and has a number, all of it unless a part is asked for."""
-    cards = [card for card in asked.desk.board.open_of(asked.account_id) if card.order.number is not None]
+    open_ = asked.desk.board.open_of(asked.account_id)
+    # Rentals have a list of their own: who reads both must not find one of them in this one.
+    cards = [card for card in open_ if card.order.number is not None and card.order.hours is None]
     start, limit = asked.parameters.whole("start"), asked.parameters.whole("limit")
     cards = cards[start or 0 :][:limit]
     listed = [_item(asked, card) for card in cards]

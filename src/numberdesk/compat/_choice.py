@@ -13,6 +13,7 @@ from numberdesk.base.errors import AppError
 from numberdesk.base.money import Paise
 from numberdesk.catalogue import service as catalogue
 from numberdesk.compat._words import Refusal
+from numberdesk.orders import service as orders
 from numberdesk.orders.model import Wish
 from numberdesk.orders.service import Desk
 from numberdesk.wallet.model import AccountId
@@ -26,7 +27,10 @@ RUPEES_MAX = Decimal(10) ** 9
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The parameters of a purchase, read. `country` None is any country, and no operators or servers are any."""
+    """The parameters of a purchase, read. `country` None is any country, and no operators or servers are any.
+
+    With `hours` it is a rental.
+    """
 
     service: str
     country: str | None
@@ -35,6 +39,7 @@ class Wanted:
     ceiling: Paise | None = None
     but_servers: tuple[str, ...] = ()
     """Servers that must not sell it, by name or number."""
+    hours: int | None = None
 
 
 def ceiling_of(text: str) -> Paise | None:
@@ -57,7 +62,7 @@ def fingerprint(caller: Caller, wanted: Wanted) -> bytes:
     told = msgspec.json.encode(
         [
             caller.key_id, wanted.service, wanted.country, sorted(wanted.operators), sorted(wanted.servers),
-            wanted.ceiling, None, *([sorted(wanted.but_servers)] if wanted.but_servers else []),
+            wanted.ceiling, wanted.hours, *([sorted(wanted.but_servers)] if wanted.but_servers else []),
         ]
     )  # fmt: skip
     return sha256(told).digest()[:16]
@@ -74,11 +79,7 @@ def cheapest(desk: Desk, account_id: AccountId, wanted: Wanted) -> Wish:
     problems: list[AppError] = []
     for wish in islice(_wishes(desk, account_id, wanted), WISHES_MAX):
         try:
-            offers = catalogue.offers_for(
-                desk.shelf, account_id=account_id, service=wish.service, country=wish.country,
-                server=wish.server, operator=wish.operator, max_price_paise=wish.max_price_paise,
-                route=desk.rules.route,
-            )  # fmt: skip
+            offers = orders.list_offers(desk, account_id=account_id, wish=wish)
         except AppError as problem:
             problems.append(problem)
             continue
@@ -94,7 +95,7 @@ def _wishes(desk: Desk, account_id: AccountId, wanted: Wanted) -> Iterator[Wish]
     for operator in wanted.operators or (None,):
         for server in servers:
             for country in _countries(desk, account_id, wanted):
-                yield Wish(wanted.service, country, server, operator, wanted.ceiling)
+                yield Wish(wanted.service, country, server, operator, wanted.ceiling, hours=wanted.hours)
 
 
 def _servers(desk: Desk, account_id: AccountId, wanted: Wanted) -> Sequence[str | int | None]:
@@ -121,6 +122,14 @@ def _countries(desk: Desk, account_id: AccountId, wanted: Wanted) -> Sequence[st
     if wanted.country is not None:
         return [wanted.country]
     seen = catalogue.assortment(desk.shelf, account_id)
+    if wanted.hours is not None:
+        rented = catalogue.list_rentals(
+            desk.shelf, account_id=account_id, hours=wanted.hours, service=seen.service(wanted.service)
+        )
+        rented.sort(key=lambda offer: (not offer.stock, offer.price_paise))
+        if not rented:
+            raise Refusal("NO_NUMBERS")
+        return list(dict.fromkeys(offer.country for offer in rented))[:CHOICES_MAX]
     stocks = sorted(seen.stocks(service=seen.service(wanted.service)), key=lambda stock: stock.price_paise)
     if not stocks:
         raise Refusal("NO_NUMBERS")

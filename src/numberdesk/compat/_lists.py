@@ -8,7 +8,7 @@ import msgspec
 from numberdesk.accounts.model import Dialect
 from numberdesk.catalogue import service as catalogue
 from numberdesk.catalogue.model import CountryCode, ServiceCode
-from numberdesk.catalogue.service import Assortment, DeliveriesByService, Stock
+from numberdesk.catalogue.service import Assortment, Contents, DeliveriesByService, Rentals, Stock
 from numberdesk.compat._asked import Asked, Handler
 from numberdesk.compat._catalogue import (
     Body,
@@ -29,6 +29,7 @@ from numberdesk.compat._catalogue import (
 from numberdesk.compat._wire import Reply
 from numberdesk.compat._words import Refusal
 from numberdesk.providers import service as providers
+from numberdesk.wallet.model import is_sandbox
 
 PAGE, PAGE_MAX = 10, 100
 COUNT_MAX = 1_000_000
@@ -41,8 +42,11 @@ async def get_countries(question: Question) -> Body:
     Our only names are English; they stand in every language.
     """
 
+    rentals, is_scripted = question.shelf.rentals, is_sandbox(question.account_id)
+
     def make(seen: Assortment) -> bytes:
         contents = seen.contents
+        rented = set(contents.countries) if is_scripted else _rented_countries(rentals, contents)
         again = {server.id for server in contents.servers.values() if providers.capabilities(server).has_next_code}
         found = {}
         for code, known in sorted(contents.countries.items()):
@@ -52,11 +56,23 @@ async def get_countries(question: Question) -> Body:
                     "id": code, "rus": known.name, "eng": known.name, "chn": known.name,
                     "visible": int(bool(stocks)),
                     "retry": int(any(offer.provider_id in again for stock in stocks for offer in stock.offers)),
-                    "rent": 0, "multiService": 0,
+                    "rent": int(code in rented), "multiService": 0,
                 }  # fmt: skip
         return msgspec.json.encode(found)
 
-    return await catalogue.render(question.shelf, question.account_id, "countries", make)
+    return await catalogue.render(question.shelf, question.account_id, ("countries", rentals.version), make)
+
+
+def _rented_countries(rentals: Rentals, contents: Contents) -> set[CountryCode]:
+    """Return the countries in which somebody has numbers to rent for hours, of a service that may be sold."""
+    return {
+        country
+        for hours in rentals.hours
+        for (service, country), offers in rentals.offers.get(hours, {}).items()
+        if (known := contents.services.get(service)) is not None and known.is_on
+        and known.category not in contents.blocked
+        and any(offer.stock and contents.servers[offer.provider_id].is_on for offer in offers.values())
+    }  # fmt: skip
 
 
 async def get_services_list(question: Question) -> Body:

@@ -47,7 +47,11 @@ async def get_multi_service_number(asked: Asked) -> Reply:
 
 async def _buy(asked: Asked, *, wants_object: bool) -> Delivery:
     accounts.refuse_spending(asked.caller)
-    wanted = _read(asked)
+    return await buy(asked, read_wish(asked), wants_object=wants_object)
+
+
+async def buy(asked: Asked, wanted: Wanted, *, wants_object: bool) -> Delivery:
+    """Buy what is wanted, where it costs least."""
     _refuse_what_nobody_sells(asked.parameters)
     trade = Trade(
         asked.account_id, wanted.service, lambda: cheapest(asked.desk, asked.account_id, wanted),
@@ -63,13 +67,16 @@ async def carry_out(asked: Asked, trade: Trade) -> Delivery:
     async def lost() -> None:
         await orders.note_undelivered(asked.desk, trade, bought)
 
-    return Delivery(asked.account_id, _answer(asked, bought), lost)
+    return Delivery(asked.account_id, bought_reply(asked, bought), lost)
 
 
-def _answer(asked: Asked, bought: Bought) -> Reply:
+def bought_reply(asked: Asked, bought: Bought) -> Reply:
+    """Return what a purchase is answered with."""
     order = bought.card.order
     headers = (REPLAYED,) if bought.is_replayed else ()
-    if bought.wants_object:
+    if order.hours is not None:
+        reply = json_reply(rental_object(asked, bought.card))
+    elif bought.wants_object:
         reply = json_reply(number_object(asked, bought.card))
     else:
         reply = text_reply(f"ACCESS_NUMBER:{order.id}:{order.number}")
@@ -98,7 +105,16 @@ def number_object(asked: Asked, card: Card) -> dict[str, Any]:
     return shown if reference is None else shown | {"orderId": reference}
 
 
-def _read(asked: Asked) -> Wanted:
+def rental_object(asked: Asked, card: Card) -> dict[str, Any]:
+    """Return a rental in its own shape and in that of a number side by side: readers of either understand it."""
+    order = card.order
+    ends = None if order.expires_at is None else order.expires_at.strftime("%Y-%m-%dT%H:%M:%S")
+    phone = {"id": order.id, "endDate": ends, "number": order.number or ""}
+    return {"status": "success", "phone": phone} | number_object(asked, card) | {"subtype": 2}
+
+
+def read_wish(asked: Asked, *, hours: int | None = None) -> Wanted:
+    """Read what is wanted; with `hours`, of a rental."""
     parameters = asked.parameters
     service = parameters.word("service")
     if service is None:
@@ -113,6 +129,7 @@ def _read(asked: Asked) -> Wanted:
         servers,
         _ceiling(parameters),
         _left_out(parameters.word("exceptProviderIds")),
+        hours,
     )
 
 
@@ -144,7 +161,8 @@ def _refuse_what_nobody_sells(parameters: Parameters) -> None:
     if any(parameters.word(name) is not None for name in CHOSEN):
         raise Refusal("NO_NUMBERS")
     is_call = (parameters.word("activationType") or "0") != "0"
-    if is_call or any((parameters.word(name) or "").casefold() in YES for name in ("forward", "verification")):
+    named = ("forward", "verification", "incomingCall")
+    if is_call or any((parameters.word(name) or "").casefold() in YES for name in named):
         raise Refusal("NO_NUMBERS")
 
 

@@ -68,6 +68,13 @@ _HERO: Mapping[str, tuple[int, str]] = {
     "WRONG_DATE": (422, "UNPROCESSABLE_ENTITY"),
     "BAD_DATA": (422, "UNPROCESSABLE_ENTITY"),
     "NO_ID_RENT": (404, "NOT_FOUND"),
+    "INVALID_PHONE": (404, "NOT_FOUND"),
+    "STATUS_FINISH": (404, "NOT_FOUND"),
+    "STATUS_REVOKE": (404, "NOT_FOUND"),
+    "ALREADY_FINISH": (409, "ACTIVATION_NOT_ACTIVE"),
+    "ALREADY_CANCEL": (409, "ACTIVATION_NOT_ACTIVE"),
+    "RENT_DIE": (409, "ACTIVATION_NOT_ACTIVE"),
+    "FREE_CANCELLATION_EXPIRED": (409, "FREE_CANCELLATION_EXPIRED"),
     "OUT_OF_STOCK": (404, "NO_NUMBERS"),
     "TOO_EARLY": (425, "TOO_EARLY"),
     "RATE_LIMIT": (TOO_MANY, "RATE_LIMIT"),
@@ -100,12 +107,14 @@ _PLAIN: Mapping[type[AppError], str] = {
     catalogue.ServerOff: "NO_NUMBERS",
     catalogue.NotOffered: "NO_NUMBERS",
     catalogue.NoStock: "NO_NUMBERS",
+    catalogue.UnknownHours: "NO_NUMBERS",
     orders.NoNumbers: "NO_NUMBERS",
     # Nothing was bought and nothing is held: for a client it is the same as no stock.
     orders.ProviderUnavailable: "NO_NUMBERS",
     orders.NoMoreCodes: "BAD_STATUS",
     orders.NotPossibleNow: "BAD_STATUS",
     orders.NotCancellable: "BAD_STATUS",
+    orders.BeingProlonged: INTERNAL,
     orders.ReferenceTaken: "ORDER_ALREADY_EXISTS",
     orders.OutcomeUnknown: INTERNAL,
     KeyInFlight: INTERNAL,
@@ -131,6 +140,12 @@ def refusal_of(problem: AppError, *, cancel_after: timedelta = timedelta(0)) -> 
         return Refusal("WRONG_MAX_PRICE", lowest, {"min": msgspec.Raw(lowest.encode())})
     if isinstance(problem, orders.CancelTooEarly):
         return Refusal("EARLY_CANCEL_DENIED", info={"minActivationTime": int(cancel_after.total_seconds())})
+    if isinstance(problem, orders.RentalKept):
+        return Refusal("BAD_STATUS", hero="FREE_CANCELLATION_EXPIRED")
+    if isinstance(problem, catalogue.UnknownHours) and problem.known:
+        return Refusal("INVALID_TIME", info={"hours": problem.known}, hero="BAD_DURATION")
+    if isinstance(problem, orders.CannotProlong):
+        return _not_prolonged(problem)
     if isinstance(problem, orders.ProviderSilent):
         return Refusal(INTERNAL, hero="TOO_EARLY", headers=headers)
     word = _PLAIN.get(type(problem))
@@ -141,6 +156,13 @@ def refusal_of(problem: AppError, *, cancel_after: timedelta = timedelta(0)) -> 
     if problem.status in (401, 403):
         return Refusal("BAD_KEY")
     return Refusal("BAD_DATA") if problem.status < 500 else Refusal(INTERNAL, headers=headers)
+
+
+def _not_prolonged(problem: orders.CannotProlong) -> Refusal:
+    if problem.reason == "hours":
+        info = {} if problem.hours_max is None else {"max": problem.hours_max}
+        return Refusal("MAX_HOURS_EXCEED" if info else "INVALID_TIME", info=info, hero="BAD_DURATION")
+    return Refusal("RENT_DIE" if problem.reason == "over" else "NO_NUMBERS")
 
 
 def write_refusal(refusal: Refusal, dialect: Dialect, *, is_purchase: bool = False) -> Reply:

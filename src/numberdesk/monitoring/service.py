@@ -10,7 +10,7 @@ What `verify` checks, by invariant:
 | I2 | a system account's balance and waiting changes are the sum of its entries |
 | I3 | nothing is negative: no wallet, and no balance after any entry |
 | I4 | a hold is set aside once and ends once, each time by its amount; held money is what live holds sum to |
-| I4 | waiting orders have a live hold, paid ones a captured one, given-up ones none |
+| I4 | waiting orders have a live hold, paid ones a captured one, given-up ones none; so do prolongations |
 | I5 | a readable message is on an order whose hold is captured |
 | I6 | one effect per cause; a recharge or credit goes into one wallet once |
 | I6 | a payment from outside has its posting, its receipt and its part of a recharge once, or is in suspense |
@@ -83,6 +83,9 @@ _RULES = (
         "I4", "the holds of every order fit its state", "orders",
         (sql.find_wrongly_paid_orders, sql.find_stray_holds),
     ),
+    _Rule(
+        "I4", "the hold of every prolongation fits its state", "orders", (sql.find_wrongly_paid_prolongations,)
+    ),
     _Rule("I5", "readable messages are on paid orders", "messages", (sql.find_free_codes,)),
     _Rule(
         "I6", "every cause has its effect once", "postings",
@@ -117,9 +120,8 @@ _RULES = (
             sql.find_bad_activations,
             sql.find_unlinked_orders,
             sql.find_shared_numbers,
-            _constraints(
-                ("activations", "PRIMARY KEY (provider_id, upstream_id)"), ("activations", "UNIQUE (order_id)")
-            ),
+            _constraints(("activations", "PRIMARY KEY (provider_id, upstream_id)")),
+            sql.find_lost_indexes,
         ),
     ),
     _Rule("I13", "what ended has its time and stays ended", "orders", (sql.find_bad_ends,)),

@@ -11,16 +11,27 @@ from numberdesk.base import clock
 from numberdesk.orders import sql
 from numberdesk.orders.model import Card, Closing, Delivery, EndState, Order
 from numberdesk.orders.service import Desk, settle_cancel
-from numberdesk.orders.service._close import proof_of
-from numberdesk.orders.service._reconcile import Seen, reconcile
+from numberdesk.orders.service._close import RENTAL_WINDOW, proof_of
+from numberdesk.orders.service._reconcile import SETTLE_MARGIN as SETTLE_MARGIN
+from numberdesk.orders.service._reconcile import Seen, reconcile, settle_after
 from numberdesk.orders.sql import Turn
 from numberdesk.providers import service as providers
-from numberdesk.providers.model import Activation, CodeWon, Done, Ended, Provider, ProviderId, Refused, Unknown
+from numberdesk.providers.model import (
+    Activation,
+    CodeWon,
+    Done,
+    Ended,
+    Provider,
+    ProviderId,
+    Refused,
+    TooLate,
+    Unknown,
+    is_rental,
+)
+from numberdesk.wallet import service as wallet
 
 log = structlog.get_logger()
 
-SETTLE_MARGIN = timedelta(seconds=12)
-"""Added to a provider's deadline: what settling its answer may take."""
 LOOK_AT_ONCE = 20
 LOOKS_MAX = 200
 """Where there is no list, every waiting order is looked at singly."""
@@ -28,7 +39,8 @@ LOOK_EVERY_SECONDS = 2
 LEASE_SECONDS = 90
 """Longer than the longest deadline of a provider, so that nobody asks again while an answer is on its way."""
 GIVE_UP_AFTER = timedelta(minutes=10)
-"""After an order's time a silent provider no longer holds up its refund: the number has died there too."""
+"""After an order's time a silent provider no longer holds up its refund: the number has died there too. For a rental
+it is the time in which it could be cancelled: it was asked to in time, and nobody knows that it was not."""
 ORPHAN_TRIES_MAX = 60
 SIGHTINGS_KEPT = timedelta(days=2)
 """Longer than any number lives, so that none is taken for new."""
@@ -40,11 +52,6 @@ PUSHED_PAUSE, PUSHED_SLOWER = 15.0, 5
 RELEASE_SECONDS, RELEASE_SECONDS_MAX = 5, 600
 RELEASE_TRIES_MAX = 200
 """More than a day, at the longest pause between two tries."""
-
-
-def settle_after(provider: Provider) -> timedelta:
-    """Return the time after which no process can still be working on an upstream call of this provider."""
-    return timedelta(milliseconds=provider.deadline_ms) + SETTLE_MARGIN
 
 
 async def watch(desk: Desk, provider: Provider, *, is_idle_turn: bool) -> int:
@@ -62,23 +69,26 @@ async def watch(desk: Desk, provider: Provider, *, is_idle_turn: bool) -> int:
     can, patience = providers.capabilities(provider), settle_after(provider)
     async with desk.db.statement() as tx:
         turn = await sql.read_turn(tx, provider.id, lately=PUSHED_LATELY)
+    if turn.rentals and can.has_look:
+        await _look_at_rentals(desk, provider)
     if not turn.waiting and not (is_idle_turn and can.has_list):
-        return 0
+        return turn.rentals
     if can.has_list and _may_wait(desk, provider, turn):
-        return turn.waiting
-    listed = await providers.active(desk.lines, provider.id) if can.has_list else None
+        return turn.waiting + turn.rentals
+    with_rentals = turn.rentals_in_doubt > 0
+    listed = await providers.active(desk.lines, provider.id, with_rentals=with_rentals) if can.has_list else None
     if listed is None or isinstance(listed, Unknown):
         if can.has_look:
             await _look_singly(desk, provider, [], turn.now)
         await reconcile(desk, provider, None, patience)
-        return turn.waiting
+        return turn.waiting + turn.rentals
     desk.listed_at[provider.id] = clock.seconds()
     found = {activation.upstream_id: activation for activation in listed.activations}
     await _deliver(desk, provider.id, found)
     if can.has_look:
         await _look_singly(desk, provider, [name for name, item in found.items() if _is_told(item)], turn.now)
-    await reconcile(desk, provider, Seen(found, listed.is_whole), patience)
-    return turn.waiting
+    await reconcile(desk, provider, Seen(found, listed.is_whole, with_rentals), patience)
+    return turn.waiting + turn.rentals
 
 
 def _may_wait(desk: Desk, provider: Provider, turn: Turn) -> bool:
@@ -90,7 +100,7 @@ def _may_wait(desk: Desk, provider: Provider, turn: Turn) -> bool:
 
 
 def _is_told(activation: Activation) -> bool:
-    return activation.is_live or bool(activation.messages)
+    return (activation.is_live or bool(activation.messages)) and not is_rental(activation.upstream_id)
 
 
 async def _deliver(desk: Desk, provider_id: ProviderId, found: dict[str, Activation]) -> None:
@@ -125,25 +135,56 @@ async def _receive(desk: Desk, deliveries: Sequence[Delivery]) -> list[Card]:
 
 async def _look_singly(desk: Desk, provider: Provider, told: Sequence[str], asked_at: datetime) -> None:
     """Look at waiting orders that a list asked for at that time did not tell of; where there is no list, at all."""
-    provider_id = provider.id
-    # More than it takes in a second would wait for a turn, and be refused one in the end.
-    most = LOOK_AT_ONCE if providers.capabilities(provider).has_list else min(provider.calls_per_second, LOOKS_MAX)
     async with desk.db.statement() as tx:
-        due = await sql.list_unlisted(tx, provider_id, told, before=asked_at, limit=most)
-        if not due:
-            return
-        await sql.set_looked(tx, [order.id for order in due], wait_seconds=LOOK_EVERY_SECONDS)
+        due = await sql.list_unlisted(tx, provider.id, told, before=asked_at, limit=_looks_max(provider))
+        if due:
+            await sql.set_looked(tx, [order.id for order in due], wait_seconds=LOOK_EVERY_SECONDS)
+    await _look_at(desk, provider.id, due)
+
+
+async def _look_at_rentals(desk: Desk, provider: Provider) -> None:
+    """Look at rentals that are due: no list brings their messages."""
+    async with desk.db.statement() as tx:
+        due = await sql.list_rentals_due(tx, provider.id, limit=_looks_max(provider))
+        if due:
+            await sql.set_looked(tx, [order.id for order in due], wait_seconds=LOOK_EVERY_SECONDS)
+    await _look_at(desk, provider.id, due)
+
+
+def _looks_max(provider: Provider) -> int:
+    # More than it takes in a second would wait for a turn, and be refused one in the end.
+    return LOOK_AT_ONCE if providers.capabilities(provider).has_list else min(provider.calls_per_second, LOOKS_MAX)
+
+
+async def _look_at(desk: Desk, provider_id: ProviderId, due: Sequence[Order]) -> None:
+    if not due:
+        return
     answers = await asyncio.gather(*(providers.look(desk.lines, provider_id, order.upstream_id or "") for order in due))
     deliveries, closings = [], []
     for order, answer in zip(due, answers, strict=True):
         if isinstance(answer, tuple):
             deliveries.append(Delivery(provider_id, order.upstream_id or "", answer))
+        elif isinstance(answer, Ended) and order.is_prolonging:
+            continue  # it may just go on under a new id
+        elif isinstance(answer, Ended) and order.state == "received" and order.hours is not None:
+            # It is paid, and one answer is no proof: it is looked at until its end, for a late message.
+            log.warning("rental_ended_upstream", order_id=order.id, provider_id=provider_id, detail=answer.detail)
         elif isinstance(answer, Ended) and order.state == "active":
             closings.append(
                 Closing(order.id, frozenset({"active"}), "cancelled", "provider_cancelled", proof_of(answer))
             )
     await _receive(desk, deliveries)
     desk.show(await asyncio.gather(*(desk.close.call(item) for item in closings)))
+
+
+async def keep_rentals(desk: Desk, *, limit: int = 200) -> int:
+    """Take the money of rentals whose time for cancelling is over, whether or not a message came."""
+    async with desk.db.transaction() as tx:
+        kept = await sql.set_due_kept(tx, window=RENTAL_WINDOW, limit=limit)
+        captured = await wallet.capture(tx, [order.id for order in kept])
+        assert captured.keys() == {order.id for order in kept}, "a rental that is not paid has no live hold"
+    _read_again(desk, kept)
+    return len(kept)
 
 
 async def end_due(desk: Desk, *, limit: int = 200) -> int:
@@ -173,7 +214,8 @@ async def _settle_ending(desk: Desk, order: Order) -> None:
     if card.order.ended_at is not None or card.order.state == "received" or order.expires_at is None:
         return
     async with desk.db.statement() as tx:
-        is_hopeless = await sql.is_past(tx, order.expires_at, GIVE_UP_AFTER)
+        limit = order.expires_at if order.hours is None else order.sent_at + RENTAL_WINDOW
+        is_hopeless = await sql.is_past(tx, limit, GIVE_UP_AFTER)
     if is_hopeless:
         log.error("refunded_without_provider", order_id=order.id, provider_id=order.provider_id)
         state: EndState = "expired" if order.state == "expiring" else "cancelled"
@@ -208,7 +250,7 @@ async def _cancel_orphan(desk: Desk, provider_id: ProviderId, upstream_id: str, 
     state = None
     if isinstance(answer, Done | Ended):
         state = "cancelled"
-    elif isinstance(answer, CodeWon) or tries >= ORPHAN_TRIES_MAX:
+    elif isinstance(answer, CodeWon | TooLate) or tries >= ORPHAN_TRIES_MAX:
         log.error("orphan_lost", provider_id=provider_id, upstream_id=upstream_id)
         state = "lost"
     if state is not None:

@@ -25,6 +25,7 @@ OrderState = Literal[
 ]
 Failure = Literal["no_numbers", "provider_refused", "never_sold", "provider_cancelled"]
 OrphanState = Literal["seen", "linked", "cancelling", "cancelled", "lost"]
+ProlongationState = Literal["requested", "unknown", "done", "refused"]
 InboundState = Literal["parked", "delivered", "unowned", "refused"]
 """What became of a message that was posted to us.
 
@@ -90,6 +91,10 @@ class Order:
     ended_at: datetime | None
     changed_at: datetime
     upstream_refund: UpstreamRefund
+    hours: int | None = None
+    """For how long it was rented at first; None for a number for a code."""
+    is_prolonging: bool = False
+    """More hours are being bought for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +171,7 @@ def event_id(order_id: OrderId, type: EventType, ordinal: int = 1) -> str:  # no
 class Wish:
     """What a customer wants to rent; see `catalogue.service.offers_for` for the fields.
 
-    `route`: None for the site's own.
+    `route`: None for the site's own. `hours`: a number to rent for so long, which receives all that comes.
     """
 
     service: str
@@ -175,6 +180,7 @@ class Wish:
     operator: str | None = None
     max_price_paise: Paise | None = None
     route: Route | None = None
+    hours: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,3 +257,24 @@ class Closing:
     state: EndState
     failure: Failure | None = None
     proof: UpstreamRefund = "assumed"
+
+
+@dataclass(frozen=True, slots=True)
+class Prolongation:
+    """More hours for a rental: a row of `prolongations`. `ended_before` is when it would have ended without them."""
+
+    id: int
+    order_id: OrderId
+    request_key: str
+    hours: int
+    price_paise: Paise
+    cost_paise: Paise
+    state: ProlongationState
+    provider_id: ProviderId
+    upstream_id: str
+    ended_before: datetime
+    refusal: str
+    sent_at: datetime
+    settled_at: datetime | None
+    next_try_at: datetime | None
+    tries: int

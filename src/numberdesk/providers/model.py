@@ -1,11 +1,11 @@
 """Nouns of the providers slice: a provider, and the answers an adapter may give."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal, NewType
 
 from numberdesk.base.money import Paise
+from numberdesk.providers.words import Words as Words
 
 ProviderId = NewType("ProviderId", int)
 Kind = Literal["sms-activate", "five-sim", "sms-pool", "agent", "sandbox"]
@@ -158,6 +158,7 @@ class Capabilities:
         pushes: messages can be posted to us.
         sells_at_finish: nothing is owed until we say that a code came, so an unanswered purchase costs nothing.
         has_balance: it keeps a balance of ours, which can be asked for.
+        has_rentals: numbers are also rented for hours or days.
         speaks_our_codes: services and countries need no translation.
     """
 
@@ -174,47 +175,16 @@ class Capabilities:
     pushes: bool = False
     sells_at_finish: bool = False
     has_balance: bool = True
+    has_rentals: bool = False
     speaks_our_codes: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """What a provider calls our services and countries, both ways. Without a row a word means itself, if it may."""
-
-    means_itself: bool = True
-    services: Mapping[str, str] = field(default_factory=dict)
-    countries: Mapping[str, int] = field(default_factory=dict)
-    service_words: Mapping[str, str] = field(default_factory=dict)
-    country_words: Mapping[int, str] = field(default_factory=dict)
-
-    def service(self, word: str) -> str | None:
-        """Return our code of the provider's service. A word for which there is another one no longer means itself."""
-        if word in self.services:
-            return self.services[word]
-        return word if self.means_itself and word not in self.service_words else None
-
-    def country(self, word: str) -> int | None:
-        """Return our number of the provider's country."""
-        if word in self.countries:
-            return self.countries[word]
-        if not (self.means_itself and word.isascii() and word.isdecimal() and len(word) < 7):
-            return None
-        return None if int(word) in self.country_words else int(word)
-
-    def service_word(self, code: str) -> str | None:
-        """Return what the provider calls our service."""
-        return self.service_words.get(code, code if self.means_itself else None)
-
-    def country_word(self, code: int) -> str | None:
-        """Return what the provider calls our country."""
-        return self.country_words.get(code, str(code) if self.means_itself else None)
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """One number to rent. `ceiling_paise` is the cost above which the provider must not sell.
 
-    `reference` is our own id of the attempt, for providers that take one.
+    `reference` is our own id of the attempt, for providers that take one. With `hours` the number is a rental: ours for
+    so long, whatever it receives. In most protocols a rental has no ceiling, and its answer tells no cost.
     """
 
     service: str
@@ -222,16 +192,34 @@ class Wanted:
     operator: str
     ceiling_paise: Paise
     reference: str
+    hours: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rented:
-    """Sold: a well-formed id and number, at a cost not above the ceiling when the provider tells it."""
+    """Sold: a well-formed id and number, at a cost not above the ceiling when the provider tells it.
+
+    `ends_at` is when a rental ends, where the provider says it beyond doubt: many write a time without its zone.
+    """
 
     upstream_id: str
     number: str
     cost_paise: Paise | None
     can_get_next: bool
+    ends_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prolonged:
+    """A rental goes on, paid for so many hours more; `ends_at` as in `Rented`.
+
+    A provider may go on under a new id, which is `upstream_id` then: under the old one it knows nothing any more.
+    Whoever keeps the rental takes the id over, and compares the number: with another one it is not the same rental.
+    """
+
+    upstream_id: str
+    number: str
+    ends_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +272,11 @@ class TooEarly:
 
 
 @dataclass(frozen=True, slots=True)
+class TooLate:
+    """The provider does not take a rental back any more: it stays ours, and paid for."""
+
+
+@dataclass(frozen=True, slots=True)
 class CodeWon:
     """The provider does not cancel because a code came first."""
 
@@ -293,7 +286,8 @@ class Activation:
     """One line of a provider's list of activations.
 
     `reference` is our own id of the attempt, where the provider repeats it. `is_live` is false for those that some
-    providers still list for a while after their end, so that a late message is seen.
+    providers still list for a while after their end, so that a late message is seen. A rental may come without
+    service and country, and without its messages, which only a look brings.
     """
 
     upstream_id: str
@@ -304,11 +298,15 @@ class Activation:
     cost_paise: Paise | None
     reference: str | None = None
     is_live: bool = True
+    ends_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ActiveList:
-    """Everything the provider says is live now. `is_whole` is false when the provider cut the list."""
+    """Everything the provider says is live now. `is_whole` is false when the provider cut the list.
+
+    Rentals are in it when they were asked for, by ids with `RENTAL` before them.
+    """
 
     activations: tuple[Activation, ...]
     is_whole: bool
@@ -344,6 +342,17 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
+class RentalListing:
+    """What a provider rents in one country for so many hours, in its own words.
+
+    `countries` are those in which it rents, all of them; None where it does not tell.
+    """
+
+    offers: tuple[UpstreamOffer, ...]
+    countries: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Pushed:
     """A message that a provider posted to us; it names the activation, or only the number.
 
@@ -362,5 +371,15 @@ class Pushed:
 
 RentAnswer = Rented | Refused | Unknown
 LookAnswer = Waiting | tuple[Received, ...] | Ended | Unknown
-CancelAnswer = Done | TooEarly | CodeWon | Ended | Unknown
+CancelAnswer = Done | TooEarly | TooLate | CodeWon | Ended | Unknown
 DoneAnswer = Done | Refused | Ended | Unknown
+ProlongAnswer = Prolonged | Refused | Ended | Unknown
+"""Refused and ended are sure: nothing was prolonged, and nothing is owed for it."""
+
+RENTAL: Final = "rent:"
+"""Stands before the ids of rentals in `upstream_id`, since providers number rentals and activations apart."""
+
+
+def is_rental(upstream_id: str) -> bool:
+    """Tell the id of a rental from that of an activation."""
+    return upstream_id.startswith(RENTAL)

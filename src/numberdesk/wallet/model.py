@@ -22,6 +22,11 @@ SANDBOX_OFFSET = 1_000_000_000_000
 """What the id of an account and that of its sandbox differ by; migration 0020 says the same."""
 
 
+PROLONGING = "prolong:"
+"""Before the purposes of holds that end by themselves, not with the others of their order: more hours may be refused
+for a rental that goes on."""
+
+
 def is_sandbox(account_id: int | None) -> bool:
     """Tell whether an account is a sandbox: its wallet holds play money, which never meets any other money."""
     return account_id is not None and account_id >= SANDBOX_OFFSET

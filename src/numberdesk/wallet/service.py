@@ -146,26 +146,32 @@ async def has_hold(tx: Tx, *, order_id: int, purpose: str) -> bool:
     return await sql.lock_hold(tx, order_id, purpose) is not None
 
 
-async def capture(tx: Tx, order_ids: Iterable[int]) -> Mapping[int, Paise]:
+async def capture(tx: Tx, order_ids: Iterable[int], *, purpose: str | None = None) -> Mapping[int, Paise]:
     """Take the money of all live holds of some orders as revenue; play money goes back to where it came from.
+
+    Args:
+        purpose: only that hold; without one all but those that end by themselves, see `PROLONGING`.
 
     Returns:
         Paise captured by order; an order whose holds had ended before is absent.
     """
-    return await _end(tx, order_ids, "captured")
+    return await _end(tx, order_ids, "captured", purpose)
 
 
-async def void(tx: Tx, order_ids: Iterable[int]) -> Mapping[int, Paise]:
+async def void(tx: Tx, order_ids: Iterable[int], *, purpose: str | None = None) -> Mapping[int, Paise]:
     """Give the money of all live holds of some orders back.
+
+    Args:
+        purpose: as in `capture`.
 
     Returns:
         Paise given back by order; an order whose holds had ended before is absent.
     """
-    return await _end(tx, order_ids, "voided")
+    return await _end(tx, order_ids, "voided", purpose)
 
 
-async def _end(tx: Tx, order_ids: Iterable[int], state: HoldState) -> Mapping[int, Paise]:
-    holds = await sql.lock_live_holds(tx, sorted(set(order_ids)))
+async def _end(tx: Tx, order_ids: Iterable[int], state: HoldState, purpose: str | None) -> Mapping[int, Paise]:
+    holds = await sql.lock_live_holds(tx, sorted(set(order_ids)), purpose=purpose)
     if not holds:
         return {}
     book = await open_book(tx, (item.account_id for item in holds))

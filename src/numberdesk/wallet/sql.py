@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from numberdesk.base.db import Tx, columns, many, maybe, rows, run, value
-from numberdesk.wallet.model import AccountId, Hold, HoldState, HoldWanted, Transaction, TransactionState, Wallet
+from numberdesk.wallet.model import (
+    PROLONGING,
+    AccountId,
+    Hold,
+    HoldState,
+    HoldWanted,
+    Transaction,
+    TransactionState,
+    Wallet,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +111,20 @@ async def insert_holds(tx: Tx, holds: Sequence[HoldWanted]) -> None:
     )
 
 
-async def lock_live_holds(tx: Tx, order_ids: Sequence[int]) -> list[Hold]:
-    """Lock the live holds of orders in ascending order."""
+async def lock_live_holds(tx: Tx, order_ids: Sequence[int], *, purpose: str | None = None) -> list[Hold]:
+    """Lock the live holds of orders in ascending order: that of a purpose, or all but those that end by themselves."""
     return await many(
         tx,
         Hold,
         """
-        SELECT * FROM holds WHERE order_id = ANY($1::bigint[]) AND state = 'held'
+        SELECT * FROM holds
+        WHERE order_id = ANY($1::bigint[]) AND state = 'held'
+          AND CASE WHEN $2::text IS NULL THEN NOT starts_with(purpose, $3) ELSE purpose = $2 END
         ORDER BY order_id, purpose FOR UPDATE
         """,
         order_ids,
+        purpose,
+        PROLONGING,
     )
 
 

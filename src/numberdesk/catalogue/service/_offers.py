@@ -73,28 +73,44 @@ def offers_for(
     contents = shelf.contents_of(account_id)
     service_code = service_on_sale(contents, service).code
     country_code = country_on_sale(contents, country).code
-    wanted_server = None if server is None else _server(contents, server)
+    wanted_server = None if server is None else server_on_sale(contents, server)
 
     if (service_code, country_code) not in contents.offers:
         raise NotOffered(service=service_code, country=country_code, server=None)
     offers: Sequence[PricedOffer] = _ranked(shelf, contents, account_id, service_code, country_code, route)
-    if wanted_server is not None:
-        offers = [offer for offer in offers if offer.provider_id == wanted_server.id]
+    fitting = narrowed(
+        offers, service_code, country_code, server=wanted_server, operator=operator, max_price_paise=max_price_paise
+    )
+    if shelf.phantoms:
+        fitting.sort(key=lambda offer: offer.offer_id in shelf.phantoms)
+    return fitting
+
+
+def narrowed(
+    offers: Sequence[PricedOffer],
+    service: ServiceCode,
+    country: CountryCode,
+    *,
+    server: Server | None,
+    operator: str | None,
+    max_price_paise: Paise | None,
+) -> list[PricedOffer]:
+    """Return those offers of a service and country that fit a wish and are in stock, or refuse as `offers_for` does."""
+    if server is not None:
+        offers = [offer for offer in offers if offer.provider_id == server.id]
         if not offers:
-            raise NotOffered(service=service_code, country=country_code, server=wanted_server.name)
+            raise NotOffered(service=service, country=country, server=server.name)
     if operator is not None:
         offers = _of_operator(offers, operator)
     offers = [offer for offer in offers if offer.stock > 0]
     if not offers:
-        raise NoStock(service=service_code, country=country_code)
+        raise NoStock(service=service, country=country)
     if max_price_paise is not None:
         minimum = min(offer.price_paise for offer in offers)
         if minimum > max_price_paise:
             raise PriceTooLow(max_price_paise=max_price_paise, minimum_paise=minimum)
         offers = [offer for offer in offers if offer.price_paise <= max_price_paise]
-    if shelf.phantoms:
-        offers.sort(key=lambda offer: offer.offer_id in shelf.phantoms)
-    return offers
+    return list(offers)
 
 
 def list_offers(
@@ -119,7 +135,7 @@ def list_offers(
     contents = shelf.contents_of(account_id)
     if service is not None and service not in contents.services:
         raise UnknownService(service=service[:SHOWN_MAX])
-    only_country = None if country is None else _known_country(contents, country)
+    only_country = None if country is None else known_country(contents, country)
     words = (q or "").casefold().split()
     payer = contents.payer(account_id)
     return [
@@ -169,7 +185,8 @@ def service_on_sale(contents: Contents, code: str) -> Service:
     return service
 
 
-def _known_country(contents: Contents, name: str | int) -> Country:
+def known_country(contents: Contents, name: str | int) -> Country:
+    """Return the country of a number or two letters, also one that is off, or refuse its word."""
     country = contents.countries_by_name.get(name)
     if country is None and isinstance(name, str):
         country = contents.countries_by_name.get(name.upper())
@@ -180,13 +197,14 @@ def _known_country(contents: Contents, name: str | int) -> Country:
 
 def country_on_sale(contents: Contents, name: str | int) -> Country:
     """Return a country in which numbers may be sold, or refuse its word."""
-    country = _known_country(contents, name)
+    country = known_country(contents, name)
     if not country.is_on:
         raise CountryOff(country=country.code)
     return country
 
 
-def _server(contents: Contents, name: str | int) -> Server:
+def server_on_sale(contents: Contents, name: str | int) -> Server:
+    """Return a server that is on, or refuse its word."""
     server = contents.servers_by_name.get(name)
     if server is None:
         raise UnknownServer(server=str(name)[:SHOWN_MAX])
@@ -233,7 +251,7 @@ def priced_offers(
     key = (payer, service, country)
     found = contents.priced.get(key)
     if found is None:
-        offers = [_priced_offer(contents, payer, offer) for offer in _of_servers_on(contents, service, country)]
+        offers = [priced_offer(contents, payer, offer) for offer in _of_servers_on(contents, service, country)]
         offers.sort(
             key=lambda offer: (offer.price_paise, offer.provider_id, offer.operator != ANY_OPERATOR, offer.operator)
         )
@@ -245,7 +263,8 @@ def _of_servers_on(contents: Contents, service: ServiceCode, country: CountryCod
     return [offer for offer in contents.offers[service, country] if contents.servers[offer.provider_id].is_on]
 
 
-def _priced_offer(contents: Contents, payer: int | None, offer: Offer) -> PricedOffer:
+def priced_offer(contents: Contents, payer: int | None, offer: Offer) -> PricedOffer:
+    """Return an offer at the price of a payer."""
     server = contents.servers[offer.provider_id]
     return PricedOffer(
         offer_id=offer.id,

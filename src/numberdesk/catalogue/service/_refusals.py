@@ -112,6 +112,22 @@ class NotOffered(AppError):
 
 
 @dataclass(eq=False)
+class UnknownHours(AppError):
+    """Nobody rents for so many hours: not this service in this country, or nothing at all."""
+
+    hours: int
+    known: list[int]
+
+    code = "unknown_hours"
+
+    def sentence(self) -> str:
+        if not self.known:
+            return "Nothing of this is rented by the hour at the moment."
+        known = ", ".join(map(str, self.known))
+        return f"Nobody rents this for {self.hours} hours. The times there are, in hours: {known}."
+
+
+@dataclass(eq=False)
 class PriceTooLow(AppError):
     """There are numbers, but none at the price that the caller is ready to pay."""
 

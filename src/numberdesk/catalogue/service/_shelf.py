@@ -29,6 +29,7 @@ from numberdesk.catalogue.model import (
     ServiceCode,
 )
 from numberdesk.catalogue.service._prices import PriceBook
+from numberdesk.catalogue.service._rental_offers import Rentals, read_rentals
 from numberdesk.catalogue.sql import Observation
 from numberdesk.providers import service as providers
 from numberdesk.providers.model import ANY_OPERATOR, ProviderId
@@ -40,6 +41,8 @@ PAGE = 2_000
 SANDBOX_STOCK = 1_000
 _AT_COST = PriceBook.of([PriceRule(None, None, None, None, margin_basis_points=0, floor_paise=Paise(1))])
 """What a sandbox pays is the same everywhere, whatever the operator's rules."""
+
+Sold = tuple[Service, Country, str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +67,10 @@ class Contents:
     book: PriceBook
     priced: dict[tuple[int | None, ServiceCode, CountryCode], tuple[PricedOffer, ...]] = field(default_factory=dict)
     tables: dict[int | None, PriceTable] = field(default_factory=dict)
+    rented: dict[int, tuple[Mapping[Pair, object], Sequence[Sold]]] = field(default_factory=dict)
+    """By hours: what was listed for rent, and what of it may be sold, in order."""
+    rented_at: dict[tuple[int | None, int, Pair], tuple[object, tuple[PricedOffer, ...]]] = field(default_factory=dict)
+    """Prices of rentals by payer, hours and pair, each with what it was worked out from."""
 
     def index(self) -> None:
         """Put everything in the orders that lists need; for a thread, since a long catalogue takes a while."""
@@ -104,15 +111,19 @@ class Contents:
         return found
 
     @cached_property
-    def on_sale(self) -> list[tuple[Service, Country, str]]:
+    def on_sale(self) -> list[Sold]:
         """Each service and country that may be sold and somebody offers, by name, with its text for searching."""
-        sold = [
-            (self.services[service], self.countries[country])
-            for service, country in self.offers
-            if self.services[service].is_on
-            and self.services[service].category not in self.blocked
-            and self.countries[country].is_on
-        ]
+        return self.sellable(self.offers)
+
+    def sellable(self, pairs: Iterable[Pair]) -> list[Sold]:
+        """Return those pairs that may be sold, by name, each with its text for searching."""
+        sold = []
+        for code, number in pairs:
+            service, country = self.services.get(code), self.countries.get(number)
+            if service is None or country is None or not service.is_on or not country.is_on:
+                continue
+            if service.category not in self.blocked:
+                sold.append((service, country))
         sold.sort(key=lambda pair: (pair[0].name.casefold(), pair[0].code, pair[1].name, pair[1].code))
         return [
             (service, country, f"{service.name} {service.code} {country.name} {country.iso}".casefold())
@@ -146,12 +157,15 @@ class Shelf:
         "ranked",
         "ranked_by",
         "renderings",
+        "rentals",
         "tables",
     )
 
-    def __init__(self, contents: Contents) -> None:
+    def __init__(self, contents: Contents, rentals: Rentals) -> None:
         self.contents = contents
         """What everybody is sold but sandboxes."""
+        self.rentals = rentals
+        """Numbers for hours or days, read by themselves; of another moment than `contents`, and of no price table."""
         self._sandbox: tuple[Contents, Contents] | None = None
         self.deliveries: Mapping[DeliveryKey, Delivery] = {}
         self.counted: tuple[int, datetime] | None = None
@@ -180,18 +194,20 @@ class Shelf:
 
 async def open_shelf(db: Database) -> Shelf:
     """Read the catalogue into memory."""
-    return Shelf(await _read(db))
+    return Shelf(await _read(db), await read_rentals(db, Rentals()))
 
 
 async def refresh(db: Database, shelf: Shelf) -> bool:
-    """Read again if anything has changed, and say so; one short query if nothing has.
+    """Read again if anything has changed, and say so; two short queries if nothing has.
 
     Meant for every second. Readers have the old contents until the new ones are complete.
     """
     async with db.statement() as tx:
         mark = await sql.get_mark(tx)
+    known = shelf.rentals
+    shelf.rentals = await read_rentals(db, known)
     if mark == shelf.contents.mark:
-        return False
+        return shelf.rentals is not known
     shelf.contents = await _read(db)
     return True
 
@@ -248,6 +264,8 @@ def _sandbox(contents: Contents) -> Contents:
         book=_AT_COST,
         priced={},
         tables={},
+        rented={},
+        rented_at={},
     )
 
 

@@ -24,6 +24,7 @@ WITH settled AS MATERIALIZED (
                             $2::bigint[]) END AS place
     FROM orders
     WHERE created_at >= $1 AND created_at < $1 + interval '1 hour' AND NOT is_sandbox(account_id)
+      AND hours IS NULL
       AND (received_at IS NOT NULL OR ended_at IS NOT NULL)
 ), counted AS MATERIALIZED (
     SELECT provider_id, service, country, operator,

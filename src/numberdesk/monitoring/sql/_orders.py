@@ -5,7 +5,7 @@ from numberdesk.monitoring.sql._found import Found, find
 
 __all__ = [
     "count_all", "find_bad_activations", "find_bad_ends", "find_free_codes", "find_shared_numbers", "find_stray_holds",
-    "find_unlinked_orders", "find_wrongly_paid_orders",
+    "find_unlinked_orders", "find_wrongly_paid_orders", "find_wrongly_paid_prolongations",
 ]  # fmt: skip
 
 
@@ -60,8 +60,8 @@ async def find_wrongly_paid_orders(tx: Tx) -> Found:
                    max(amount_paise) FILTER (WHERE purpose = 'number:' || attempt) AS number_paise,
                    count(*) FILTER (WHERE starts_with(purpose, 'number:') AND purpose <> 'number:' || attempt
                                       AND hold.state <> 'voided') AS stale,
-                   count(*) FILTER (WHERE hold.state = 'held') AS live,
-                   count(*) FILTER (WHERE hold.state = 'captured') AS captured,
+                   count(*) FILTER (WHERE hold.state = 'held' AND NOT starts_with(purpose, 'prolong:')) AS live,
+                   count(*) FILTER (WHERE hold.state = 'captured' AND NOT starts_with(purpose, 'prolong:')) AS captured,
                    bool_or(hold.account_id <> orders.account_id) AS is_foreign
             FROM orders LEFT JOIN holds AS hold ON hold.order_id = orders.id
             GROUP BY orders.id, orders.state, attempt, price_paise
@@ -69,6 +69,38 @@ async def find_wrongly_paid_orders(tx: Tx) -> Found:
         WHERE (number_hold IS DISTINCT FROM wanted AND wanted <> 'voided') OR is_foreign OR number_paise <> price_paise
               OR stale > 0 OR (live > 0 AND wanted <> 'held') OR (captured > 0 AND wanted <> 'captured')
         ORDER BY id LIMIT $1
+        """,
+    )
+
+
+async def find_wrongly_paid_prolongations(tx: Tx) -> Found:
+    """Prolongations whose hold does not fit their state, holds without one, and rentals that wait for none."""
+    return await find(
+        tx,
+        """
+        SELECT sentence, count(*) OVER () FROM (
+            SELECT format('order %s, prolongation %s (%s, price %s): its hold is %s of %s', bought.order_id, bought.id,
+                          bought.state, price_paise, coalesce(hold.state, 'missing'), coalesce(amount_paise, 0))
+                   AS sentence
+            FROM prolongations AS bought
+            LEFT JOIN holds AS hold ON hold.order_id = bought.order_id AND purpose = 'prolong:' || bought.id
+            WHERE hold.state IS DISTINCT FROM CASE bought.state WHEN 'done' THEN 'captured' WHEN 'refused' THEN 'voided'
+                                                                ELSE 'held' END
+               OR amount_paise <> price_paise
+            UNION ALL
+            SELECT format('hold %s of order %s: there is no such prolongation', purpose, order_id) FROM holds
+            WHERE starts_with(purpose, 'prolong:')
+              AND NOT EXISTS (SELECT FROM prolongations AS bought
+                              WHERE bought.order_id = holds.order_id AND purpose = 'prolong:' || bought.id)
+            UNION ALL
+            SELECT format('order %s (%s) %s wait for more hours, but open prolongations: %s', orders.id, state,
+                          CASE WHEN is_prolonging THEN 'does' ELSE 'does not' END, count)
+            FROM orders, LATERAL (SELECT count(*) FROM prolongations AS bought
+                                  WHERE order_id = orders.id AND bought.state IN ('requested', 'unknown')) AS open
+            WHERE hours IS NOT NULL AND (is_prolonging <> (count = 1) OR count > 0 AND ended_at IS NOT NULL)
+               OR hours IS NULL AND is_prolonging
+        ) AS wrong
+        ORDER BY sentence LIMIT $1
         """,
     )
 
@@ -113,7 +145,7 @@ async def find_bad_activations(tx: Tx) -> Found:
             FROM activations GROUP BY provider_id, upstream_id HAVING count(*) > 1
             UNION ALL
             SELECT format('order %s has %s activations', order_id, count(*))
-            FROM activations GROUP BY order_id HAVING count(*) > 1
+            FROM activations WHERE NOT is_former GROUP BY order_id HAVING count(*) > 1
             UNION ALL
             SELECT format('activation %s of provider %s belongs to order %s, which ', activation.upstream_id,
                           activation.provider_id, order_id) ||
@@ -123,6 +155,7 @@ async def find_bad_activations(tx: Tx) -> Found:
             FROM activations AS activation LEFT JOIN orders ON id = order_id
             WHERE (orders.provider_id, orders.upstream_id)
                   IS DISTINCT FROM (activation.provider_id, activation.upstream_id)
+              AND (NOT is_former OR id IS NULL OR hours IS NULL)
         ) AS wrong
         ORDER BY sentence LIMIT $1
         """,
@@ -138,7 +171,7 @@ async def find_unlinked_orders(tx: Tx) -> Found:
                       id, upstream_id, provider_id),
                count(*) OVER ()
         FROM orders
-        WHERE upstream_id IS NOT NULL AND NOT EXISTS (SELECT FROM activations WHERE order_id = id)
+        WHERE upstream_id IS NOT NULL AND NOT EXISTS (SELECT FROM activations WHERE order_id = id AND NOT is_former)
         ORDER BY id LIMIT $1
         """,
     )

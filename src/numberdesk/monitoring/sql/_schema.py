@@ -5,7 +5,13 @@ from collections.abc import Sequence
 from numberdesk.base.db import APP_ROLE, Tx
 from numberdesk.monitoring.sql._found import Found, find
 
-__all__ = ["find_lost_constraints", "find_lost_triggers", "find_rights"]
+INDEXES = [
+    "CREATE UNIQUE INDEX activations_order ON public.activations USING btree (order_id) WHERE (NOT is_former)",
+    "CREATE UNIQUE INDEX prolongations_open ON public.prolongations USING btree (order_id)"
+    " WHERE (state = ANY (ARRAY['requested'::text, 'unknown'::text]))",
+]
+
+__all__ = ["find_lost_constraints", "find_lost_indexes", "find_lost_triggers", "find_rights"]
 
 
 async def find_lost_constraints(tx: Tx, constraints: Sequence[tuple[str, str]]) -> Found:
@@ -23,6 +29,20 @@ async def find_lost_constraints(tx: Tx, constraints: Sequence[tuple[str, str]]) 
         """,
         [table for table, _ in constraints],
         [definition for _, definition in constraints],
+    )
+
+
+async def find_lost_indexes(tx: Tx) -> Found:
+    """Unique indexes that are not there or not valid: those that no constraint stands for."""
+    return await find(
+        tx,
+        """
+        SELECT 'there is no ' || definition, count(*) OVER () FROM unnest($2::text[]) AS wanted (definition)
+        WHERE NOT EXISTS (SELECT FROM pg_index
+                          WHERE indisunique AND indisvalid AND pg_get_indexdef(indexrelid) = wanted.definition)
+        ORDER BY definition LIMIT $1
+        """,
+        INDEXES,
     )
 
 

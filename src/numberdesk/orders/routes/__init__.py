@@ -5,7 +5,8 @@ from litestar import Router
 from numberdesk.base.described import document
 from numberdesk.orders.routes._events import list_events, stream_events
 from numberdesk.orders.routes._hooks import provider_hook
-from numberdesk.orders.routes._orders import calls, list_orders, number_status, order_detail, view
+from numberdesk.orders.routes._orders import calls, list_orders, number_status, order_detail
+from numberdesk.orders.routes._views import view
 
 __all__ = ["calls", "router", "view"]
 

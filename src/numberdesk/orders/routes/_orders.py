@@ -1,7 +1,6 @@
 """HTTP face of orders: read the request, call one verb, shape the answer."""
 
 from collections.abc import Callable
-from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -12,23 +11,28 @@ from msgspec import Meta, Struct
 
 from numberdesk.accounts.model import Caller
 from numberdesk.accounts.service import refuse_spending
-from numberdesk.base import clock
 from numberdesk.base.calls import ID_MAX, Asked, Call, number_in_path
+from numberdesk.base.errors import InvalidFields
 from numberdesk.base.money import Paise, format_rupees
-from numberdesk.base.web import ACCESS, Items, Ok, amount_in, encode, rfc3339
+from numberdesk.base.web import ACCESS, Items, Ok, amount_in, encode
 from numberdesk.catalogue.model import Route
 from numberdesk.orders import service
-from numberdesk.orders.model import Card, Exchange, Message, Order, OrderId, OrderState, event_id
+from numberdesk.orders.model import Card, OrderId, OrderState
+from numberdesk.orders.routes._views import OrderDetail, OrdersView, OrderView, PriceView, can_cancel, timeline, view
 from numberdesk.orders.service import Desk
 
 ENCODED_MAX = 50_000
 Minutes = Annotated[int, Meta(ge=1, le=1440)]
+Hours = Annotated[int, Meta(ge=1, le=service.HOURS_MAX)]
 PositiveId = Annotated[int, Meta(ge=1, le=ID_MAX)]
 Name = Annotated[str, Meta(min_length=1, max_length=40)]
 
 
 class GetNumber(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
-    """A number to rent. Codes are SMS-Activate's; a country may also be its ISO code."""
+    """A number to rent. Codes are SMS-Activate's; a country may also be its ISO code.
+
+    With `hours` the number is yours for so long and receives all that comes; the times there are stand in the services.
+    """
 
     service: Name
     country: Name | int
@@ -37,6 +41,7 @@ class GetNumber(Struct, rename="camel", forbid_unknown_fields=True, frozen=True)
     max_price: str | float | None = None
     route: Route | None = None
     quantity: Annotated[int, Meta(ge=1, le=service.QUANTITY_MAX)] = 1
+    hours: Hours | None = None
 
 
 class CheckOtp(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
@@ -53,109 +58,22 @@ class OneOrder(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
 
 
 class ExtendNumber(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
-    """More time for an order."""
+    """More time for an order: `minutes` for a number that waits for its code, `hours` for a rental.
+
+    With `maxPrice` a rental is prolonged at that price or a lower one.
+    """
 
     order_id: PositiveId
-    minutes: Minutes
+    minutes: Minutes | None = None
+    hours: Hours | None = None
+    max_price: str | float | None = None
 
 
-class MessageView(Struct, rename="camel", frozen=True):
-    """One message received. `event_id` is the name of its event, in streams and webhooks too."""
+class ExtendPrice(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
+    """What so many hours more of a rental cost."""
 
-    event_id: str
-    code: str
-    text: str
-    received_at: datetime | None
-
-
-class RefundView(Struct, rename="camel", frozen=True):
-    """What went back to the wallet."""
-
-    amount: str
-    at: datetime | None
-
-
-class OrderView(Struct, rename="camel", frozen=True):
-    """An order as its buyer sees it."""
-
-    order_id: int
-    status: str
-    service: str
-    country: int
-    server: int
-    operator: str
-    number: str | None
-    price: str
-    otp: str | None
-    messages: list[MessageView]
-    created_at: datetime | None
-    expires_at: datetime | None
-    cancel_allowed_at: datetime | None
-    can_cancel: bool
-    can_extend: bool
-    can_get_next: bool
-    refund: RefundView | None
-
-
-class OrdersView(Struct, rename="camel", frozen=True):
-    """Several numbers rented with one call."""
-
-    requested: int
-    orders: list[OrderView]
-
-
-class EventView(Struct, rename="camel", frozen=True):
-    """One step of an order."""
-
-    at: datetime | None
-    event: str
-    detail: str
-
-
-class OrderDetail(Struct, rename="camel", frozen=True):
-    """An order with its time line."""
-
-    order: OrderView
-    timeline: list[EventView]
-
-
-def view(desk: Desk, card: Card) -> OrderView:
-    """Shape a card for its buyer."""
-    order = card.order
-    server = desk.shelf.contents_of(order.account_id).servers.get(order.provider_id)
-    is_live = order.state in ("active", "received")
-    can_extend = (
-        is_live and server is not None and server.extend_paise_per_minute is not None
-        and order.last_expiry_at is not None and order.expires_at is not None
-        and order.last_expiry_at > order.expires_at
-    )  # fmt: skip
-    return OrderView(
-        order_id=order.id,
-        status=service.shown_status(order.state),
-        service=order.service,
-        country=order.country,
-        server=order.provider_id,
-        operator=order.operator,
-        number=f"+{order.number}" if order.number else None,
-        price=format_rupees(order.price_paise),
-        otp=card.messages[-1].code or None if card.messages else None,
-        messages=[_message(order, item) for item in card.messages],
-        created_at=rfc3339(order.created_at),
-        expires_at=rfc3339(order.expires_at),
-        cancel_allowed_at=rfc3339(order.cancel_allowed_at),
-        can_cancel=_can_cancel(order),
-        can_extend=can_extend,
-        can_get_next=order.state == "received" and order.can_get_next and not service.is_waiting(card),
-        refund=RefundView(format_rupees(card.refund.amount_paise), rfc3339(card.refund.at)) if card.refund else None,
-    )
-
-
-def _message(order: Order, item: Message) -> MessageView:
-    return MessageView(event_id(order.id, "code", item.ordinal), item.code, item.text, rfc3339(item.received_at))
-
-
-def _can_cancel(order: Order) -> bool:
-    return order.state == "active" and order.cancel_allowed_at is not None and order.cancel_allowed_at <= clock.now()
+    order_id: PositiveId
+    hours: Hours
 
 
 class _Encoded:
@@ -167,14 +85,14 @@ class _Encoded:
 
     def body(self, card: Card) -> bytes:
         """Return the encoded answer for a card."""
-        can_cancel = _can_cancel(card.order)
+        may_cancel = can_cancel(card.order)
         known = self._bodies.get(card.order.id)
-        if known is not None and known[0] is card and known[1] is can_cancel:
+        if known is not None and known[0] is card and known[1] is may_cancel:
             return known[2]
         if len(self._bodies) >= ENCODED_MAX:
             self._bodies.clear()
         body = encode(view(self._desk, card))
-        self._bodies[card.order.id] = card, can_cancel, body
+        self._bodies[card.order.id] = card, may_cancel, body
         return body
 
 
@@ -210,7 +128,12 @@ def calls(desk: Any) -> list[Call[Any]]:
         Call(
             path="/auth/extend-number", body=ExtendNumber, access="order", is_repeatable=True,
             run=partial(_extend_number, desk), answer=OrderView, summary="Lengthen an order",
-            description="Lengthen an order at the price its server states.",
+            description="Lengthen an order at the price its server states; a rental by hours, a number by minutes.",
+        ),
+        Call(
+            path="/auth/extend-price", body=ExtendPrice, access="read",
+            run=partial(_extend_price, desk), answer=PriceView, summary="Price more hours of a rental",
+            description="Say what so many hours more of a rental cost now; its provider is asked, nothing is bought.",
         ),
     ]  # fmt: skip
 
@@ -218,7 +141,9 @@ def calls(desk: Any) -> list[Call[Any]]:
 async def _get_number(desk: Desk, asked: Asked, data: GetNumber) -> bytes:
     caller: Caller = asked.caller
     refuse_spending(caller)
-    wish = service.Wish(data.service, data.country, data.server, data.operator, _ceiling(data.max_price), data.route)
+    wish = service.Wish(
+        data.service, data.country, data.server, data.operator, _ceiling(data.max_price), data.route, data.hours
+    )
     cards = await service.buy(
         desk, account_id=caller.account_id, wish=wish, quantity=data.quantity, request_key=asked.once
     )
@@ -247,11 +172,28 @@ async def _on_one(desk: Desk, verb: Any, asked: Asked, data: OneOrder) -> bytes:
 async def _extend_number(desk: Desk, asked: Asked, data: ExtendNumber) -> bytes:
     caller: Caller = asked.caller
     refuse_spending(caller)
+    order_id = OrderId(data.order_id)
+    if data.hours is not None and data.minutes is None:
+        card = await service.prolong(
+            desk, account_id=caller.account_id, order_id=order_id, hours=data.hours, request_key=asked.once,
+            max_price_paise=_ceiling(data.max_price),
+        )  # fmt: skip
+        return encode(view(desk, card))
+    if data.minutes is None or data.hours is not None:
+        raise InvalidFields({"minutes": "exactly one of minutes and hours must be there"})
+    if data.max_price is not None:
+        raise InvalidFields({"maxPrice": "is for hours; the price of minutes is fixed"})
     card = await service.extend(
-        desk, account_id=caller.account_id, order_id=OrderId(data.order_id), minutes=data.minutes,
-        request_key=asked.once,
-    )  # fmt: skip
+        desk, account_id=caller.account_id, order_id=order_id, minutes=data.minutes, request_key=asked.once
+    )
     return encode(view(desk, card))
+
+
+async def _extend_price(desk: Desk, asked: Asked, data: ExtendPrice) -> bytes:
+    price = await service.prolong_price(
+        desk, account_id=asked.caller.account_id, order_id=OrderId(data.order_id), hours=data.hours
+    )
+    return encode(PriceView(data.order_id, data.hours, format_rupees(price)))
 
 
 @get("/auth/number-status/{order_id:str}", summary="Read an order", opt={ACCESS: "read"})
@@ -291,26 +233,8 @@ async def order_detail(
     """Read an order and what happened to it, step by step."""
     card = await service.get(desk, account_id=caller.account_id, order_id=_order_id(order_id))
     exchanges, route = await service.history(desk, card)
-    return Ok(data=OrderDetail(view(desk, card), _timeline(card, exchanges, route)))
-
-
-def _timeline(card: Card, exchanges: list[Exchange], route: str | None) -> list[EventView]:
-    order = card.order
-    steps: list[tuple[datetime | None, str, str]] = [(order.created_at, "requested", "price held")]
-    if route is not None:
-        steps.append((order.created_at, "routed", service.told_route(route)))
-    steps.extend(
-        (item.at, "refused" if item.outcome != "unknown" else "unclear answer", f"server {item.provider_id}")
-        for item in exchanges
-        if item.action == "rent" and item.outcome != "rented"
-    )
-    steps.append((order.activated_at, "active", f"server {order.provider_id}"))
-    steps.extend((item.received_at, "code received", f"message {item.ordinal}") for item in card.messages)
-    steps.append((order.ended_at, order.state, order.failure or ""))
-    if card.refund:
-        steps.append((card.refund.at, "refunded", format_rupees(card.refund.amount_paise)))
-    known = [(at, event, detail) for at, event, detail in steps if at is not None]
-    return [EventView(rfc3339(at), event, detail) for at, event, detail in sorted(known, key=lambda step: step[0])]
+    more = await service.list_prolongations(desk, card)
+    return Ok(data=OrderDetail(view(desk, card), timeline(card, exchanges, route, more)))
 
 
 def _order_id(text: str) -> OrderId:

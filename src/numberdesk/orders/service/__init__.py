@@ -9,7 +9,14 @@ from numberdesk.orders.service._buy import (
     ProviderUnavailable,
     buy,
 )
-from numberdesk.orders.service._close import CancelTooEarly, NotCancellable, NotPossibleNow
+from numberdesk.orders.service._close import (
+    RENTAL_WINDOW,
+    BeingProlonged,
+    CancelTooEarly,
+    NotCancellable,
+    NotPossibleNow,
+    RentalKept,
+)
 from numberdesk.orders.service._desk import CHANNEL, Desk, drain, open_desk
 from numberdesk.orders.service._events import (
     START,
@@ -46,6 +53,7 @@ from numberdesk.orders.service._handover import (
     reference_of,
     trade,
 )
+from numberdesk.orders.service._handover_hours import HoursTrade, note_hours_undelivered, trade_hours
 from numberdesk.orders.service._inbound import (
     Taken,
     deliver_fresh,
@@ -56,7 +64,15 @@ from numberdesk.orders.service._inbound import (
     take_push,
     tell_unowned,
 )
-from numberdesk.orders.service._route import told_route
+from numberdesk.orders.service._prolong import (
+    HOURS_MAX,
+    CannotProlong,
+    list_prolongations,
+    prolong,
+    prolong_price,
+)
+from numberdesk.orders.service._prolonged import follow_prolongations
+from numberdesk.orders.service._route import list_offers, told_route
 from numberdesk.orders.service._verbs import (
     WAIT_MAX,
     NoMoreCodes,
@@ -81,18 +97,23 @@ __all__ = [
     "CHANNEL",
     "EVENTS_MAX",
     "HANDOVER_WINDOW",
+    "HOURS_MAX",
     "QUANTITY_MAX",
     "REFERENCE_MAX",
+    "RENTAL_WINDOW",
     "START",
     "WAIT_MAX",
+    "BeingProlonged",
     "Board",
     "Bought",
     "CancelTooEarly",
     "CannotExtend",
+    "CannotProlong",
     "ClientGone",
     "Desk",
     "EventBody",
     "Feed",
+    "HoursTrade",
     "Listener",
     "NoMoreCodes",
     "NoNumbers",
@@ -103,6 +124,7 @@ __all__ = [
     "ProviderSilent",
     "ProviderUnavailable",
     "ReferenceTaken",
+    "RentalKept",
     "Stray",
     "Taken",
     "Told",
@@ -122,6 +144,7 @@ __all__ = [
     "find_place",
     "find_seq",
     "finish",
+    "follow_prolongations",
     "forget_events",
     "forget_inbound",
     "forget_undelivered",
@@ -129,13 +152,18 @@ __all__ = [
     "history",
     "is_waiting",
     "list_newer",
+    "list_offers",
     "list_orders",
     "list_page",
+    "list_prolongations",
     "list_strays",
     "next_code",
+    "note_hours_undelivered",
     "note_undelivered",
     "open_desk",
     "poll",
+    "prolong",
+    "prolong_price",
     "raise_alarms",
     "read_events",
     "read_stale",
@@ -147,4 +175,5 @@ __all__ = [
     "tell_unowned",
     "told_route",
     "trade",
+    "trade_hours",
 ]

@@ -166,7 +166,9 @@ async def _ask_in_turn(desk: Desk, card: Card, offers: Sequence[PricedOffer]) ->
         offer = next_offer
         started = clock.seconds()
         order = card.order
-        wanted = Wanted(offer.service, offer.country, offer.operator, offer.cost_paise, f"{order.id}-{order.attempt}")
+        wanted = Wanted(
+            offer.service, offer.country, offer.operator, offer.cost_paise, f"{order.id}-{order.attempt}", offer.hours
+        )
         answer = await providers.rent(desk.lines, offer.provider_id, wanted)
         took_ms = int((clock.seconds() - started) * 1000)
         if isinstance(answer, Refused):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from numberdesk.base.db import Tx
 from numberdesk.base.errors import AppError, NotFound
@@ -14,6 +14,9 @@ from numberdesk.wallet import service as wallet
 
 PATIENCE_SECONDS = 20
 """After it the worker takes a cancel over whose process died between asking the provider and settling."""
+RENTAL_WINDOW = timedelta(minutes=20)
+"""Since a rental was asked for: the time in which it can be cancelled, as long as it received nothing. The provider's
+own begins later, so it is open for as long as ours."""
 KEPT = frozenset({"FINISHED", "COMPLETED"})
 """Words for an activation that is over and paid: its provider gives nothing back, code or no code."""
 GIVEN_BACK = frozenset({"REFUNDED"})
@@ -52,6 +55,26 @@ class NotCancellable(AppError):
 
 
 @dataclass(eq=False)
+class RentalKept(AppError):
+    """The time in which a rental can be cancelled is over, or its provider does not take it back."""
+
+    status = 409
+    code = "rental_kept"
+    category = "transaction"
+    message = "A rental can be cancelled in its first 20 minutes only. This one is paid, and yours until its end."
+
+
+@dataclass(eq=False)
+class BeingProlonged(AppError):
+    """More hours are being bought for the rental, and it is not known yet what came of that."""
+
+    status = 409
+    code = "being_prolonged"
+    category = "transaction"
+    message = "More hours are being bought for this rental. Try again when that is settled."
+
+
+@dataclass(eq=False)
 class NotPossibleNow(AppError):
     """The order is not in a state that allows this."""
 
@@ -77,7 +100,10 @@ async def begin_cancel(tx: Tx, items: Sequence[CancelWanted]) -> list[Card | App
 
     An order that is being cancelled, or was, is answered as it is: a repeat moves no money.
     """
-    locked = {order.id: (order, wait) for order, wait in await sql.lock_cancellable(tx, items)}
+    locked = {
+        order.id: (order, wait, is_late)
+        for order, wait, is_late in await sql.lock_cancellable(tx, items, window=RENTAL_WINDOW)
+    }
     moving = {
         item.order_id
         for item in items
@@ -89,7 +115,7 @@ async def begin_cancel(tx: Tx, items: Sequence[CancelWanted]) -> list[Card | App
     }
     cards = {
         card.order.id: card
-        for card in await read_cards(tx, [moved.get(order_id, order) for order_id, (order, _) in locked.items()])
+        for card in await read_cards(tx, [moved.get(order_id, order) for order_id, (order, *_) in locked.items()])
     }
     answers: list[Card | AppError] = []
     for item in items:
@@ -100,17 +126,38 @@ async def begin_cancel(tx: Tx, items: Sequence[CancelWanted]) -> list[Card | App
     return answers
 
 
-def _refusal(item: CancelWanted, order: Order, wait: float) -> AppError | None:
+def _refusal(item: CancelWanted, order: Order, wait: float, is_late: bool) -> AppError | None:
     if order.account_id != item.account_id:
         return NotFound(what="order")
     if order.state in ("cancelling", "cancelled"):
         return None
     if order.state != "active":
-        return NotCancellable(order_status=told_status(order.state))
+        return not_cancellable(order)
+    if order.is_prolonging:
+        return BeingProlonged()
+    if is_late:
+        return RentalKept()
     if wait > 0:
         assert order.cancel_allowed_at is not None
         return CancelTooEarly(allowed_at=order.cancel_allowed_at, wait_seconds=int(wait) + 1)
     return None
+
+
+def not_cancellable(order: Order) -> AppError:
+    """Say why an order that is paid, or over, is not cancelled."""
+    if order.state == "received" and order.hours is not None and order.codes_received == 0:
+        return RentalKept()
+    return NotCancellable(order_status=told_status(order.state))
+
+
+async def keep(tx: Tx, order_id: OrderId) -> Card:
+    """active or cancelling -> received for a rental: it is paid, though no message came. Others stay as they are."""
+    order = (await sql.lock_orders(tx, [order_id]))[0]
+    kept = await sql.set_kept(tx, order_id)
+    if kept is not None:
+        captured = await wallet.capture(tx, [order_id])
+        assert captured.keys() == {order_id}, "a rental that is not paid has no live hold"
+    return (await read_cards(tx, [kept or order]))[0]
 
 
 async def complete(tx: Tx, order_ids: Sequence[OrderId]) -> list[Card | AppError]:
@@ -133,7 +180,11 @@ def proof_of(answer: Done | Ended) -> UpstreamRefund:
 async def close(tx: Tx, items: Sequence[Closing]) -> list[Card | AppError]:
     """End orders without payment and void their holds; an order that has left the expected states stays as it is."""
     orders = {order.id: order for order in await sql.lock_orders(tx, sorted({item.order_id for item in items}))}
-    moving = {item.order_id: item for item in items if orders[item.order_id].state in item.expected}
+    moving = {
+        item.order_id: item
+        for item in items
+        if orders[item.order_id].state in item.expected and not orders[item.order_id].is_prolonging
+    }
     voided = await wallet.void(tx, moving)
     assert voided.keys() == moving.keys(), "an open order has no live hold"
     if moving:

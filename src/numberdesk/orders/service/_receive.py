@@ -17,12 +17,14 @@ log = structlog.get_logger()
 
 MESSAGES_MAX = 50
 """Per order: above it a provider is repeating itself."""
+RENTAL_MESSAGES_MAX = 1000
 
 
 async def receive(tx: Tx, items: Sequence[Delivery]) -> list[Card | AppError | None]:
     """Take messages in. The first one captures the order's holds; one after the money went back is sealed.
 
-    A message known by its code (or by its text, when it has none) is a repeat, whichever way it came.
+    A message known by its code (or by its text, when it has none) is a repeat, whichever way it came. One of a rental
+    is known by both: in weeks a short code may well come twice.
 
     Returns:
         For each item the order's card, or None when the activation is not ours.
@@ -73,17 +75,22 @@ async def _fresh_messages(
 ) -> dict[OrderId, list[tuple[int, Received]]]:
     """Return the messages not yet written with their ordinals, by order, in ascending order of ids."""
     since = min(order.created_at for order in orders.values())
-    known: dict[int, set[str]] = defaultdict(set)
+    known: dict[OrderId, set[str]] = defaultdict(set)
     for order_id, code, text in await sql.list_message_codes(tx, list(orders), since):
-        known[order_id].add(code or text)
+        known[order_id].add(_name(orders[order_id], code, text))
     fresh: dict[OrderId, list[tuple[int, Received]]] = {}
     for item in items:
         owner = owners.get((item.provider_id, item.upstream_id))
         if owner is None:
             continue
+        most = MESSAGES_MAX if orders[owner].hours is None else RENTAL_MESSAGES_MAX
         for message in item.messages:
-            name = message.code or message.text
-            if name not in known[owner] and len(known[owner]) < MESSAGES_MAX:
+            name = _name(orders[owner], message.code, message.text)
+            if name not in known[owner] and len(known[owner]) < most:
                 known[owner].add(name)
                 fresh.setdefault(owner, []).append((len(known[owner]), message))
     return dict(sorted(fresh.items()))
+
+
+def _name(order: Order, code: str, text: str) -> str:
+    return code or text if order.hours is None else f"{code}\n{text}"

@@ -4,28 +4,42 @@ Where the provider repeats our reference, that decides. Else a number of the sam
 another, so an activation that nobody knows goes to the oldest
 unknown order of its kind. It must be certain that no purchase still on its way is about it: either none of the kind
 is, or the activation has been seen for longer than any purchase may take.
+
+Rentals are matched among themselves. Many protocols list them by number only. One of those is taken for an order's only
+where all rentals in doubt are of one kind; else it is cancelled, within the time in which its provider takes it back,
+and the orders are given up.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
 
+from numberdesk.base.db import Tx
 from numberdesk.orders import sql
 from numberdesk.orders.model import Card, Closing, Order, Settlement, UpstreamRefund
 from numberdesk.orders.service._desk import Desk
 from numberdesk.orders.sql import Live
 from numberdesk.providers import service as providers
-from numberdesk.providers.model import Activation, Provider, Rented
+from numberdesk.providers.model import Activation, Provider, Rented, is_rental
 
 log = structlog.get_logger()
 
+SETTLE_MARGIN = timedelta(seconds=12)
+"""Added to a provider's deadline: what settling its answer may take."""
 LOOKS_BEFORE_NEVER_SOLD = 2
 GRACE = timedelta(minutes=5)
 LOOK_EVERY_SECONDS = 3
+END_MARGIN = timedelta(minutes=30)
+"""How far from its hours a rental may end that is taken for the one which was bought."""
 STALE_MAX = 10_000
+
+
+def settle_after(provider: Provider) -> timedelta:
+    """Return the time after which no process can still be working on an upstream call of this provider."""
+    return timedelta(milliseconds=provider.deadline_ms) + SETTLE_MARGIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +48,18 @@ class Seen:
 
     activations: Mapping[str, Activation]
     is_whole: bool
+    has_rentals: bool = False
+    """Whether rentals were asked for too."""
+
+
+Kind = tuple[str, int | None, int | None]
+"""Service, country, and for how many hours it is rented; None for a number for a code."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
     unknown: list[Live]
-    on_their_way: set[tuple[str, int]]
+    on_their_way: set[Kind]
     strangers: Mapping[str, datetime]
     """When each was first seen."""
     ripe: list[str]
@@ -69,7 +89,7 @@ async def reconcile(desk: Desk, provider: Provider, seen: Seen | None, patience:
             for name, at in facts.strangers.items()
             if seen is not None and name not in linked
         ]
-        await _end_never_sold(desk, provider, facts, unowned, is_whole=seen is not None and seen.is_whole)
+        await _end_never_sold(desk, provider, facts, unowned, seen)
 
 
 async def _facts(desk: Desk, provider: Provider, seen: Seen | None, patience: timedelta) -> _Facts:
@@ -77,12 +97,13 @@ async def _facts(desk: Desk, provider: Provider, seen: Seen | None, patience: ti
     doubted: list[Order] = []
     async with desk.db.statement() as tx:
         live = await sql.list_doubtful(tx, provider.id, patience)
-        on_their_way = {(order.service, order.country) for order in live if order.state == "requested"}
+        on_their_way = {_kind(order) for order in live if order.state == "requested"}
         strangers: dict[str, datetime] = {}
         ripe: list[str] = []
         if seen is not None and seen.activations:
             upstream_ids = [item.upstream_id for item in seen.activations.values() if item.is_live]
             unlinked = await sql.list_strangers(tx, provider.id, upstream_ids)
+            unlinked = await _not_going_on(tx, provider, seen, unlinked)
             if unlinked:
                 await sql.insert_orphans(tx, provider.id, unlinked)
                 ripe = await sql.list_ripe_orphans(tx, provider.id, unlinked, patience)
@@ -97,8 +118,18 @@ async def _facts(desk: Desk, provider: Provider, seen: Seen | None, patience: ti
     return _Facts(unknown, on_their_way, strangers, ripe)
 
 
+async def _not_going_on(tx: Tx, provider: Provider, seen: Seen, unlinked: list[str]) -> list[str]:
+    """Leave out rentals of ours that go on under a new id: whoever prolongs them takes it over."""
+    rented = {name: seen.activations[name].number for name in unlinked if is_rental(name)}
+    if not rented:
+        return unlinked
+    known = await sql.list_rented_numbers(tx, provider.id, list(rented.values()))
+    return [name for name in unlinked if rented.get(name) not in known]
+
+
 async def _link(desk: Desk, provider: Provider, seen: Seen, facts: _Facts) -> set[str]:
-    free: dict[tuple[str, int | None], list[Activation]] = defaultdict(list)
+    free: dict[tuple[str, int | None, bool], list[Activation]] = defaultdict(list)
+    in_doubt = facts.on_their_way | {_kind(order) for order in facts.unknown}
     named: dict[str, Activation] = {}
     ripe = set(facts.ripe)
     for upstream_id in sorted(facts.strangers):
@@ -106,19 +137,14 @@ async def _link(desk: Desk, provider: Provider, seen: Seen, facts: _Facts) -> se
         if activation.reference:
             named[activation.reference] = activation
             continue
-        is_certain = upstream_id in ripe or not any(
-            activation.service == service and activation.country in (None, country)
-            for service, country in facts.on_their_way
-        )
-        if is_certain:
-            free[activation.service, activation.country].append(activation)
+        is_certain = upstream_id in ripe or not any(_may_be(activation, kind) for kind in facts.on_their_way)
+        if is_certain and not _may_be_several(activation, in_doubt):
+            free[activation.service, activation.country, is_rental(upstream_id)].append(activation)
     linked: set[str] = set()
     for order in facts.unknown:
         own = named.get(f"{order.id}-{order.attempt}")
-        candidates = [own] if own else free.get((order.service, order.country)) or free.get((order.service, None)) or []
-        fitting = next(
-            (item for item in candidates if item.cost_paise is None or item.cost_paise <= order.cost_paise), None
-        )
+        candidates = [own] if own else _candidates(free, order)
+        fitting = next((item for item in candidates if _fits(item, order)), None)
         if fitting is None:
             continue
         candidates.remove(fitting)
@@ -126,7 +152,7 @@ async def _link(desk: Desk, provider: Provider, seen: Seen, facts: _Facts) -> se
         card = await desk.settle.call(
             Settlement(
                 order.id, order.attempt, provider.id, provider.cancel_after_ms, provider.lifetime_ms,
-                Rented(fitting.upstream_id, fitting.number, fitting.cost_paise, can_get_next),
+                Rented(fitting.upstream_id, fitting.number, fitting.cost_paise, can_get_next, fitting.ends_at),
             )
         )  # fmt: skip
         desk.show([card])
@@ -153,7 +179,7 @@ async def _end(desk: Desk, provider: Provider, order: Live, proof: UpstreamRefun
 
 
 async def _end_never_sold(
-    desk: Desk, provider: Provider, facts: _Facts, unowned: Sequence[tuple[Activation, datetime]], *, is_whole: bool
+    desk: Desk, provider: Provider, facts: _Facts, unowned: Sequence[tuple[Activation, datetime]], seen: Seen | None
 ) -> None:
     """Void orders that a whole list did not name twice after their purchase was over, or whose number has died.
 
@@ -164,8 +190,10 @@ async def _end_never_sold(
         known = desk.board.find(order.id)
         if known is not None and known.order.state != "unknown":
             continue
+        lifetime = timedelta(hours=order.hours) if order.hours else timedelta(milliseconds=provider.lifetime_ms)
         async with desk.db.statement() as tx:
-            has_died = await sql.is_past(tx, order.sent_at, timedelta(milliseconds=provider.lifetime_ms) + GRACE)
+            has_died = await sql.is_past(tx, order.sent_at, lifetime + GRACE)
+        is_whole = seen is not None and seen.is_whole and (seen.has_rentals or not order.hours)
         if not has_died and not (is_whole and order.is_settled and order.is_due):
             continue
         if has_died or order.tries + 1 >= LOOKS_BEFORE_NEVER_SOLD:
@@ -185,5 +213,39 @@ def _may_own(order: Live, activation: Activation, first_seen_at: datetime) -> bo
         return False
     if activation.reference:
         return activation.reference == f"{order.id}-{order.attempt}"
-    is_affordable = activation.cost_paise is None or activation.cost_paise <= order.cost_paise
-    return activation.service == order.service and activation.country in (None, order.country) and is_affordable
+    return _may_be(activation, _kind(order)) and _fits(activation, order)
+
+
+def _kind(order: Live) -> Kind:
+    return order.service, order.country, order.hours
+
+
+def _may_be(activation: Activation, kind: Kind) -> bool:
+    service, country, hours = kind
+    if is_rental(activation.upstream_id) != (hours is not None):
+        return False
+    is_named = activation.service == service or (hours is not None and not activation.service)
+    return is_named and activation.country in (None, country)
+
+
+def _may_be_several(activation: Activation, kinds: Iterable[Kind]) -> bool:
+    """Tell whether a rental may be of more than one kind in doubt; where its end is told, that tells its hours."""
+    if not is_rental(activation.upstream_id):
+        return False
+    possible = [kind for kind in kinds if _may_be(activation, kind)]
+    return len({kind[:2] if activation.ends_at is not None else kind for kind in possible}) > 1
+
+
+def _candidates(free: Mapping[tuple[str, int | None, bool], list[Activation]], order: Live) -> list[Activation]:
+    """Return what nobody knows of the order's kind, the most surely named first."""
+    service, country, is_rented = order.service, order.country, order.hours is not None
+    names = [(service, country), (service, None)] + ([("", country), ("", None)] if is_rented else [])
+    return next((found for name, place in names if (found := free.get((name, place, is_rented)))), [])
+
+
+def _fits(activation: Activation, order: Live) -> bool:
+    if activation.cost_paise is not None and activation.cost_paise > order.cost_paise:
+        return False
+    if order.hours is None or activation.ends_at is None:
+        return True
+    return abs(activation.ends_at - order.sent_at - timedelta(hours=order.hours)) < END_MARGIN

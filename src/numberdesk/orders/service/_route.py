@@ -23,19 +23,10 @@ def choose(desk: Desk, *, account_id: AccountId, wish: Wish) -> tuple[list[Price
     another one is left; one that holds as many open orders as it may is not asked in any case.
 
     Raises:
-        those of `catalogue.service.offers_for`; NoStock also when all that fits is full.
+        those of `list_offers`; NoStock also when all that fits is full.
     """
     route = wish.route or desk.rules.route
-    offers = catalogue.offers_for(
-        desk.shelf,
-        account_id=account_id,
-        service=wish.service,
-        country=wish.country,
-        server=wish.server,
-        operator=wish.operator,
-        max_price_paise=wish.max_price_paise,
-        route=route,
-    )
+    offers = list_offers(desk, account_id=account_id, wish=wish)
     passed_over: dict[ProviderId, str] = {}
     for offer in offers:
         obstacle = None if offer.provider_id in passed_over else _obstacle(desk, offer.provider_id, offer.cost_paise)
@@ -50,6 +41,24 @@ def choose(desk: Desk, *, account_id: AccountId, wish: Wish) -> tuple[list[Price
             raise catalogue.NoStock(service=offers[0].service, country=offers[0].country)
     pinned_or = None if wish.server is not None else route
     return fitting, catalogue.explain(desk.shelf, fitting, route=pinned_or, passed_over=passed_over)
+
+
+def list_offers(desk: Desk, *, account_id: AccountId, wish: Wish) -> list[PricedOffer]:
+    """Return what fits a wish, in the order in which the catalogue would try it.
+
+    Raises:
+        those of `catalogue.service.offers_for`, or of `rentals_for`.
+    """
+    route = wish.route or desk.rules.route
+    if wish.hours is not None:
+        return catalogue.rentals_for(
+            desk.shelf, account_id=account_id, service=wish.service, country=wish.country, hours=wish.hours,
+            server=wish.server, operator=wish.operator, max_price_paise=wish.max_price_paise, route=route,
+        )  # fmt: skip
+    return catalogue.offers_for(
+        desk.shelf, account_id=account_id, service=wish.service, country=wish.country,
+        server=wish.server, operator=wish.operator, max_price_paise=wish.max_price_paise, route=route,
+    )  # fmt: skip
 
 
 def told_route(route: str) -> str:

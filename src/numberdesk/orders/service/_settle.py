@@ -89,7 +89,7 @@ async def _activate(tx: Tx, items: Sequence[Settlement], cards: dict[int, Card],
         sales.append(
             sql.Sale(
                 order.id, order.provider_id, rented.upstream_id, rented.number, rented.can_get_next,
-                item.cancel_after_ms, item.lifetime_ms, rented.cost_paise,
+                item.cancel_after_ms, item.lifetime_ms, rented.cost_paise, rented.ends_at,
             )
         )  # fmt: skip
     linked = await sql.insert_activations(tx, sales)

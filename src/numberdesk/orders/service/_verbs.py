@@ -19,10 +19,18 @@ from numberdesk.orders.model import (
     OrderState,
 )
 from numberdesk.orders.service._board import read_cards
-from numberdesk.orders.service._close import CancelTooEarly, NotCancellable, NotPossibleNow, proof_of, told_status
+from numberdesk.orders.service._close import (
+    BeingProlonged,
+    CancelTooEarly,
+    NotPossibleNow,
+    keep,
+    not_cancellable,
+    proof_of,
+    told_status,
+)
 from numberdesk.orders.service._desk import Desk
 from numberdesk.providers import service as providers
-from numberdesk.providers.model import CodeWon, Done, Ended, TooEarly, Unknown
+from numberdesk.providers.model import CodeWon, Done, Ended, TooEarly, TooLate, Unknown
 from numberdesk.wallet.model import AccountId
 
 LIST_MAX = 100
@@ -162,6 +170,8 @@ async def cancel(desk: Desk, *, account_id: AccountId, order_id: OrderId) -> Car
         NotFound: no such order, or somebody else's.
         CancelTooEarly: younger than allowed; says when.
         NotCancellable: a code came, or the order is over.
+        RentalKept: the time in which this rental could be cancelled is over.
+        BeingProlonged: more hours are being bought for it.
     """
     card = await desk.begin_cancel.call(CancelWanted(account_id, order_id))
     if card.order.state == "cancelling":
@@ -177,7 +187,7 @@ async def cancel(desk: Desk, *, account_id: AccountId, order_id: OrderId) -> Car
     else:
         desk.board.put(card)
     if card.order.state in ("received", "completed"):
-        raise NotCancellable(order_status="received")
+        raise not_cancellable(card.order)
     if card.order.state == "active" and card.order.cancel_allowed_at is not None:
         raise CancelTooEarly(allowed_at=card.order.cancel_allowed_at, wait_seconds=RETRY_CANCEL_SECONDS)
     return card
@@ -198,7 +208,10 @@ async def settle_cancel(desk: Desk, order: Order) -> Card:
             async with desk.db.transaction() as tx:
                 refused = await sql.set_cancel_refused(tx, order.id, wait_seconds=RETRY_CANCEL_SECONDS)
             card = Card(refused or order)
-        case TooEarly() | Unknown():
+        case TooLate() if order.hours is not None:
+            async with desk.db.transaction() as tx:
+                card = await keep(tx, order.id)
+        case TooEarly() | TooLate() | Unknown():
             card = Card(order)
     desk.show([card])
     return card
@@ -220,9 +233,12 @@ async def finish(desk: Desk, *, account_id: AccountId, order_id: OrderId) -> Car
     Raises:
         NotFound: no such order, or somebody else's.
         NotPossibleNow: no code came yet, or the order ended without one.
+        BeingProlonged: more hours are being bought for this rental.
     """
     await get(desk, account_id=account_id, order_id=order_id)
     card = await desk.complete.call(order_id)
+    if card.order.state == "received" and card.order.is_prolonging:
+        raise BeingProlonged
     if card.order.state != "completed":
         raise NotPossibleNow(order_status=told_status(card.order.state), wanted="finished")
     desk.show([card])
@@ -231,6 +247,8 @@ async def finish(desk: Desk, *, account_id: AccountId, order_id: OrderId) -> Car
 
 async def next_code(desk: Desk, *, account_id: AccountId, order_id: OrderId) -> Card:
     """Ask for one more code on the same number, free of charge.
+
+    A rental receives all that comes, so its provider is not asked; it is only looked at more often for a while.
 
     Raises:
         NotFound: no such order, or somebody else's.
@@ -245,14 +263,15 @@ async def next_code(desk: Desk, *, account_id: AccountId, order_id: OrderId) -> 
     if is_waiting(card):
         return card
     line = desk.lines.by_id.get(order.provider_id)
-    has_one = line is not None and not providers.capabilities(line.provider).has_next_code
-    if not order.can_get_next or order.upstream_id is None or has_one:
-        raise NoMoreCodes
-    answer = await providers.another_code(desk.lines, order.provider_id, order.upstream_id)
-    if isinstance(answer, Unknown):
-        raise ProviderSilent
-    if not isinstance(answer, Done):
-        raise NoMoreCodes
+    if order.hours is None:
+        has_one = line is not None and not providers.capabilities(line.provider).has_next_code
+        if not order.can_get_next or order.upstream_id is None or has_one:
+            raise NoMoreCodes
+        answer = await providers.another_code(desk.lines, order.provider_id, order.upstream_id)
+        if isinstance(answer, Unknown):
+            raise ProviderSilent
+        if not isinstance(answer, Done):
+            raise NoMoreCodes
     async with desk.db.transaction() as tx:
         changed = await sql.set_code_wanted(tx, order_id)
         if changed is None:
@@ -262,8 +281,12 @@ async def next_code(desk: Desk, *, account_id: AccountId, order_id: OrderId) -> 
     return card
 
 
-def shown_status(state: OrderState) -> str:
-    """Return the word that customers see: what is still being settled is shown as what it was before."""
-    if state in ("cancelling", "expiring"):
+def shown_status(state: OrderState, *, has_code: bool = True) -> str:
+    """Return the word that customers see: what is still being settled is shown as what it was before.
+
+    Args:
+        has_code: a rental that is paid and received nothing yet has none, and is shown as active.
+    """
+    if state in ("cancelling", "expiring") or (state == "received" and not has_code):
         return "active"
     return "pending" if state in ("requested", "unknown") else state

@@ -26,7 +26,8 @@ async def count_stale(
     """Return for every provider but the sandbox what is older than its limit. An orphan that an order owns is none.
 
     Args:
-        unknown_after: beyond the provider's deadline, for purchases that are on their way or unknown.
+        unknown_after: beyond the provider's deadline, for purchases, of more hours too, that are on their way or
+            unknown.
         ending_after: for orders being cancelled or expiring, since they began to be.
         orphan_after: for activations being cancelled that no order knows.
     """
@@ -42,6 +43,11 @@ async def count_stale(
               AND (state IN ('requested', 'unknown')
                        AND sent_at + deadline_ms * interval '1 millisecond' + $1::interval < now
                    OR state IN ('cancelling', 'expiring') AND orders.changed_at + $2::interval < now)
+            UNION ALL
+            SELECT provider_id, now - sent_at
+            FROM prolongations JOIN providers ON providers.id = provider_id, clock_timestamp() AS now
+            WHERE state IN ('requested', 'unknown')
+              AND sent_at + deadline_ms * interval '1 millisecond' + $1::interval < now
         ), nobodys AS (
             SELECT provider_id, now - first_seen_at AS age FROM orphans, clock_timestamp() AS now
             WHERE next_try_at IS NOT NULL AND state = 'cancelling' AND first_seen_at + $3::interval < now

@@ -26,6 +26,8 @@ class Sale:
     lifetime_ms: int
     charged_paise: int | None = None
     """What the provider says it took."""
+    ends_at: datetime | None = None
+    """When a rental ends, where the provider says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +59,12 @@ async def insert_orders(tx: Tx, order_ids: Sequence[int], items: Sequence[Reserv
         Order,
         """
         INSERT INTO orders (id, account_id, service, country, operator, provider_id, price_paise, cost_paise,
-                            request_key, request_item, request_token, route, created_at, sent_at, changed_at)
+                            request_key, request_item, request_token, route, hours, created_at, sent_at,
+                            changed_at)
         OVERRIDING SYSTEM VALUE
         SELECT item.*, now, now, now
         FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::int[], $5::text[], $6::smallint[], $7::bigint[],
-                    $8::bigint[], $9::text[], $10::smallint[], $11::bigint[], $12::text[]) AS item,
+                    $8::bigint[], $9::text[], $10::smallint[], $11::bigint[], $12::text[], $13::smallint[]) AS item,
              clock_timestamp() AS now
         RETURNING *
         """,
@@ -69,7 +72,7 @@ async def insert_orders(tx: Tx, order_ids: Sequence[int], items: Sequence[Reserv
         *columns(
             items, "account_id", "offer.service", "offer.country", "offer.operator", "offer.provider_id",
             "offer.price_paise", "offer.cost_paise", "request_key", "request_item", "request_token",
-            "route",
+            "route", "offer.hours",
         ),
     )  # fmt: skip
 
@@ -95,7 +98,10 @@ async def insert_activations(tx: Tx, sales: Sequence[Sale]) -> set[OrderId]:
 
 
 async def set_active(tx: Tx, sales: Sequence[Sale], rules: OrderRules) -> list[Order]:
-    """requested or unknown -> active."""
+    """requested or unknown -> active.
+
+    A rental may be cancelled at once, and lives for its hours since it was asked for, or as its provider says.
+    """
     return await many(
         tx,
         Order,
@@ -103,13 +109,19 @@ async def set_active(tx: Tx, sales: Sequence[Sale], rules: OrderRules) -> list[O
         UPDATE orders SET
             state = 'active', upstream_id = sale.upstream_id, number = sale.number, can_get_next = sale.can_get_next,
             charged_paise = sale.charged_paise, activated_at = now,
-            cancel_allowed_at = now + greatest($8::interval, sale.cancel_after_ms * interval '1 millisecond'),
-            expires_at = least(now + $9::interval, sent_at + sale.lifetime_ms * interval '1 millisecond'),
-            last_expiry_at = sent_at + sale.lifetime_ms * interval '1 millisecond',
+            cancel_allowed_at = CASE WHEN hours IS NULL
+                THEN now + greatest($8::interval, sale.cancel_after_ms * interval '1 millisecond') ELSE now END,
+            expires_at = CASE WHEN hours IS NULL
+                THEN least(now + $9::interval, sent_at + sale.lifetime_ms * interval '1 millisecond')
+                ELSE coalesce(sale.ends_at, sent_at + make_interval(hours => hours)) END,
+            last_expiry_at = CASE WHEN hours IS NULL THEN sent_at + sale.lifetime_ms * interval '1 millisecond'
+                ELSE coalesce(sale.ends_at, sent_at + make_interval(hours => hours)) END,
             next_try_at = NULL, tries = 0,
             changed_at = greatest(now, orders.changed_at + interval '1 microsecond')
-        FROM unnest($1::bigint[], $2::text[], $3::text[], $4::boolean[], $5::int[], $6::int[], $7::bigint[])
-             AS sale (order_id, upstream_id, number, can_get_next, cancel_after_ms, lifetime_ms, charged_paise),
+        FROM unnest($1::bigint[], $2::text[], $3::text[], $4::boolean[], $5::int[], $6::bigint[], $7::bigint[],
+                    $10::timestamptz[])
+             AS sale (order_id, upstream_id, number, can_get_next, cancel_after_ms, lifetime_ms, charged_paise,
+                      ends_at),
              clock_timestamp() AS now
         WHERE orders.id = sale.order_id AND orders.state IN ('requested', 'unknown')
         RETURNING orders.*
@@ -126,6 +138,7 @@ async def set_active(tx: Tx, sales: Sequence[Sale], rules: OrderRules) -> list[O
         ),
         rules.cancel_after,
         rules.lifetime,
+        [sale.ends_at for sale in sales],
     )
 
 
@@ -234,7 +247,7 @@ async def set_cancelling(tx: Tx, order_ids: Sequence[int], *, patience_seconds: 
         UPDATE orders SET state = 'cancelling', next_try_at = now + make_interval(secs => $2), tries = 0,
                           changed_at = greatest(now, orders.changed_at + interval '1 microsecond')
         FROM clock_timestamp() AS now
-        WHERE id = ANY($1::bigint[]) AND state = 'active' RETURNING orders.*
+        WHERE id = ANY($1::bigint[]) AND state = 'active' AND NOT is_prolonging RETURNING orders.*
         """,
         order_ids,
         patience_seconds,
@@ -268,7 +281,7 @@ async def set_completed(tx: Tx, order_ids: Sequence[int]) -> list[Order]:
         UPDATE orders SET state = 'completed', ended_at = now, next_try_at = NULL, release_due = true,
                           changed_at = greatest(now, orders.changed_at + interval '1 microsecond')
         FROM clock_timestamp() AS now
-        WHERE id = ANY($1::bigint[]) AND state = 'received' RETURNING orders.*
+        WHERE id = ANY($1::bigint[]) AND state = 'received' AND NOT is_prolonging RETURNING orders.*
         """,
         order_ids,
     )
@@ -280,7 +293,8 @@ async def set_code_wanted(tx: Tx, order_id: OrderId) -> Order | None:
         tx,
         Order,
         """
-        UPDATE orders SET codes_wanted = codes_received + 1, next_try_at = NULL, changed_at = clock_timestamp()
+        UPDATE orders SET codes_wanted = codes_received + 1, next_try_at = NULL, changed_at = clock_timestamp(),
+                          tries = CASE WHEN hours IS NULL THEN tries ELSE 0 END
         WHERE id = $1 AND state = 'received' RETURNING *
         """,
         order_id,

@@ -15,7 +15,7 @@ from numberdesk.providers.model import ProviderId
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """An open order as the watch of its provider sees it."""
+    """A doubtful order as the watch of its provider sees it."""
 
     id: OrderId
     state: str
@@ -33,14 +33,20 @@ class Live:
     """True when a single look is due, should a list not name it."""
     is_settled: bool
     """True when no process can still be working on the upstream call that made it."""
+    hours: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What a watch finds when its turn comes: orders that wait, purchases in doubt, the database's time, and pushes."""
+    """What a watch finds when its turn comes: orders that wait, purchases in doubt, the database's time, and pushes.
+
+    Rentals that have their number are not among those that wait, since no list brings their messages.
+    """
 
     waiting: int
     in_doubt: int
+    rentals: int
+    rentals_in_doubt: int
     now: datetime
     is_pushing: bool
     """True when a message that the provider posted reached its order lately."""
@@ -52,14 +58,18 @@ async def read_turn(tx: Tx, provider_id: ProviderId, *, lately: timedelta) -> Tu
         tx,
         Turn,
         """
-        SELECT count(*) AS waiting, count(*) FILTER (WHERE state IN ('requested', 'unknown')) AS in_doubt,
+        SELECT count(*) FILTER (WHERE hours IS NULL OR upstream_id IS NULL) AS waiting,
+               count(*) FILTER (WHERE state IN ('requested', 'unknown')) AS in_doubt,
+               count(*) FILTER (WHERE hours IS NOT NULL AND upstream_id IS NOT NULL) AS rentals,
+               count(*) FILTER (WHERE hours IS NOT NULL AND state IN ('requested', 'unknown')) AS rentals_in_doubt,
                clock_timestamp() AS now,
                EXISTS (SELECT FROM inbound_messages
                        WHERE provider_id = $1 AND state = 'delivered'
                          AND settled_at > (SELECT clock_timestamp() - $2::interval))
                AS is_pushing
         FROM orders
-        WHERE provider_id = $1 AND ended_at IS NULL AND (state <> 'received' OR codes_wanted > codes_received)
+        WHERE provider_id = $1 AND ended_at IS NULL
+          AND (state <> 'received' OR codes_wanted > codes_received OR hours IS NOT NULL)
         """,
         provider_id,
         lately,
@@ -93,7 +103,7 @@ async def list_unlisted(
         Order,
         """
         SELECT * FROM orders
-        WHERE provider_id = $1 AND ended_at IS NULL AND activated_at < $3
+        WHERE provider_id = $1 AND ended_at IS NULL AND activated_at < $3 AND hours IS NULL
           AND (state = 'active' OR state = 'received' AND codes_wanted > codes_received)
           AND coalesce(next_try_at <= clock_timestamp(), true)
           AND NOT EXISTS (SELECT FROM unnest($2::text[]) AS listed (upstream_id)
@@ -260,7 +270,7 @@ async def set_stale_unknown(tx: Tx, provider_id: ProviderId, settle_after: timed
 
 
 async def set_due_expiring(tx: Tx, *, limit: int) -> list[Order]:
-    """active -> expiring where the time is over."""
+    """active -> expiring where the time is over; a rental does not expire, it is kept when its window is over."""
     return await many(
         tx,
         Order,
@@ -268,7 +278,8 @@ async def set_due_expiring(tx: Tx, *, limit: int) -> list[Order]:
         UPDATE orders SET state = 'expiring', next_try_at = now, tries = 0,
                           changed_at = greatest(now, orders.changed_at + interval '1 microsecond')
         FROM clock_timestamp() AS now
-        WHERE id = ANY(ARRAY(SELECT id FROM orders WHERE state = 'active' AND expires_at <= clock_timestamp()
+        WHERE id = ANY(ARRAY(SELECT id FROM orders
+                     WHERE state = 'active' AND hours IS NULL AND expires_at <= clock_timestamp()
                      ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED))
         RETURNING orders.*
         """,
@@ -285,7 +296,8 @@ async def set_due_completed(tx: Tx, *, limit: int) -> list[Order]:
         UPDATE orders SET state = 'completed', ended_at = now, next_try_at = NULL, release_due = true,
                           changed_at = greatest(now, orders.changed_at + interval '1 microsecond')
         FROM clock_timestamp() AS now
-        WHERE id = ANY(ARRAY(SELECT id FROM orders WHERE state = 'received' AND expires_at <= clock_timestamp()
+        WHERE id = ANY(ARRAY(SELECT id FROM orders
+                     WHERE state = 'received' AND NOT is_prolonging AND expires_at <= clock_timestamp()
                      ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED))
         RETURNING orders.*
         """,
@@ -317,70 +329,22 @@ async def is_past(tx: Tx, moment: datetime, grace: timedelta) -> bool:
 
 
 async def set_looked(tx: Tx, order_ids: Sequence[int], *, wait_seconds: int) -> None:
-    """Push the next single look at some orders into the future, later each time; who is locked is looked at sooner."""
+    """Push the next single look at some orders into the future, later each time; who is locked is looked at sooner.
+
+    Rentals live long and may receive something at any time: they are looked at often for longer, and then now and then.
+    """
     await run(
         tx,
         """
-        UPDATE orders SET tries = least(tries + 1, 6),
-            next_try_at = clock_timestamp()
-                          + make_interval(secs => $2 * (array[1, 1.5, 2.5, 4, 6.5, 10, 10])[least(tries, 6) + 1])
+        UPDATE orders SET tries = least(tries + 1, CASE WHEN hours IS NULL THEN 6 ELSE 40 END),
+            next_try_at = clock_timestamp() + make_interval(secs => $2 * CASE
+                WHEN hours IS NULL OR state = 'unknown'
+                THEN (array[1, 1.5, 2.5, 4, 6.5, 10, 10])[least(tries, 6) + 1]
+                ELSE (array[1.5, 2.5, 5, 10, 15])[least(tries / 10, 4) + 1] END)
         WHERE id = ANY(ARRAY(SELECT id FROM orders
                      WHERE id = ANY($1::bigint[]) AND state IN ('unknown', 'active', 'received')
                      ORDER BY id FOR UPDATE SKIP LOCKED))
         """,
         order_ids,
         wait_seconds,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """A finished order that its provider has to be told of, for the so-manieth time."""
-
-    id: OrderId
-    provider_id: ProviderId
-    upstream_id: str
-    release_tries: int
-
-
-async def lease_releases(tx: Tx, *, may_miss: Sequence[ProviderId], lease_seconds: int, limit: int) -> list[Release]:
-    """Take finished orders that their provider was not told about.
-
-    Args:
-        may_miss: providers for which a lost notice is no loss; the others are told until they answer.
-    """
-    return await many(
-        tx,
-        Release,
-        """
-        UPDATE orders SET release_due = provider_id <> ALL($1::smallint[]), release_tries = release_tries + 1,
-                          release_at = clock_timestamp() + make_interval(secs => $2)
-        WHERE id = ANY(ARRAY(SELECT id FROM orders
-                     WHERE release_due AND coalesce(release_at <= clock_timestamp(), true)
-                     ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED))
-        RETURNING *
-        """,
-        may_miss,
-        lease_seconds,
-        limit,
-    )
-
-
-async def set_released(tx: Tx, order_ids: Sequence[int]) -> None:
-    """Note that providers know of finished orders, or will not be told any more."""
-    await run(tx, "UPDATE orders SET release_due = false WHERE id = ANY($1::bigint[])", order_ids)
-
-
-async def set_release_later(tx: Tx, order_ids: Sequence[int], *, wait_seconds: int, wait_max: int) -> None:
-    """Tell providers again, after a wait that doubles every time."""
-    await run(
-        tx,
-        """
-        UPDATE orders SET release_at = clock_timestamp()
-            + make_interval(secs => least($2 * 2 ^ least(release_tries - 1, 20), $3))
-        WHERE id = ANY($1::bigint[]) AND release_due
-        """,
-        order_ids,
-        wait_seconds,
-        wait_max,
     )

@@ -1,7 +1,7 @@
 """Statements that read or lock orders."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from numberdesk.base.db import Tx, columns, many, maybe, rows, value
 from numberdesk.orders.model import CancelWanted, Delivery, Exchange, Message, Order, OrderId, Reservation
@@ -43,22 +43,30 @@ async def lock_orders(tx: Tx, order_ids: Sequence[int]) -> list[Order]:
     return await many(tx, Order, "SELECT * FROM orders WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE", order_ids)
 
 
-async def lock_cancellable(tx: Tx, wanted: Sequence[CancelWanted]) -> list[tuple[Order, float]]:
-    """Lock orders in ascending order; returns each with the seconds until its cancel is allowed (0: now)."""
+async def lock_cancellable(
+    tx: Tx, wanted: Sequence[CancelWanted], *, window: timedelta
+) -> list[tuple[Order, float, bool]]:
+    """Lock orders in ascending order; returns each with the seconds until its cancel is allowed (0: now).
+
+    Args:
+        window: since it was asked for, in which a rental may be cancelled; the last value says that it is over.
+    """
     order_ids = sorted({item.order_id for item in wanted})
     orders = await lock_orders(tx, order_ids)
     waits = {
-        row[0]: float(row[1])
+        row[0]: (float(row[1]), bool(row[2]))
         for row in await rows(
             tx,
             """
-            SELECT id, greatest(0, extract(epoch FROM cancel_allowed_at - clock_timestamp()))::float8
+            SELECT id, greatest(0, extract(epoch FROM cancel_allowed_at - clock_timestamp()))::float8,
+                   hours IS NOT NULL AND sent_at + $2::interval <= clock_timestamp()
             FROM orders WHERE id = ANY($1::bigint[])
             """,
             order_ids,
+            window,
         )
     }
-    return [(order, waits[order.id]) for order in orders]
+    return [(order, *waits[order.id]) for order in orders]
 
 
 async def list_live_numbers(tx: Tx, numbers: Sequence[str]) -> set[tuple[str, str]]:
@@ -102,7 +110,7 @@ async def list_messages(tx: Tx, order_ids: Sequence[int], since: datetime) -> li
     )
 
 
-async def list_message_codes(tx: Tx, order_ids: Sequence[int], since: datetime) -> list[tuple[int, str, str]]:
+async def list_message_codes(tx: Tx, order_ids: Sequence[int], since: datetime) -> list[tuple[OrderId, str, str]]:
     """Return (order, code, text) of every message of orders made since then, sealed ones included."""
     return [
         (order_id, code, text)
@@ -147,13 +155,19 @@ async def list_changed_ids(tx: Tx, since: datetime) -> list[tuple[int, datetime]
 async def list_account_orders(
     tx: Tx, *, account_id: AccountId, states: Sequence[str] | None, before: int | None, limit: int
 ) -> list[Order]:
-    """Return an account's orders, newest first."""
+    """Return an account's orders, newest first.
+
+    Args:
+        states: a rental that is paid and has received nothing yet counts as active.
+    """
     return await many(
         tx,
         Order,
         """
         SELECT * FROM orders
-        WHERE account_id = $1 AND ($2::text[] IS NULL OR state = ANY($2)) AND ($3::bigint IS NULL OR id < $3)
+        WHERE account_id = $1 AND ($3::bigint IS NULL OR id < $3)
+          AND ($2::text[] IS NULL OR CASE WHEN state = 'received' AND codes_received = 0 THEN 'active' ELSE state END
+                                     = ANY($2))
         ORDER BY id DESC LIMIT $4
         """,
         account_id,

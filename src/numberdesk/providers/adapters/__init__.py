@@ -13,17 +13,21 @@ from typing import Final, Protocol
 from yarl import URL
 
 from numberdesk.base.money import Paise
-from numberdesk.providers.adapters import agent, five_sim, sandbox, sms_activate, sms_pool
+from numberdesk.providers.adapters import agent, five_sim, sandbox, sms_activate, sms_activate_rentals, sms_pool
 from numberdesk.providers.line import Line
 from numberdesk.providers.model import (
     ActiveList,
     CancelAnswer,
     Capabilities,
     DoneAnswer,
+    Ended,
     Kind,
     Listing,
     LookAnswer,
+    ProlongAnswer,
     Pushed,
+    Refused,
+    RentalListing,
     RentAnswer,
     Unknown,
     Wanted,
@@ -75,6 +79,37 @@ class Adapter(Protocol):
 ADAPTERS: Final[Mapping[Kind, Adapter]] = MappingProxyType(
     {"sms-activate": sms_activate, "five-sim": five_sim, "sms-pool": sms_pool, "agent": agent, "sandbox": sandbox}
 )
+
+
+class Rentals(Protocol):
+    """What a family adds that rents numbers for hours or days.
+
+    Buying one, looking at it and ending it are the adapter's own: it is wanted for `hours`, and has a `rent:` id.
+    """
+
+    async def active_rentals(self, line: Line, *, until: float) -> ActiveList | Unknown:
+        """Read all rentals the provider lists for us."""
+
+    async def prolong(self, line: Line, upstream_id: str, hours: int, *, until: float) -> ProlongAnswer:
+        """Pay for so many hours more with one request that is never repeated."""
+
+    async def prolong_cost(
+        self, line: Line, upstream_id: str, hours: int, *, until: float
+    ) -> Paise | Refused | Ended | Unknown:
+        """Read what so many hours more cost."""
+
+    async def rental_listing(
+        self, line: Line, *, country: str | None, hours: int, until: float
+    ) -> RentalListing | Unknown:
+        """Read what is rented for so many hours in a country."""
+
+
+_RENTALS: Final[Mapping[Kind, Rentals]] = MappingProxyType({"sms-activate": sms_activate_rentals, "sandbox": sandbox})
+
+
+def rentals_of(line: Line) -> Rentals:
+    """Return what the family of a line adds for rentals; only for one whose dialect has them."""
+    return _RENTALS[line.provider.kind]
 
 
 class Spoken(Protocol):

@@ -17,6 +17,7 @@ from numberdesk.base import clock
 from numberdesk.base.money import Paise
 from numberdesk.providers.line import Line
 from numberdesk.providers.model import (
+    RENTAL,
     ActiveList,
     CancelAnswer,
     Capabilities,
@@ -26,14 +27,19 @@ from numberdesk.providers.model import (
     Ended,
     Listing,
     LookAnswer,
+    ProlongAnswer,
+    Prolonged,
     Pushed,
     Received,
     Refused,
+    RentalListing,
     RentAnswer,
     Rented,
+    TooLate,
     Unknown,
     Waiting,
     Wanted,
+    is_rental,
 )
 
 DIALECTS: Final[Mapping[str, Capabilities]] = MappingProxyType(
@@ -46,6 +52,7 @@ DIALECTS: Final[Mapping[str, Capabilities]] = MappingProxyType(
             tells_cost=False,
             # So that a purchase without a clear answer costs nothing, and is settled by itself.
             sells_at_finish=True,
+            has_rentals=True,
             speaks_our_codes=True,
         )
     }
@@ -54,6 +61,9 @@ PUSH_TAKEN: Final = b""
 
 
 COST: Final = Paise(10_00)
+RENTAL_TIMES: Final = 3
+"""How many times the cost of a code a rental costs, however long it is."""
+RENTAL_WINDOW: Final = timedelta(minutes=20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +120,11 @@ async def rent(line: Line, wanted: Wanted, *, until: float) -> RentAnswer:
     if script.instead is not None:
         return script.instead
     milliseconds = int(clock.now().timestamp() * 1000)
-    # A reference begins with the order's id, so two open orders never have the same number.
-    number = f"999{int(wanted.reference.partition('-')[0]) % 10**10:010}"
-    return Rented(f"{wanted.service}-{milliseconds}-{wanted.reference}", number, None, len(script.codes) > 1)
+    activation_id = f"{wanted.service}-{milliseconds}-{wanted.reference}"
+    number = _number(wanted.reference)
+    if wanted.hours is None:
+        return Rented(activation_id, number, None, len(script.codes) > 1)
+    return Rented(RENTAL + activation_id, number, None, True, clock.now() + timedelta(hours=wanted.hours))
 
 
 async def look(line: Line, upstream_id: str, *, until: float) -> LookAnswer:
@@ -129,9 +141,13 @@ async def active(line: Line, *, until: float) -> ActiveList | Unknown:
 
 
 async def cancel(line: Line, upstream_id: str, *, until: float) -> CancelAnswer:
-    """Cancel, unless a code came first."""
+    """Cancel, unless a code came first, or a rental is too old."""
     activation = _read(upstream_id)
-    return CodeWon() if activation is not None and activation.messages() else Done()
+    if activation is None:
+        return Done()
+    if activation.messages():
+        return CodeWon()
+    return TooLate() if is_rental(upstream_id) and clock.now() > activation.born_at + RENTAL_WINDOW else Done()
 
 
 async def finish(line: Line, upstream_id: str, *, until: float) -> DoneAnswer:
@@ -140,7 +156,9 @@ async def finish(line: Line, upstream_id: str, *, until: float) -> DoneAnswer:
 
 
 async def another_code(line: Line, upstream_id: str, *, until: float) -> DoneAnswer:
-    """Agree where the script has a second code."""
+    """Agree where the script has a second code; a rental receives what comes."""
+    if is_rental(upstream_id):
+        return Done()
     activation = _read(upstream_id)
     if activation is None or len(activation.script.codes) < 2:
         return Refused("not_allowed", "the script has one code")
@@ -157,14 +175,48 @@ async def balance(line: Line, *, until: float) -> Paise | Unknown:
     return Paise(0)
 
 
+async def active_rentals(line: Line, *, until: float) -> ActiveList | Unknown:
+    """Say that it is not known, as `active` does."""
+    return await active(line, until=until)
+
+
+async def prolong(line: Line, upstream_id: str, hours: int, *, until: float) -> ProlongAnswer:
+    """Agree; when it ends is for whoever counts its hours."""
+    if _read(upstream_id) is None:
+        return Ended("there is no such rental")
+    return Prolonged(upstream_id, _number(upstream_id.removeprefix(RENTAL).split("-", 2)[-1]), None)
+
+
+async def prolong_cost(line: Line, upstream_id: str, hours: int, *, until: float) -> Paise | Refused | Ended | Unknown:
+    """Return what any rental of the script costs."""
+    activation = _read(upstream_id)
+    return Ended("there is no such rental") if activation is None else rental_cost(activation.script.cost_paise)
+
+
+async def rental_listing(line: Line, *, country: str | None, hours: int, until: float) -> RentalListing | Unknown:
+    """Return nothing, as `listing` does."""
+    return RentalListing(())
+
+
+def rental_cost(cost_paise: Paise) -> Paise:
+    """Return what a rental of a script costs, from what a code costs."""
+    return Paise(cost_paise * RENTAL_TIMES)
+
+
 def pushed(body: bytes) -> tuple[Pushed, ...] | None:
     """Take nothing: nobody posts messages of a sandbox."""
     return None
 
 
+def _number(reference: str) -> str:
+    # A reference begins with the order's id, so two open orders never have the same number.
+    order_id = reference.partition("-")[0]
+    return f"999{int(order_id) % 10**10:010}"
+
+
 def _read(upstream_id: str) -> _Activation | None:
     """Read an activation off its id; None for what this module never gave out."""
-    name, _, rest = upstream_id.partition("-")
+    name, _, rest = upstream_id.removeprefix(RENTAL).partition("-")
     milliseconds = rest.partition("-")[0]
     script = SCRIPTS.get(name)
     if script is None or not (milliseconds.isascii() and milliseconds.isdecimal() and len(milliseconds) <= 14):

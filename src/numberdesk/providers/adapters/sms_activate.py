@@ -18,12 +18,13 @@ from numberdesk.base.http_client import Answer, NoAnswer
 from numberdesk.base.money import Paise
 from numberdesk.providers.adapters import sms_activate_lists as lists
 from numberdesk.providers.adapters import sms_activate_parse as parse
-from numberdesk.providers.adapters.sms_activate_dialects import TABLE, Change, Dialect
+from numberdesk.providers.adapters import sms_activate_rentals as rentals
+from numberdesk.providers.adapters.sms_activate_dialects import TABLE, Change
 from numberdesk.providers.adapters.sms_activate_push import PUSH_TAKEN, pushed
+from numberdesk.providers.adapters.sms_activate_rentals import dialect_of, question
 from numberdesk.providers.line import (
     LIST_BODY_MAX,
     Line,
-    Question,
     ask,
     ask_twice,
     ceiling_text,
@@ -37,6 +38,7 @@ from numberdesk.providers.model import (
     CancelAnswer,
     Capabilities,
     CodeWon,
+    Done,
     DoneAnswer,
     Ended,
     Listing,
@@ -46,6 +48,7 @@ from numberdesk.providers.model import (
     Unknown,
     Wanted,
     Words,
+    is_rental,
 )
 
 __all__ = [
@@ -80,7 +83,9 @@ def endpoint(url: str) -> URL:
 
 async def rent(line: Line, wanted: Wanted, *, until: float) -> RentAnswer:
     """Buy one number with one request that is never repeated: the provider may have sold although no answer came."""
-    provider, dialect = line.provider, _dialect(line)
+    if wanted.hours is not None:
+        return await rentals.rent(line, wanted, until=until)
+    provider, dialect = line.provider, dialect_of(line)
     ceiling = ceiling_text(wanted.ceiling_paise, provider.paise_per_unit)
     if not ceiling:
         return Refused("price_changed", "the ceiling is below the smallest price")
@@ -94,7 +99,7 @@ async def rent(line: Line, wanted: Wanted, *, until: float) -> RentAnswer:
         params[dialect.reference] = wanted.reference
     if wanted.operator != ANY_OPERATOR:
         params[dialect.operator] = wanted.operator
-    answer = await ask(line, _question(line, "rent", dialect.purchase, wanted.reference, **params), until=until)
+    answer = await ask(line, question(line, "rent", dialect.purchase, wanted.reference, **params), until=until)
     if isinstance(answer, NoAnswer):
         return not_sold(answer)
     return parse.rent(
@@ -108,15 +113,17 @@ async def rent(line: Line, wanted: Wanted, *, until: float) -> RentAnswer:
 
 async def look(line: Line, upstream_id: str, *, until: float) -> LookAnswer:
     """Read the state of one activation."""
+    if is_rental(upstream_id):
+        return await rentals.look(line, upstream_id, until=until)
     answer = await _ask_status(line, upstream_id, until=until)
     if isinstance(answer, NoAnswer):
         return Unknown(answer.reason)
-    return parse.look(answer.body, answer.status, _dialect(line))
+    return parse.look(answer.body, answer.status, dialect_of(line))
 
 
 async def active(line: Line, *, until: float) -> ActiveList | Unknown:
     """Read all activations the provider lists for us, page by page where it cuts the list."""
-    dialect = _dialect(line)
+    dialect = dialect_of(line)
     if not dialect.listing:
         return Unknown("this provider has no list of activations")
     if not dialect.page_size:
@@ -137,7 +144,9 @@ async def active(line: Line, *, until: float) -> ActiveList | Unknown:
 
 async def cancel(line: Line, upstream_id: str, *, until: float) -> CancelAnswer:
     """Cancel an activation. When the provider refuses by its state, or it is over, a look says whether a code won."""
-    dialect = _dialect(line)
+    if is_rental(upstream_id):
+        return await rentals.cancel(line, upstream_id, until=until)
+    dialect = dialect_of(line)
     answer = await _change(line, "cancel", dialect.cancel, upstream_id, until=until)
     if isinstance(answer, NoAnswer):
         return Unknown(answer.reason)
@@ -154,14 +163,18 @@ async def cancel(line: Line, upstream_id: str, *, until: float) -> CancelAnswer:
 
 async def finish(line: Line, upstream_id: str, *, until: float) -> DoneAnswer:
     """Tell the provider that the code was right and the activation is over."""
-    dialect = _dialect(line)
+    if is_rental(upstream_id):
+        return await rentals.finish(line, upstream_id, until=until)
+    dialect = dialect_of(line)
     answer = await _change(line, "finish", dialect.finish, upstream_id, until=until)
     return Unknown(answer.reason) if isinstance(answer, NoAnswer) else parse.finish(answer.body, answer.status, dialect)
 
 
 async def another_code(line: Line, upstream_id: str, *, until: float) -> DoneAnswer:
-    """Ask for one more code on the same number."""
-    dialect = _dialect(line)
+    """Ask for one more code on the same number; a rental receives whatever comes, without being asked to."""
+    if is_rental(upstream_id):
+        return Done()
+    dialect = dialect_of(line)
     if not dialect.can.has_next_code:
         return Refused("not_allowed", "this provider sends one code")
     answer = await _change(line, "another_code", dialect.next_code, upstream_id, until=until)
@@ -172,8 +185,8 @@ async def another_code(line: Line, upstream_id: str, *, until: float) -> DoneAns
 
 async def listing(line: Line, *, until: float) -> Listing | Unknown:
     """Read the whole price list with its stock."""
-    question = _question(line, "listing", _dialect(line).prices)
-    answer = await ask_twice(line, question, until=until, body_max=LIST_BODY_MAX)
+    asked = question(line, "listing", dialect_of(line).prices)
+    answer = await ask_twice(line, asked, until=until, body_max=LIST_BODY_MAX)
     if isinstance(answer, NoAnswer):
         return Unknown(answer.reason)
     found = await parsed(lists.prices, answer, paise_per_unit=line.provider.paise_per_unit)
@@ -182,7 +195,7 @@ async def listing(line: Line, *, until: float) -> Listing | Unknown:
 
 async def balance(line: Line, *, until: float) -> Paise | Unknown:
     """Read what is left of our money at the provider."""
-    answer = await ask_twice(line, _question(line, "balance", "getBalance"), until=until)
+    answer = await ask_twice(line, question(line, "balance", "getBalance"), until=until)
     if isinstance(answer, NoAnswer):
         return Unknown(answer.reason)
     return parse.balance(answer.body, answer.status, paise_per_unit=line.provider.paise_per_unit)
@@ -197,7 +210,7 @@ def _in_our_codes(found: ActiveList | Unknown, line: Line) -> ActiveList | Unkno
     if isinstance(found, Unknown):
         return found
     words, activations = line.words, found.activations
-    if not _dialect(line).reference and any(activation.reference for activation in activations):
+    if not dialect_of(line).reference and any(activation.reference for activation in activations):
         activations = tuple(replace(activation, reference=None) for activation in activations)
     if words.services or words.countries:
         activations = tuple(_translated(activation, words) for activation in activations)
@@ -213,28 +226,17 @@ def _translated(activation: Activation, words: Words) -> Activation:
 
 
 async def _list(line: Line, parser: Callable[..., T | Unknown], until: float, **params: str) -> T | Unknown:
-    question = _question(line, "active", _dialect(line).listing, **params)
-    answer = await ask_twice(line, question, until=until, body_max=LIST_BODY_MAX)
+    asked = question(line, "active", dialect_of(line).listing, **params)
+    answer = await ask_twice(line, asked, until=until, body_max=LIST_BODY_MAX)
     if isinstance(answer, NoAnswer):
         return Unknown(answer.reason)
     return await parsed(parser, answer, paise_per_unit=line.provider.paise_per_unit)
 
 
 async def _ask_status(line: Line, upstream_id: str, *, until: float) -> Answer | NoAnswer:
-    return await ask_twice(line, _question(line, "look", "getStatus", upstream_id, id=upstream_id), until=until)
+    return await ask_twice(line, question(line, "look", "getStatus", upstream_id, id=upstream_id), until=until)
 
 
 async def _change(line: Line, action: str, change: Change, upstream_id: str, *, until: float) -> Answer | NoAnswer:
     params = {"id": upstream_id, "status": change.status} if change.status else {"id": upstream_id}
-    return await ask(line, _question(line, action, change.action, upstream_id, **params), until=until)
-
-
-def _question(line: Line, action: str, word: str, subject: str = "", **params: str) -> Question:
-    if _dialect(line).key == "header":
-        headers = {"Authorization": f"ApiKey {line.api_key}"}
-        return Question(action, line.endpoint, subject, {"action": word, **params}, headers)
-    return Question(action, line.endpoint, subject, {"api_key": line.api_key, "action": word, **params})
-
-
-def _dialect(line: Line) -> Dialect:
-    return TABLE[line.provider.dialect]
+    return await ask(line, question(line, action, change.action, upstream_id, **params), until=until)

@@ -92,7 +92,7 @@ def _with(extra: Mapping[str, RefusalReason]) -> Mapping[str, RefusalReason]:
     return MappingProxyType({**REFUSALS, **extra})
 
 
-CLASSIC: Final = Dialect(can=Capabilities(speaks_our_codes=True, pushes=True), reference="orderId")
+CLASSIC: Final = Dialect(can=Capabilities(speaks_our_codes=True, pushes=True, has_rentals=True), reference="orderId")
 """The protocol as SMS-Activate wrote it down; what nobody knows better is asked in it."""
 
 TABLE: Final[Mapping[str, Dialect]] = MappingProxyType(
@@ -100,10 +100,13 @@ TABLE: Final[Mapping[str, Dialect]] = MappingProxyType(
         "classic": CLASSIC,
         # Another Numberdesk.
         "numberdesk": Dialect(
-            can=Capabilities(speaks_our_codes=True, pushes=True, repeats_reference=True, is_idempotent=True),
+            can=Capabilities(
+                speaks_our_codes=True, pushes=True, repeats_reference=True, is_idempotent=True, has_rentals=True
+            ),
             reference="orderId",
         ),
-        # HeroSMS: errors are JSON with a status of their own, some changes are answered by nothing, lists are cut.
+        # HeroSMS: errors are JSON with a status of their own, some changes are answered by nothing, lists are cut. It
+        # rents numbers too, but nobody says how such a number is looked at and ended: we do not buy any.
         "hero": Dialect(
             can=Capabilities(speaks_our_codes=True, pushes=True),
             key="header",
@@ -139,6 +142,8 @@ TABLE: Final[Mapping[str, Dialect]] = MappingProxyType(
 
 _TELLING_NOTHING: Final = frozenset(
     {
+        "ALREADY_CANCEL", "ALREADY_FINISH", "CANT_CANCEL", "INCORECT_STATUS", "INVALID_PHONE", "INVALID_TIME",
+        "MAX_HOURS_EXCEED", "NO_ID_RENT", "OUT_OF_STOCK", "RENT_DIE", "STATUS_FINISH", "STATUS_REVOKE",
         "ACCESS_ACTIVATION", "ACCESS_BALANCE", "ACCESS_CANCEL", "ACCESS_NUMBER", "ACCESS_READY", "ACCESS_RETRY_GET",
         "ACTIVATION_NOT_ACTIVE", "BAD_DATA", "BAD_ID", "BAD_NUMBER", "BAD_REQUEST", "BAD_STATUS",
         "EARLY_CANCEL_DENIED", "ERROR_SQL", "FREE_CANCELLATION_EXPIRED", "FULL_SMS", "INVALID_ACTIVATION_ID",

@@ -12,7 +12,19 @@ from numberdesk.providers.service._balances import (
     watch_prices,
 )
 from numberdesk.providers.service._books import check_money, last_check, record_top_up, settle_gap
-from numberdesk.providers.service._calls import active, another_code, balance, cancel, finish, listing, look, rent
+from numberdesk.providers.service._calls import (
+    active,
+    another_code,
+    balance,
+    cancel,
+    finish,
+    listing,
+    look,
+    prolong,
+    prolong_cost,
+    rent,
+    rental_listing,
+)
 from numberdesk.providers.service._gate import Standing
 from numberdesk.providers.service._health import (
     change_forced,
@@ -54,6 +66,7 @@ from numberdesk.providers.service._rows import (
     list_words,
     reseal,
     sandbox_costs,
+    sandbox_rental_cost,
     set_api_key,
     set_options,
     set_synced,
@@ -113,15 +126,19 @@ __all__ = [
     "open_alert",
     "open_lines",
     "probe_due",
+    "prolong",
+    "prolong_cost",
     "push_taken",
     "read_drift",
     "read_push",
     "record_top_up",
     "refresh",
     "rent",
+    "rental_listing",
     "reseal",
     "reseal_hooks",
     "sandbox_costs",
+    "sandbox_rental_cost",
     "set_api_key",
     "set_options",
     "set_synced",

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from dataclasses import replace
 from functools import cache
 from typing import Final, TypeVar
 
@@ -10,7 +11,7 @@ from prometheus_client import Counter, Histogram
 
 from numberdesk.base import clock
 from numberdesk.base.money import Paise
-from numberdesk.providers.adapters import ADAPTERS, Adapter, capabilities
+from numberdesk.providers.adapters import ADAPTERS, Adapter, capabilities, rentals_of
 from numberdesk.providers.line import HEARD, Heard, Line
 from numberdesk.providers.model import (
     ActiveList,
@@ -21,11 +22,15 @@ from numberdesk.providers.model import (
     Ended,
     Listing,
     LookAnswer,
+    ProlongAnswer,
+    Prolonged,
     ProviderId,
     Refused,
+    RentalListing,
     RentAnswer,
     Rented,
     TooEarly,
+    TooLate,
     Unknown,
     Waiting,
     Wanted,
@@ -61,6 +66,8 @@ async def rent(lines: Lines, provider_id: ProviderId, wanted: Wanted) -> RentAns
     found = lines.by_id.get(provider_id)
     if found is None or not found.provider.is_on:
         return Refused("switched_off", "")
+    if wanted.hours is not None and not capabilities(found.provider).has_rentals:
+        return Refused("not_allowed", "this provider has no rentals")
     if found.provider.kind == "sandbox":
         return await _adapter(found).rent(found, wanted, until=_until(found))
     if lines.gate.breaker(provider_id).is_shut():
@@ -86,12 +93,64 @@ async def look(lines: Lines, provider_id: ProviderId, upstream_id: str) -> LookA
     return await _watched(lines, found, "look", _adapter(found).look(found, upstream_id, until=_until(found)))
 
 
-async def active(lines: Lines, provider_id: ProviderId) -> ActiveList | Unknown:
-    """Read all activations that the provider lists for us, with their messages."""
+async def active(lines: Lines, provider_id: ProviderId, *, with_rentals: bool = False) -> ActiveList | Unknown:
+    """Read all activations that the provider lists for us, with their messages.
+
+    Args:
+        with_rentals: also ask for the list of rentals, which costs a call more: for when the purchase of one is in
+            doubt. If only that list cannot be read, the answer is not whole.
+    """
     found = lines.by_id.get(provider_id)
     if found is None:
         return NO_LINE
-    return await _watched(lines, found, "active", _adapter(found).active(found, until=_until(found)))
+    listed = await _watched(lines, found, "active", _adapter(found).active(found, until=_until(found)))
+    if not with_rentals or isinstance(listed, Unknown) or not capabilities(found.provider).has_rentals:
+        return listed
+    rentals = await _watched(lines, found, "rentals", rentals_of(found).active_rentals(found, until=_until(found)))
+    if isinstance(rentals, Unknown):
+        return replace(listed, is_whole=False)
+    return ActiveList(listed.activations + rentals.activations, listed.is_whole and rentals.is_whole)
+
+
+async def prolong(lines: Lines, provider_id: ProviderId, upstream_id: str, hours: int) -> ProlongAnswer:
+    """Pay for so many hours more of a rental. One request at most leaves, as in `rent`.
+
+    The id may be another one afterwards: see `Prolonged`. A provider that is switched off or fails refuses here. The
+    caller knows the cost from `prolong_cost`; no protocol lets it be bounded.
+    """
+    found = lines.by_id.get(provider_id)
+    if found is None or not found.provider.is_on:
+        return Refused("switched_off", "")
+    if not capabilities(found.provider).has_rentals:
+        return Refused("not_allowed", "this provider has no rentals")
+    if found.provider.kind != "sandbox" and lines.gate.breaker(provider_id).is_shut():
+        return Refused("breaker_open", "")
+    step = rentals_of(found).prolong(found, upstream_id, hours, until=_until(found))
+    return await _watched(lines, found, "prolong", step)
+
+
+async def prolong_cost(
+    lines: Lines, provider_id: ProviderId, upstream_id: str, hours: int
+) -> Paise | Refused | Ended | Unknown:
+    """Ask what so many hours more of a rental cost now; nothing is bought."""
+    found = lines.by_id.get(provider_id)
+    if found is None:
+        return NO_LINE
+    if not capabilities(found.provider).has_rentals:
+        return Refused("not_allowed", "this provider has no rentals")
+    step = rentals_of(found).prolong_cost(found, upstream_id, hours, until=_until(found))
+    return await _watched(lines, found, "prolong_cost", step)
+
+
+async def rental_listing(
+    lines: Lines, provider_id: ProviderId, *, country: str | None, hours: int
+) -> RentalListing | Unknown:
+    """Read what the provider rents for so many hours in a country, by its own word; None leaves the country to it."""
+    found = lines.by_id.get(provider_id)
+    if found is None:
+        return NO_LINE
+    step = rentals_of(found).rental_listing(found, country=country, hours=hours, until=_until(found))
+    return await _watched(lines, found, "rental_listing", step)
 
 
 async def cancel(lines: Lines, provider_id: ProviderId, upstream_id: str) -> CancelAnswer:
@@ -232,12 +291,15 @@ def _outcome(answer: object) -> str:
 
 _OUTCOMES: Final[dict[type, str]] = {
     Rented: "rented",
+    Prolonged: "prolonged",
     Unknown: "unknown",
     Waiting: "waiting",
     Ended: "ended",
     Done: "done",
     TooEarly: "too_early",
+    TooLate: "too_late",
     CodeWon: "code_won",
     ActiveList: "listed",
     Listing: "listed",
+    RentalListing: "listed",
 }

@@ -192,6 +192,11 @@ def sandbox_costs() -> Mapping[str, Paise]:
     return {service: script.cost_paise for service, script in sandbox.SCRIPTS.items()}
 
 
+def sandbox_rental_cost(cost_paise: Paise) -> Paise:
+    """Return what the sandbox asks for a rental of something whose code costs so much."""
+    return sandbox.rental_cost(cost_paise)
+
+
 async def find_by_name(db: Database, name: str) -> Provider | None:
     """Return the provider of that name, or None."""
     async with db.statement() as tx:

@@ -16,7 +16,7 @@ from numberdesk.providers.line import BUSY, Heard, Question
 from numberdesk.providers.model import ProviderId
 from numberdesk.providers.sql import Said
 
-KEPT_ACTIONS: Final = frozenset({"rent", "cancel", "finish", "another_code"})
+KEPT_ACTIONS: Final = frozenset({"rent", "prolong", "cancel", "finish", "another_code"})
 """Calls of which everything is kept; of the others, what could not be read or failed."""
 SUBJECT_MAX: Final = 200
 ASKED_MAX: Final = 1000

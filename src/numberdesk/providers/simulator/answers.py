@@ -143,6 +143,12 @@ def webhook_body(activation: Activation, message: Message) -> bytes:
     )
 
 
+def rental_webhook_body(rental_id: int, sender: str, message: Message) -> bytes:
+    """Write the body that SMS-Activate posts for each SMS of a rental."""
+    sms = {"phoneFrom": sender, "text": message.text, "date": wire_time(message.at)}
+    return _encode({"rentId": str(rental_id), "sms": sms})
+
+
 def wire_time(at: datetime) -> str:
     """Write a time as the protocol does; the zone is UTC and is not said."""
     return at.replace(tzinfo=None).isoformat(" ", "seconds")

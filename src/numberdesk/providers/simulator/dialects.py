@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from numberdesk.providers.simulator import rental_actions
 from numberdesk.providers.simulator.activations import Activation
 from numberdesk.providers.simulator.answers import Answer, json_answer, rupees, rupees_number, word
 from numberdesk.providers.simulator.catalogue import Offer
@@ -189,9 +190,12 @@ _PRICE_MAPS: Final[Mapping[str, Action]] = MappingProxyType({"getPricesV2": _pri
 
 MANNERS: Final[Mapping[str, Manners]] = MappingProxyType(
     {
-        "sms-activate": Manners(actions=ACTIONS),
+        "sms-activate": Manners(actions=_without(**rental_actions.actions(first_page=1, is_generous=False))),
         "numberdesk": Manners(
-            actions=_without(getActiveActivations=lambda call: classic_list(call, repeats_reference=True))
+            actions=_without(
+                getActiveActivations=lambda call: classic_list(call, repeats_reference=True),
+                **rental_actions.actions(first_page=0, is_generous=True),
+            )
         ),
         "hero": Manners(
             actions=_without(

@@ -18,9 +18,9 @@ import msgspec
 from numberdesk.providers.simulator.activations import Activation, Message
 from numberdesk.providers.simulator.answers import Answer, json_answer, rupees
 from numberdesk.providers.simulator.catalogue import COUNTRIES, SERVICES, Country, Offer
-from numberdesk.providers.simulator.protocol import integer, parse_rupees
+from numberdesk.providers.simulator.protocol import parse_rupees
 from numberdesk.providers.simulator.shop import Shop, Wish
-from numberdesk.providers.simulator.wire import Asked, Call, Intent
+from numberdesk.providers.simulator.wire import Asked, Call, Intent, integer
 
 _PRODUCTS = (
     "tg=telegram wa=whatsapp go=google ig=instagram fb=facebook tw=twitter ds=discord lf=tiktok vi=viber "

@@ -9,12 +9,12 @@ from itertools import chain, islice
 from types import MappingProxyType
 from typing import Final
 
-from numberdesk.providers.simulator import answers
+from numberdesk.providers.simulator import answers, rental_actions
 from numberdesk.providers.simulator.activations import Activation
 from numberdesk.providers.simulator.answers import Answer, json_answer, word
 from numberdesk.providers.simulator.catalogue import SERVICES, Offer
 from numberdesk.providers.simulator.shop import Change, Shop, Wish
-from numberdesk.providers.simulator.wire import Asked, Call, Intent
+from numberdesk.providers.simulator.wire import Asked, Call, Intent, integer
 
 _DECIMAL = re.compile(r"(\d{1,9})(?:\.(\d{1,9}))?", re.ASCII)
 ERROR_WORDS: Final = (
@@ -87,7 +87,9 @@ class SmsActivate:
     def intent(self, asked: Asked) -> Intent:
         """Say what an action is about."""
         action = asked.parameters.get("action", "")
-        return "buy" if action in PURCHASES else "change" if action in self.manners.changes else "read"
+        if action in PURCHASES or action in rental_actions.PURCHASES:
+            return "buy"
+        return "change" if action in self.manners.changes or action == rental_actions.CHANGE else "read"
 
     def answer(self, call: Call) -> Answer:
         """Carry out the action that the parameters name."""
@@ -109,6 +111,8 @@ class SmsActivate:
             call.shop.refuse(
                 action=action, reason=reason, wish=None if isinstance(wish, str) else wish, profile=call.profile
             )
+        elif action in rental_actions.PURCHASES or action == rental_actions.CHANGE:
+            rental_actions.swallow(call, action, reason)
         elif action in self.manners.changes:
             found = _activation(call)
             activation_id = found.id if found else None
@@ -260,8 +264,3 @@ def _activation(call: Call) -> Activation | None:
 def _cheapest(shop: Shop, service: str) -> Offer | None:
     stocked = [offer for (code, _), offer in shop.offers.items() if code == service and offer.count]
     return min(stocked, key=lambda offer: offer.cost_paise, default=None)
-
-
-def integer(text: str) -> int:
-    """Read digits as a number, anything else as -1, which names nothing."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else -1

@@ -12,6 +12,8 @@ import msgspec
 
 FactName = Literal[
     "sold",
+    "rented",
+    "prolonged",
     "delivered",
     "retry",
     "finished",
@@ -37,12 +39,18 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Fact(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Hold one line of the record; `n` counts lines from 1, and the `cost_paise` of an ending is the refund."""
+    """Hold one line of the record; `n` counts lines from 1, and the `cost_paise` of an ending is the refund.
+
+    Facts about numbers for hours or days have a `rental_id` instead of an `activation_id`, and begin with `rented`.
+    """
 
     at: datetime
     n: int
     fact: FactName
     activation_id: int | None = None
+    rental_id: int | None = None
+    # For how long it was rented, or prolonged.
+    hours: int | None = None
     phone: str | None = None
     service: str | None = None
     country: int | None = None

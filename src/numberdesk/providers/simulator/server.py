@@ -17,9 +17,9 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from numberdesk.providers.simulator import answers, faults
+from numberdesk.providers.simulator import answers, faults, rentals
 from numberdesk.providers.simulator.answers import json_answer, word
-from numberdesk.providers.simulator.catalogue import offers
+from numberdesk.providers.simulator.catalogue import SERVICES, offers
 from numberdesk.providers.simulator.chance import draws
 from numberdesk.providers.simulator.families import FAMILIES
 from numberdesk.providers.simulator.profiles import Mixture, Profile, mixture_of
@@ -91,6 +91,11 @@ class Simulator:
         return self.facts("sold")
 
     @property
+    def rented(self) -> list[Fact]:
+        """Read the numbers that were rented for hours or days, under each of their ids."""
+        return self.facts("rented")
+
+    @property
     def delivered(self) -> list[Fact]:
         """Read the messages that arrived, late ones too."""
         return self.facts("delivered")
@@ -149,6 +154,18 @@ class Simulator:
         self._shop.deliver(activation, text, code)
         self._settle()
 
+    def deliver_rental(self, rental_id: int, text: str, *, code: str | None = None) -> None:
+        """Let an SMS arrive on a rental now; on one that is over it is lost.
+
+        Raises:
+            LookupError: the rental is unknown, or long forgotten.
+        """
+        rental = self._shop.rentals.find(rental_id)
+        if rental is None:
+            raise LookupError(f"The simulator knows no rental {rental_id}.")
+        rentals.deliver(self._shop, rental, text, code)
+        self._settle()
+
     def push_to(self, url: str) -> None:
         """Post every message from now on to an address, in the form of the family; only once, inside a running loop."""
         wire, key = self._wire, self._api_key.decode()
@@ -159,6 +176,9 @@ class Simulator:
         else:
             webhooks = Webhooks(url, manner=USUAL)
             self._shop.on_message = lambda activation, message: webhooks.push(answers.webhook_body(activation, message))
+            self._shop.on_rental_message = lambda rental, message: webhooks.push(
+                answers.rental_webhook_body(rental.id, SERVICES[rental.service].name, message)
+            )
         self.webhooks = webhooks
 
     async def listen(self, *, host: str, port: int, webhook_url: str | None) -> None:
@@ -166,7 +186,7 @@ class Simulator:
         if webhook_url is not None:
             self.push_to(webhook_url)
         # What became due while nobody ran happens before the first question.
-        self._shop.run_due()
+        rentals.run_due(self._shop)
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port, backlog=1024).start()
         self.port = int(self._runner.addresses[0][1])
@@ -265,7 +285,7 @@ class Simulator:
     def _settle(self) -> None:
         """Write the facts out, then set the alarm for what is due next."""
         self._shop.settle()
-        due = self._shop.shelf.next_clock()
+        due = self._shop.next_clock()
         if due is None or due >= self._alarm_clock or self._stopped:
             return
         if self._alarm is not None:
@@ -281,7 +301,7 @@ class Simulator:
         """Run what is due; after an error (a full disk, say) try again in a second rather than fall silent."""
         self._alarm, self._alarm_clock = None, float("inf")
         try:
-            self._shop.run_due()
+            rentals.run_due(self._shop)
             self._settle()
         except Exception:
             _log.exception("simulator_events_failed", simulator=self.name)

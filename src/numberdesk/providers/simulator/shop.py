@@ -13,6 +13,7 @@ from numberdesk.providers.simulator.catalogue import SERVICES, Offer, Offers, me
 from numberdesk.providers.simulator.chance import between, draws
 from numberdesk.providers.simulator.profiles import Profile
 from numberdesk.providers.simulator.record import Fact, Plan, Record, utc_now
+from numberdesk.providers.simulator.rental_shelf import Rental, RentalShelf
 
 Change = Literal["ready", "retry", "finish", "cancel"]
 
@@ -63,11 +64,12 @@ class Shop:
             late_shown=60.0 * rules.time_scale,
             keep_ended=rules.keep_ended,
         )
+        self.rentals = RentalShelf(hour=3600.0 * rules.time_scale, keep_ended=rules.keep_ended)
         self.on_message: Callable[[Activation, Message], None] | None = None
+        self.on_rental_message: Callable[[Rental, Message], None] | None = None
         # The name sets simulators apart: their ids and numbers hardly ever meet.
-        mark = crc32(f"{rules.name}:{rules.seed}".encode())
-        self._first_id = (mark % 900 + 100) * 10_000_000
-        self._first_phone = mark
+        self.mark = crc32(f"{rules.name}:{rules.seed}".encode())
+        self._first_id = (self.mark % 900 + 100) * 10_000_000
         self._replay()
 
     def buy(self, wish: Wish, *, profile: Profile, draw: tuple[float, ...]) -> Activation | str:
@@ -83,7 +85,7 @@ class Shop:
         phone = (
             twin.phone
             if twin is not None and profile.duplicate == "number"
-            else phone_number(wish.offer.country, sale=activation_id - self._first_id, start=self._first_phone)
+            else phone_number(wish.offer.country, sale=activation_id - self._first_id, start=self.mark)
         )
         operators = wish.offer.country.operators
         fact = Fact(
@@ -98,9 +100,9 @@ class Shop:
             cost_paise=_asked_price(wish, profile),
             order_ref=wish.order_ref,
             profile=profile.name,
-            plan=_plan(profile, draw, self.rules.time_scale),
+            plan=plan_of(profile, draw, self.rules.time_scale),
         )
-        self._write(fact)
+        self.write(fact)
         sold = self.shelf.live[activation_id]
         if sold.plan.code_after == 0:
             self.run_due()
@@ -116,7 +118,7 @@ class Shop:
         activation_id: int | None = None,
     ) -> None:
         """Write down that a request was turned away, or that a fault swallowed it before it took effect."""
-        self._write(
+        self.write(
             Fact(
                 at=utc_now(),
                 n=self.record.count + 1,
@@ -142,20 +144,20 @@ class Shop:
                 return "ACCESS_READY"
             case "retry" if state in ("received", "retry"):
                 if state == "received":
-                    self._write(self._fact("retry", activation))
+                    self.write(self._fact("retry", activation))
                     if activation.plan.retry_code_after == 0:
                         self.run_due()
                 return "ACCESS_RETRY_GET"
             case "finish" if state in ("received", "retry", "finished"):
                 if state != "finished":
-                    self._write(self._fact("finished", activation))
+                    self.write(self._fact("finished", activation))
                 return "ACCESS_ACTIVATION"
             case "cancel" if state in ("cancelled", "expired"):
                 return "ACCESS_CANCEL"
             case "cancel" if state == "waiting":
                 if time.monotonic() - activation.sold_clock < self.rules.min_cancel_age.total_seconds():
                     return self._turn_away(activation, "EARLY_CANCEL_DENIED")
-                self._write(self._fact("cancelled", activation, cost_paise=activation.cost_paise))
+                self.write(self._fact("cancelled", activation, cost_paise=activation.cost_paise))
                 return "ACCESS_CANCEL"
             case _:
                 return self._turn_away(activation, "BAD_STATUS")
@@ -165,8 +167,7 @@ class Shop:
 
         The code is found in the text when it is not given.
         """
-        found = _CODE.search(text) if code is None else None
-        code = code if code is not None else re.sub(r"\D", "", found.group()) if found else ""
+        code = code_of(text) if code is None else code
         fact = Fact(
             at=utc_now(),
             n=self.record.count + 1,
@@ -180,13 +181,13 @@ class Shop:
             message=len(activation.messages) + 1,
             late=not activation.is_live,
         )
-        self._write(fact)
+        self.write(fact)
         if self.on_message is not None:
             self.on_message(activation, activation.messages[-1])
 
     def note_redirect(self, action: str) -> None:
         """Write down that a client followed a redirect, which none should."""
-        self._write(Fact(at=utc_now(), n=self.record.count + 1, fact="redirect_followed", action=action))
+        self.write(Fact(at=utc_now(), n=self.record.count + 1, fact="redirect_followed", action=action))
 
     def run_due(self) -> None:
         """Carry out what is due by now: codes, cancellations of the provider's own, ends of lifetimes."""
@@ -203,11 +204,21 @@ class Shop:
                     code, text = message_text(SERVICES[activation.service], draw)
                     self.deliver(activation, text, code)
                 case "self-cancel":
-                    self._write(self._fact("self_cancelled", activation, cost_paise=activation.cost_paise))
+                    self.write(self._fact("self_cancelled", activation, cost_paise=activation.cost_paise))
                 case "end" if activation.state == "waiting":
-                    self._write(self._fact("expired", activation, cost_paise=activation.cost_paise, automatic=True))
+                    self.write(self._fact("expired", activation, cost_paise=activation.cost_paise, automatic=True))
                 case "end":
-                    self._write(self._fact("finished", activation, automatic=True))
+                    self.write(self._fact("finished", activation, automatic=True))
+
+    def write(self, fact: Fact) -> None:
+        """Append a fact to the record, and let it take effect."""
+        self.record.append(fact)
+        self._apply(fact, time.monotonic())
+
+    def next_clock(self) -> float | None:
+        """Say when something is due next, `None` if nothing is."""
+        clocks = (self.shelf.next_clock(), self.rentals.next_clock())
+        return min((clock for clock in clocks if clock is not None), default=None)
 
     def settle(self) -> None:
         """Hand every fact so far to the operating system; only then may an answer leave."""
@@ -242,7 +253,7 @@ class Shop:
             profile=profile.name,
             duplicate=True,
         )
-        self._write(fact)
+        self.write(fact)
         return twin
 
     def _turn_away(self, activation: Activation, word: str) -> str:
@@ -269,14 +280,16 @@ class Shop:
             automatic=automatic,
         )
 
-    def _write(self, fact: Fact) -> None:
-        self.record.append(fact)
-        self.shelf.apply(fact, time.monotonic())
-
     def _replay(self) -> None:
         now, clock = utc_now(), time.monotonic()
         for fact in self.record.replay():
-            self.shelf.apply(fact, clock - _seconds_between(fact.at, now))
+            self._apply(fact, clock - _seconds_between(fact.at, now))
+
+    def _apply(self, fact: Fact, clock: float) -> None:
+        if fact.rental_id is None:
+            self.shelf.apply(fact, clock)
+        else:
+            self.shelf.balance_paise += self.rentals.apply(fact, clock)
 
 
 def _seconds_between(earlier: datetime, later: datetime) -> float:
@@ -290,7 +303,13 @@ def _asked_price(wish: Wish, profile: Profile) -> int:
     return price
 
 
-def _plan(profile: Profile, draw: tuple[float, ...], scale: float) -> Plan:
+def code_of(text: str) -> str:
+    """Return the code that stands in a text, empty if none does."""
+    found = _CODE.search(text)
+    return re.sub(r"\D", "", found.group()) if found else ""
+
+
+def plan_of(profile: Profile, draw: tuple[float, ...], scale: float) -> Plan:
     """Draw what will become of an activation, in seconds of the simulator's own time."""
     code_after = profile.code_after if draw[1] * 100 < profile.code_percent else None
     return Plan(

@@ -76,3 +76,8 @@ class Pusher(Protocol):
 
     def pauses(self, time_scale: float) -> Iterable[float]:
         """Return the seconds before each further try."""
+
+
+def integer(text: str) -> int:
+    """Read digits as a number, anything else as -1, which names nothing."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else -1

@@ -1,8 +1,8 @@
 """Every statement on balances of ours at providers, what orders moved there, and whether it adds up.
 
-What orders moved is read from `orders`. A sale is booked at its `activated_at`, and what was taken back at `ended_at`,
-so the books of two moments differ by what was booked in between. Both are never later than `changed_at`, whose index
-bounds each read to what is new.
+What orders moved is read from `orders` and `prolongations`. A sale is booked at its `activated_at`, more hours at their
+`settled_at`, and what was taken back at `ended_at`, so the books of two moments differ by what was booked in between.
+Those of orders are never later than `changed_at`, whose index bounds each read to what is new.
 """
 
 from dataclasses import dataclass
@@ -125,6 +125,9 @@ async def sum_booked(tx: Tx, *, provider_id: ProviderId, since: datetime, until:
                    activated_at IS NOT NULL AND state IN ('cancelled', 'expired', 'failed')
                        AND upstream_refund IN ('confirmed', 'assumed') AND ended_at > $2 AND ended_at <= $3 AS is_back
             FROM orders WHERE changed_at > $2 AND provider_id = $1
+            UNION ALL
+            SELECT cost_paise, settled_at > $2 AND settled_at <= $3, false
+            FROM prolongations WHERE provider_id = $1 AND state = 'done' AND settled_at > $2
         ) AS moved
         """,
         provider_id,
@@ -171,6 +174,15 @@ async def sum_in_flight(tx: Tx, *, provider_id: ProviderId, asked: datetime, tol
                             AND upstream_refund IN ('confirmed', 'assumed') THEN 'back_may_not'
                    END AS back
             FROM orders WHERE provider_id = $1 AND (ended_at IS NULL OR changed_at >= $2)
+            UNION ALL
+            SELECT cost_paise,
+                   CASE
+                       WHEN state IN ('requested', 'unknown') AND sent_at <= $3 THEN 'sale_may_be'
+                       WHEN settled_at >= $2 THEN CASE WHEN sent_at > $3 THEN 'sale_is_not' ELSE 'sale_may_not' END
+                   END,
+                   NULL
+            FROM prolongations
+            WHERE provider_id = $1 AND (state IN ('requested', 'unknown') OR state = 'done' AND settled_at >= $2)
         ), nobodys AS (
             SELECT count(*) AS count FROM orphans
             WHERE provider_id = $1 AND state IN ('seen', 'cancelling')

@@ -66,7 +66,7 @@ def body_of(told: Told, form: Format) -> bytes:
     if form == "standard" or told.message is None:
         return orders.tell(told)
     order, message = told.order, told.message
-    if getattr(order, "hours", None) is not None:
+    if order.hours is not None:
         return _rental_body(order, message)
     if form == "classic":
         return _classic(order.id, order.service, message.text, message.code, order.country, message.received_at)
