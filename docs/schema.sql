@@ -104,7 +104,8 @@ ALTER TABLE public.accounts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
 CREATE TABLE public.activations (
     provider_id smallint NOT NULL,
     upstream_id text NOT NULL,
-    order_id bigint NOT NULL
+    order_id bigint NOT NULL,
+    is_former boolean DEFAULT false NOT NULL
 );
 
 CREATE TABLE public.api_keys (
@@ -586,12 +587,15 @@ CREATE TABLE public.orders (
     charged_paise bigint,
     upstream_refund text DEFAULT 'due'::text NOT NULL,
     route text,
+    hours smallint,
+    is_prolonging boolean DEFAULT false NOT NULL,
     CONSTRAINT orders_attempt_check CHECK ((attempt > 0)),
     CONSTRAINT orders_charged_paise_check CHECK ((charged_paise >= 0)),
     CONSTRAINT orders_check CHECK (((state <> ALL (ARRAY['active'::text, 'received'::text, 'cancelling'::text, 'expiring'::text, 'completed'::text, 'cancelled'::text, 'expired'::text])) OR ((number IS NOT NULL) AND (upstream_id IS NOT NULL) AND (expires_at IS NOT NULL)))),
     CONSTRAINT orders_check1 CHECK (((state = ANY (ARRAY['completed'::text, 'cancelled'::text, 'expired'::text, 'failed'::text])) = (ended_at IS NOT NULL))),
     CONSTRAINT orders_cost_paise_check CHECK ((cost_paise > 0)),
     CONSTRAINT orders_failure CHECK ((failure = ANY (ARRAY['no_numbers'::text, 'provider_refused'::text, 'never_sold'::text, 'provider_cancelled'::text]))),
+    CONSTRAINT orders_hours CHECK ((hours > 0)),
     CONSTRAINT orders_number_check CHECK ((number ~ '^[0-9]{5,15}$'::text)),
     CONSTRAINT orders_price_paise_check CHECK ((price_paise > 0)),
     CONSTRAINT orders_state CHECK ((state = ANY (ARRAY['requested'::text, 'unknown'::text, 'active'::text, 'received'::text, 'cancelling'::text, 'expiring'::text, 'completed'::text, 'cancelled'::text, 'expired'::text, 'failed'::text]))),
@@ -696,6 +700,31 @@ CREATE TABLE public.price_rules (
 );
 
 ALTER TABLE public.price_rules ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE public.prolongations (
+    id bigint NOT NULL,
+    order_id bigint NOT NULL,
+    request_key text NOT NULL,
+    hours smallint NOT NULL,
+    price_paise bigint NOT NULL,
+    cost_paise bigint NOT NULL,
+    state text DEFAULT 'requested'::text NOT NULL,
+    provider_id smallint NOT NULL,
+    upstream_id text NOT NULL,
+    ended_before timestamp with time zone NOT NULL,
+    refusal text DEFAULT ''::text NOT NULL,
+    sent_at timestamp with time zone NOT NULL,
+    settled_at timestamp with time zone,
+    next_try_at timestamp with time zone,
+    tries smallint DEFAULT 0 NOT NULL,
+    CONSTRAINT prolongations_check CHECK (((state = ANY (ARRAY['done'::text, 'refused'::text])) = (settled_at IS NOT NULL))),
+    CONSTRAINT prolongations_cost_paise_check CHECK ((cost_paise > 0)),
+    CONSTRAINT prolongations_hours_check CHECK ((hours > 0)),
+    CONSTRAINT prolongations_price_paise_check CHECK ((price_paise > 0)),
+    CONSTRAINT prolongations_state CHECK ((state = ANY (ARRAY['requested'::text, 'unknown'::text, 'done'::text, 'refused'::text])))
+);
+
+ALTER TABLE public.prolongations ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
 
 CREATE TABLE public.provider_alerts (
     id bigint NOT NULL,
@@ -1003,6 +1032,50 @@ CREATE TABLE public.recovery_codes (
     used_at timestamp with time zone
 );
 
+CREATE TABLE public.rental_lists (
+    provider_id smallint NOT NULL,
+    country integer NOT NULL,
+    hours smallint NOT NULL,
+    read_at timestamp with time zone,
+    short_list text,
+    short_at timestamp with time zone
+);
+
+CREATE TABLE public.rental_offers (
+    id bigint NOT NULL,
+    service text NOT NULL,
+    country integer NOT NULL,
+    provider_id smallint NOT NULL,
+    operator text DEFAULT 'any'::text NOT NULL,
+    hours smallint NOT NULL,
+    cost_paise bigint NOT NULL,
+    stock integer NOT NULL,
+    observed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    version bigint NOT NULL,
+    CONSTRAINT rental_offers_cost_paise_check CHECK ((cost_paise > 0)),
+    CONSTRAINT rental_offers_hours_check CHECK ((hours > 0)),
+    CONSTRAINT rental_offers_stock_check CHECK ((stock >= 0))
+);
+
+ALTER TABLE public.rental_offers ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE public.rental_readings (
+    provider_id smallint NOT NULL,
+    countries_at timestamp with time zone,
+    due_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    leased_until timestamp with time zone,
+    failures smallint DEFAULT 0 NOT NULL,
+    CONSTRAINT rental_readings_failures_check CHECK ((failures >= 0))
+);
+
+CREATE TABLE public.rental_version (
+    one boolean DEFAULT true NOT NULL,
+    version bigint DEFAULT 1 NOT NULL,
+    hours smallint[] DEFAULT '{4,24,72,168,720}'::smallint[] NOT NULL,
+    CONSTRAINT rental_version_hours_check CHECK ((0 < ALL (hours))),
+    CONSTRAINT rental_version_one_check CHECK (one)
+);
+
 CREATE TABLE public.schema_migrations (
     number integer NOT NULL,
     name text NOT NULL,
@@ -1295,9 +1368,6 @@ ALTER TABLE ONLY public.accounts
     ADD CONSTRAINT accounts_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.activations
-    ADD CONSTRAINT activations_order UNIQUE (order_id);
-
-ALTER TABLE ONLY public.activations
     ADD CONSTRAINT activations_pkey PRIMARY KEY (provider_id, upstream_id);
 
 ALTER TABLE ONLY public.api_keys
@@ -1429,6 +1499,12 @@ ALTER TABLE ONLY public.price_rules
 ALTER TABLE ONLY public.price_rules
     ADD CONSTRAINT price_rules_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.prolongations
+    ADD CONSTRAINT prolongations_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.prolongations
+    ADD CONSTRAINT prolongations_request UNIQUE (order_id, request_key);
+
 ALTER TABLE ONLY public.provider_alerts
     ADD CONSTRAINT provider_alerts_pkey PRIMARY KEY (id);
 
@@ -1503,6 +1579,21 @@ ALTER TABLE ONLY public.reconciliations
 
 ALTER TABLE ONLY public.recovery_codes
     ADD CONSTRAINT recovery_codes_pkey PRIMARY KEY (account_id, code_hash);
+
+ALTER TABLE ONLY public.rental_lists
+    ADD CONSTRAINT rental_lists_pkey PRIMARY KEY (provider_id, country, hours);
+
+ALTER TABLE ONLY public.rental_offers
+    ADD CONSTRAINT rental_offers_one UNIQUE (provider_id, country, hours, service, operator);
+
+ALTER TABLE ONLY public.rental_offers
+    ADD CONSTRAINT rental_offers_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.rental_readings
+    ADD CONSTRAINT rental_readings_pkey PRIMARY KEY (provider_id);
+
+ALTER TABLE ONLY public.rental_version
+    ADD CONSTRAINT rental_version_pkey PRIMARY KEY (one);
 
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (number);
@@ -1593,6 +1684,8 @@ CREATE INDEX account_ips_network ON public.account_ips USING btree (account_id, 
 CREATE INDEX accounts_changed_at ON public.accounts USING btree (changed_at);
 
 CREATE UNIQUE INDEX accounts_email_key ON public.accounts USING btree (email_key);
+
+CREATE UNIQUE INDEX activations_order ON public.activations USING btree (order_id) WHERE (NOT is_former);
 
 CREATE INDEX api_keys_account ON public.api_keys USING btree (account_id);
 
@@ -1698,6 +1791,10 @@ CREATE INDEX orders_overcharged ON public.orders USING btree (provider_id, activ
 
 CREATE INDEX orders_release ON public.orders USING btree (provider_id, id) WHERE release_due;
 
+CREATE INDEX orders_rented ON public.orders USING btree (provider_id, next_try_at) WHERE ((hours IS NOT NULL) AND (ended_at IS NULL) AND (activated_at IS NOT NULL));
+
+CREATE INDEX orders_window ON public.orders USING btree (sent_at) WHERE ((hours IS NOT NULL) AND (state = 'active'::text));
+
 CREATE INDEX orphans_due ON public.orphans USING btree (next_try_at) WHERE (next_try_at IS NOT NULL);
 
 CREATE INDEX outbox_account ON public.outbox USING btree (account_id, id DESC);
@@ -1707,6 +1804,12 @@ CREATE INDEX outbox_due ON public.outbox USING btree (due_at) WHERE (state = 'wa
 CREATE INDEX outbox_ended_at ON public.outbox USING btree (ended_at) WHERE (state <> 'waiting'::text);
 
 CREATE INDEX price_overruns_provider ON public.price_overruns USING btree (provider_id, at);
+
+CREATE INDEX prolongations_due ON public.prolongations USING btree (provider_id, sent_at) WHERE (state = ANY (ARRAY['requested'::text, 'unknown'::text]));
+
+CREATE UNIQUE INDEX prolongations_open ON public.prolongations USING btree (order_id) WHERE (state = ANY (ARRAY['requested'::text, 'unknown'::text]));
+
+CREATE INDEX prolongations_settled ON public.prolongations USING btree (provider_id, settled_at) WHERE (state = 'done'::text);
 
 CREATE UNIQUE INDEX provider_alerts_open ON public.provider_alerts USING btree (provider_id, kind) WHERE (closed_at IS NULL);
 
@@ -1759,6 +1862,12 @@ CREATE INDEX recharges_slot_until ON public.recharges USING btree (expires_at) W
 CREATE INDEX recharges_submitted ON public.recharges USING btree (changed_at) WHERE (status = 'submitted'::text);
 
 CREATE INDEX reconciliations_newest ON public.reconciliations USING btree (source, id DESC);
+
+CREATE INDEX rental_lists_due ON public.rental_lists USING btree (provider_id, read_at NULLS FIRST);
+
+CREATE INDEX rental_offers_gone ON public.rental_offers USING btree (observed_at) WHERE (stock = 0);
+
+CREATE INDEX rental_offers_version ON public.rental_offers USING btree (version);
 
 CREATE INDEX sessions_account ON public.sessions USING btree (account_id, id DESC);
 
@@ -1967,6 +2076,12 @@ ALTER TABLE ONLY public.price_rules
 ALTER TABLE ONLY public.price_rules
     ADD CONSTRAINT price_rules_service_fkey FOREIGN KEY (service) REFERENCES public.services(code);
 
+ALTER TABLE ONLY public.prolongations
+    ADD CONSTRAINT prolongations_order_id_fkey FOREIGN KEY (order_id) REFERENCES public.orders(id);
+
+ALTER TABLE ONLY public.prolongations
+    ADD CONSTRAINT prolongations_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id);
+
 ALTER TABLE ONLY public.provider_alerts
     ADD CONSTRAINT provider_alerts_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id);
 
@@ -2026,6 +2141,24 @@ ALTER TABLE ONLY public.recharges
 
 ALTER TABLE ONLY public.recovery_codes
     ADD CONSTRAINT recovery_codes_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.rental_lists
+    ADD CONSTRAINT rental_lists_country_fkey FOREIGN KEY (country) REFERENCES public.countries(code);
+
+ALTER TABLE ONLY public.rental_lists
+    ADD CONSTRAINT rental_lists_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id);
+
+ALTER TABLE ONLY public.rental_offers
+    ADD CONSTRAINT rental_offers_country_fkey FOREIGN KEY (country) REFERENCES public.countries(code);
+
+ALTER TABLE ONLY public.rental_offers
+    ADD CONSTRAINT rental_offers_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id);
+
+ALTER TABLE ONLY public.rental_offers
+    ADD CONSTRAINT rental_offers_service_fkey FOREIGN KEY (service) REFERENCES public.services(code);
+
+ALTER TABLE ONLY public.rental_readings
+    ADD CONSTRAINT rental_readings_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id);
 
 ALTER TABLE ONLY public.second_factors
     ADD CONSTRAINT second_factors_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
@@ -2161,6 +2294,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.price_overruns TO numberdesk_a
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.price_rules TO numberdesk_app;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE public.prolongations TO numberdesk_app;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.provider_alerts TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.provider_balances TO numberdesk_app;
@@ -2198,6 +2333,14 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.recharges TO numberdesk_app;
 GRANT SELECT,INSERT ON TABLE public.reconciliations TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.recovery_codes TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rental_lists TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rental_offers TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rental_readings TO numberdesk_app;
+
+GRANT SELECT,UPDATE ON TABLE public.rental_version TO numberdesk_app;
 
 GRANT SELECT ON TABLE public.schema_migrations TO numberdesk_app;
 

@@ -19,8 +19,8 @@ from numberdesk.providers.model import ANY_OPERATOR
 
 YES = ("1", "true")
 ANYWHERE = ("any", "")
-CHOSEN = ("number", "areas", "duration")
-"""A number of one's choice, of some areas, for some time: relatives of the protocol sell that."""
+CHOSEN = ("number", "areas")
+"""A number of one's choice, or of some areas: relatives of the protocol sell that. A `duration` is for rentals."""
 REPLAYED = (b"idempotent-replayed", b"true")
 
 
@@ -52,7 +52,7 @@ async def _buy(asked: Asked, *, wants_object: bool) -> Delivery:
 
 async def buy(asked: Asked, wanted: Wanted, *, wants_object: bool) -> Delivery:
     """Buy what is wanted, where it costs least."""
-    _refuse_what_nobody_sells(asked.parameters)
+    _refuse_what_nobody_sells(asked.parameters, is_rental=wanted.hours is not None)
     trade = Trade(
         asked.account_id, wanted.service, lambda: cheapest(asked.desk, asked.account_id, wanted),
         fingerprint(asked.caller, wanted), wants_object, _reference(asked.parameters),
@@ -154,11 +154,13 @@ def _ceiling(parameters: Parameters) -> Paise | None:
     return Paise(0) if ceiling is None else ceiling
 
 
-def _refuse_what_nobody_sells(parameters: Parameters) -> None:
+def _refuse_what_nobody_sells(parameters: Parameters, *, is_rental: bool) -> None:
     """Refuse wishes that would cost money and could not be met."""
     if parameters.word("phoneException") is not None:
         raise Refusal("WRONG_EXCEPTION_PHONE")
     if any(parameters.word(name) is not None for name in CHOSEN):
+        raise Refusal("NO_NUMBERS")
+    if not is_rental and parameters.word("duration") is not None:
         raise Refusal("NO_NUMBERS")
     is_call = (parameters.word("activationType") or "0") != "0"
     named = ("forward", "verification", "incomingCall")

@@ -1,11 +1,13 @@
-"""Numbers for hours through unmodified clients: the official one, and herosms."""
+"""Numbers for hours through smsactivate 1.5, unmodified."""
 
 import pytest
 
+from tests.clients.acceptance import proves
 from tests.clients.stage import Seen, play
 from tests.http.stand import Stand
 from tests.http.test_rentals import wait_for_rentals
 
+CLIENT = "smsactivate 1.5"
 PRICE = 42.60
 
 
@@ -15,12 +17,7 @@ def official(stand: Stand) -> Seen:
     return play(stand, "smsactivate_rent")
 
 
-@pytest.fixture(scope="module")
-def hero(stand: Stand) -> Seen:
-    wait_for_rentals(stand)
-    return play(stand, "herosms_rent")
-
-
+@proves(16)
 def test_the_official_client_rents_reads_prolongs_and_finishes(official: Seen) -> None:
     assert official["offers"]["services"]["tg"]["cost"] == PRICE
     assert official["rented"]["status"] == "success"
@@ -35,6 +32,7 @@ def test_the_official_client_rents_reads_prolongs_and_finishes(official: Seen) -
     assert official["over"]["message"] == "STATUS_FINISH"
 
 
+@proves(3, 9, 10)
 def test_the_official_client_knows_the_words_and_pays_once(official: Seen) -> None:
     said = {name: official[name]["message"] for name in ("poor", "no service", "cancel again", "foreign")}
     assert said == {
@@ -42,12 +40,3 @@ def test_the_official_client_knows_the_words_and_pays_once(official: Seen) -> No
     }  # fmt: skip
     assert official["cancel"] == {"status": "success"}
     assert official["balance after"] == {"balance": f"{1000 - 2 * PRICE:.2f}"}
-
-
-def test_herosms_rents_and_treats_it_as_any_number(hero: Seen) -> None:
-    assert hero["offers"]["22"]["4"]["price"] == PRICE
-    assert "NO_BALANCE" in hero["poor"]
-    assert hero["rented"][2] == PRICE
-    assert (hero["code"], hero["all"]) == ("12345", ["12345"])
-    assert "OTP_RECEIVED" in hero["cancel when paid"]
-    assert float(hero["balance after"]) == round(1000 - PRICE, 2)
