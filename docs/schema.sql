@@ -497,6 +497,36 @@ CREATE TABLE public.mail_tokens (
 
 ALTER TABLE public.mail_tokens ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
 
+CREATE TABLE public.maintenance_version (
+    one boolean DEFAULT true NOT NULL,
+    version bigint DEFAULT 1 NOT NULL,
+    CONSTRAINT maintenance_version_one_check CHECK (one)
+);
+
+CREATE TABLE public.maintenance_windows (
+    id bigint NOT NULL,
+    area text NOT NULL,
+    target text,
+    kind text NOT NULL,
+    starts_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    ends_at timestamp with time zone,
+    allowed bigint[] DEFAULT '{}'::bigint[] NOT NULL,
+    message text NOT NULL,
+    version bigint DEFAULT 1 NOT NULL,
+    made_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    cancelled_at timestamp with time zone,
+    start_told_at timestamp with time zone,
+    end_told_at timestamp with time zone,
+    CONSTRAINT maintenance_windows_area CHECK ((area = ANY (ARRAY['master'::text, 'server'::text, 'auth'::text, 'recharge'::text, 'support'::text, 'service'::text, 'country'::text]))),
+    CONSTRAINT maintenance_windows_check CHECK (((area = ANY (ARRAY['server'::text, 'service'::text, 'country'::text])) = (target IS NOT NULL))),
+    CONSTRAINT maintenance_windows_check1 CHECK ((ends_at > starts_at)),
+    CONSTRAINT maintenance_windows_check2 CHECK (((kind = 'emergency'::text) OR (ends_at IS NOT NULL))),
+    CONSTRAINT maintenance_windows_check3 CHECK (((cancelled_at IS NULL) OR (start_told_at IS NULL))),
+    CONSTRAINT maintenance_windows_kind CHECK ((kind = ANY (ARRAY['emergency'::text, 'scheduled'::text])))
+);
+
+ALTER TABLE public.maintenance_windows ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
 CREATE TABLE public.messages (
     order_id bigint NOT NULL,
     ordinal smallint NOT NULL,
@@ -1454,6 +1484,12 @@ ALTER TABLE ONLY public.mail_tokens
 ALTER TABLE ONLY public.mail_tokens
     ADD CONSTRAINT mail_tokens_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.maintenance_version
+    ADD CONSTRAINT maintenance_version_pkey PRIMARY KEY (one);
+
+ALTER TABLE ONLY public.maintenance_windows
+    ADD CONSTRAINT maintenance_windows_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.offers
     ADD CONSTRAINT offers_one UNIQUE (service, country, provider_id, operator);
 
@@ -1760,6 +1796,8 @@ CREATE INDEX limit_counters_expires_at ON public.limit_counters USING btree (exp
 CREATE INDEX mail_tokens_created_at ON public.mail_tokens USING btree (created_at);
 
 CREATE INDEX mail_tokens_live ON public.mail_tokens USING btree (account_id, purpose) WHERE ((used_at IS NULL) AND (ended_at IS NULL));
+
+CREATE INDEX maintenance_windows_current ON public.maintenance_windows USING btree (starts_at) WHERE ((end_told_at IS NULL) AND (cancelled_at IS NULL));
 
 CREATE INDEX messages_order ON ONLY public.messages USING btree (order_id);
 
@@ -2269,6 +2307,12 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.limit_counters TO numberdesk_a
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.mail_requests TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.mail_tokens TO numberdesk_app;
+
+GRANT SELECT,UPDATE ON TABLE public.maintenance_version TO numberdesk_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.maintenance_windows TO numberdesk_app;
+
+GRANT USAGE ON SEQUENCE public.maintenance_windows_id_seq TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.messages TO numberdesk_app;
 

@@ -18,7 +18,7 @@ ROOMY = 1024**3
 PREFIX = "numberdesk-tests-"
 TEMPLATE = DATABASE
 """The cluster's own database is migrated, never written by tests, and copied."""
-KEPT = {"schema_migrations", "catalogue_version", "rental_version", "terms"}
+KEPT = {"schema_migrations", "catalogue_version", "rental_version", "maintenance_version", "terms"}
 """What migrations fill and tests need."""
 
 _SETUP = 7_001

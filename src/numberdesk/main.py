@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,22 +21,24 @@ from pydantic import SecretStr
 from numberdesk import __version__
 from numberdesk.accounts import routes as accounts_routes
 from numberdesk.accounts import service as accounts
-from numberdesk.accounts.model import Answer, Caller
+from numberdesk.accounts.model import Caller
 from numberdesk.admin import routes as admin_routes
 from numberdesk.base import compress, http_client, passes, web
 from numberdesk.base.calls import PREFIX, Call, Door, Edge, pass_gate
-from numberdesk.base.client_ip import TrustedProxies, network_of
+from numberdesk.base.client_ip import TrustedProxies
 from numberdesk.base.crypto import Vault
 from numberdesk.base.db import Database, open_database
-from numberdesk.base.limits import ApiLimiter, Limiter, LimitName, Standing
+from numberdesk.base.limits import ApiLimiter, Limiter, LimitName
 from numberdesk.base.migrate import folder, refuse_unready
-from numberdesk.base.visit import Visit
 from numberdesk.base.wake import listen
 from numberdesk.catalogue import routes as catalogue_routes
 from numberdesk.catalogue import service as catalogue
 from numberdesk.catalogue.service import Shelf
 from numberdesk.compat import routes as compat_routes
 from numberdesk.console import routes as console_routes
+from numberdesk.gate import ApiGate, ProtocolGate
+from numberdesk.maintenance import routes as maintenance_routes
+from numberdesk.maintenance import service as maintenance
 from numberdesk.monitoring import routes as monitoring_routes
 from numberdesk.orders import routes as orders_routes
 from numberdesk.orders import service as orders
@@ -72,6 +74,7 @@ class Site:
     desk: Desk
     till: Till
     courier: Courier
+    switches: maintenance.Switches
     api_limit: ApiLimiter
     protocol_limit: ApiLimiter
 
@@ -117,7 +120,9 @@ def _several(secret: SecretStr | None) -> list[str]:
     return [] if secret is None else [part.strip() for part in secret.get_secret_value().split(",") if part.strip()]
 
 
-def open_people(db: Database, settings: Settings, secrets: Secrets) -> accounts.People:
+def open_people(
+    db: Database, settings: Settings, secrets: Secrets, switches: maintenance.Switches | None = None
+) -> accounts.People:
     """Return what the verbs of people work with."""
     return accounts.People(
         db=db,
@@ -134,6 +139,7 @@ def open_people(db: Database, settings: Settings, secrets: Secrets) -> accounts.
             public_url=settings.base_url,
             allows_test_addresses=settings.app_env == "demo",
         ),
+        switches=switches or maintenance.Switches(),
     )
 
 
@@ -150,7 +156,9 @@ async def open_site(settings: Settings) -> AsyncIterator[Site]:
         lines = await providers.open_lines(db, secrets.vault)
         stack.push_async_callback(providers.close, lines)
         shelf = await catalogue.open_shelf(db)
-        people = open_people(db, settings, secrets)
+        switches = maintenance.Switches()
+        await maintenance.refresh(db, switches)
+        people = open_people(db, settings, secrets, switches)
         await people.ring.refresh()
         api_limit = _limiter(settings, "api", settings.rate_limit_api)
         stack.push_async_callback(api_limit.close)
@@ -161,12 +169,17 @@ async def open_site(settings: Settings) -> AsyncIterator[Site]:
             lines=lines,
             shelf=shelf,
             rules=OrderRules(settings.cancel_after, settings.order_lifetime, settings.route),
+            switches=switches,
         )
         session = await stack.enter_async_context(http_client.session())
-        till = await open_till(db, settings, vault=secrets.vault, limiter=people.limiter, session=session)
+        till = await open_till(
+            db, settings, vault=secrets.vault, limiter=people.limiter, session=session, switches=switches
+        )
         courier = webhooks.open_courier(db, secrets.vault, allows_loopback=settings.webhook_loopback)
         stack.push_async_callback(webhooks.close, courier)
-        site = Site(settings, db, secrets.vault, lines, shelf, people, desk, till, courier, api_limit, protocol_limit)
+        site = Site(
+            settings, db, secrets.vault, lines, shelf, people, desk, till, courier, switches, api_limit, protocol_limit
+        )  # fmt: skip
         await stack.enter_async_context(_kept_fresh(site))
         _calm_collector()
         yield site
@@ -197,6 +210,7 @@ async def _kept_fresh(site: Site) -> AsyncIterator[None]:
     steps = (
         passes.Pass("callers", 0.4, site.people.ring.refresh),
         passes.Pass("uses", 10.0, site.people.ring.write_uses),
+        passes.Pass("maintenance", 0.5, lambda: maintenance.refresh(site.db, site.switches)),
         passes.Pass("shelf", 1.0, lambda: catalogue.refresh(site.db, site.shelf)),
         passes.Pass("observations", 1.0, lambda: catalogue.flush_observations(site.db, site.shelf)),
         passes.Pass("statistics", 30.0, lambda: catalogue.refresh_statistics(site.db, site.shelf)),
@@ -223,62 +237,6 @@ def _limiter(settings: Settings, name: LimitName, number: str) -> ApiLimiter:
         raise BadSettings(f"REDIS_URL: {problem}.") from None
 
 
-class _Gate:
-    """What the calls need of the accounts slice."""
-
-    def __init__(self, site: Site) -> None:
-        self._db = site.db
-        self._limit = site.api_limit
-        self.known = site.people.ring.known
-        self.authenticate = site.people.ring.authenticate
-        self.require: Callable[..., None] = accounts.require
-
-    async def admit(self, visit: Visit, caller: Caller | None) -> web.Headers:
-        if caller is None:
-            standing = await self._limit.admit(network_of(visit.ip))
-        else:
-            standing = await self._limit.admit(caller.account_id, per_minute=caller.api_per_minute)
-        return _told(standing)
-
-    async def claim(self, caller: Caller, key: str, operation: str, body: bytes) -> tuple[int, bytes] | None:
-        answer = await accounts.claim(self._db, account_id=caller.account_id, key=key, operation=operation, body=body)
-        return None if answer is None else (answer.status, answer.body)
-
-    async def keep(self, caller: Caller, key: str, status: int, body: bytes) -> None:
-        await accounts.keep_answer(self._db, account_id=caller.account_id, key=key, answer=Answer(status, body))
-
-    async def release(self, caller: Caller, key: str) -> None:
-        await accounts.release(self._db, account_id=caller.account_id, key=key)
-
-
-class _DoorGate(_Gate):
-    """The same for protocols of others: their clients poll, so what they ask has a limit of its own.
-
-    Strangers and guesses of keys are counted by network, as everywhere.
-    """
-
-    def __init__(self, site: Site) -> None:
-        super().__init__(site)
-        self._protocol_limit = site.protocol_limit
-
-    async def admit(self, visit: Visit, caller: Caller | None) -> web.Headers:
-        if caller is None:
-            return await super().admit(visit, None)
-        # The account's own number is for the API; only that it has no limit at all counts here, too.
-        per_minute = 0 if caller.api_per_minute == 0 else None
-        return _told(await self._protocol_limit.admit(caller.account_id, per_minute=per_minute))
-
-
-def _told(standing: Standing | None) -> web.Headers:
-    if standing is None:
-        return ()
-    return (
-        (b"ratelimit-limit", str(standing.limit).encode()),
-        (b"ratelimit-remaining", str(standing.remaining).encode()),
-        (b"ratelimit-reset", str(standing.reset_seconds).encode()),
-    )
-
-
 ROUTERS = (
     accounts_routes.router,
     admin_routes.router,
@@ -286,6 +244,7 @@ ROUTERS = (
     payments_routes.router,
     wallet_routes.router,
     catalogue_routes.router,
+    maintenance_routes.router,
     monitoring_routes.router,
     webhooks_routes.router,
     console_routes.router,
@@ -298,7 +257,7 @@ def calls(site: Site) -> list[Call[Any]]:
         *accounts_routes.calls(site.people),
         *orders_routes.calls(site.desk),
         *payments_routes.calls(site.till),
-        *admin_routes.calls(site.people, site.till),
+        *admin_routes.calls(site.people, site.till, site.shelf),
         *webhooks_routes.calls(site.courier),
     ]
 
@@ -309,7 +268,7 @@ def build(site: Site) -> Edge:
     Raises:
         AssertionError: a route does not declare who may use it.
     """
-    gate = _Gate(site)
+    gate = ApiGate(site.db, site.people, site.api_limit)
 
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         if connection.scope.get("method") == "OPTIONS":
@@ -331,6 +290,7 @@ def build(site: Site) -> Edge:
             "people": Provide(lambda: site.people, sync_to_thread=False),
             "till": Provide(lambda: site.till, sync_to_thread=False),
             "courier": Provide(lambda: site.courier, sync_to_thread=False),
+            "switches": Provide(lambda: site.switches, sync_to_thread=False),
         },
         exception_handlers={Exception: web.translate},
         compression_config=compress.config(),
@@ -348,7 +308,7 @@ def build(site: Site) -> Edge:
 
 def doors(site: Site) -> list[Door]:
     """Return the protocols of others that are spoken here."""
-    return compat_routes.doors(site.desk, _DoorGate(site))
+    return compat_routes.doors(site.desk, ProtocolGate(site.db, site.people, site.api_limit, site.protocol_limit))
 
 
 def declared(framework: Litestar) -> list[tuple[str, web.Access | None]]:

@@ -10,6 +10,7 @@ from numberdesk.base.crypto import Vault
 from numberdesk.base.db import Database
 from numberdesk.base.limits import Limiter
 from numberdesk.base.money import PAISE_PER_RUPEE, Paise
+from numberdesk.maintenance.service import Switches
 from numberdesk.payments import service as payments
 from numberdesk.payments.methods import gst, tron_address, trongrid
 from numberdesk.payments.methods.cashfree import Cashfree
@@ -22,7 +23,13 @@ from numberdesk.settings import CASHFREE_URL, PHONEPE_URL, BadSettings, Settings
 
 
 async def open_till(
-    db: Database, settings: Settings, *, vault: Vault, limiter: Limiter, session: ClientSession
+    db: Database,
+    settings: Settings,
+    *,
+    vault: Vault,
+    limiter: Limiter,
+    session: ClientSession,
+    switches: Switches | None = None,
 ) -> Till:
     """Return what payments work with.
 
@@ -42,6 +49,7 @@ async def open_till(
         gateways=gateways,
         chain=chain,
         sources=None if chain is None else _sources(settings, session),
+        switches=switches or Switches(),
     )
 
 

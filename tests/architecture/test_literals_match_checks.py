@@ -8,6 +8,7 @@ import pytest
 from numberdesk.accounts.model import AccountState, Dialect, EndedWhy, RequestPurpose, Role, TokenPurpose, Verdict
 from numberdesk.audit.model import ActorKind
 from numberdesk.catalogue.model import SyncState
+from numberdesk.maintenance.model import Area, WindowKind
 from numberdesk.notifications.model import Channel, OutboxState
 from numberdesk.orders.model import (
     Action,
@@ -49,6 +50,8 @@ LITERALS: dict[str, Any] = {
     "mail_requests_purpose": RequestPurpose,
     "mail_tokens_purpose": TokenPurpose,
     "order_events_type": EventType,
+    "maintenance_windows_area": Area,
+    "maintenance_windows_kind": WindowKind,
     "orders_failure": Failure,
     "orders_state": OrderState,
     "orders_upstream_refund": UpstreamRefund,

@@ -7,6 +7,7 @@ from typing import cast
 from numberdesk.base.db import Database, Tx
 from numberdesk.base.money import Paise
 from numberdesk.catalogue.model import PricedOffer
+from numberdesk.maintenance.service import Switches
 from numberdesk.orders import sql
 from numberdesk.orders.model import CancelWanted, Card, Closing, Delivery, Order, OrderRules, Reservation, Settlement
 from numberdesk.orders.service._close import begin_cancel, close
@@ -121,7 +122,7 @@ async def payments_of(db: Database, proofs: dict[str, Proof]) -> dict[str, Payme
 
 async def ordered(tx: Tx, account_id: AccountId, offer: PricedOffer, name: str) -> Order:
     """Reserve: an order in state `requested`."""
-    (answer,) = await reserve(tx, [Reservation(account_id, name, 0, 1, offer)])
+    (answer,) = await reserve(tx, [Reservation(account_id, name, 0, 1, offer)], switches=Switches())
     assert isinstance(answer, Card), answer
     return answer.order
 

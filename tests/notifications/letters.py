@@ -48,6 +48,11 @@ SAMPLES: Mapping[Template, Mapping[str, Value]] = {
         "begun": "alpha, balance: 49.99 rupees are left, less than 50.00. • beta, breaker: 9 of 10 calls failed.",
         "over": "beta, spend limit: the day's 500.00 rupees are spent.",
     },
+    "maintenance_news": {
+        "name": "Asha",
+        "begun": "recharge: The bank is away., until 2026-03-14 10:30 UTC • server 2: It answers nothing.",
+        "over": "service tg: Telegram changes its codes.",
+    },
     "webhook_disabled": {
         "name": "Asha",
         "endpoint": 12,

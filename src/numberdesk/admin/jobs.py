@@ -10,6 +10,8 @@ from numberdesk.accounts.model import Role
 from numberdesk.base import ids
 from numberdesk.base.crypto import Vault
 from numberdesk.base.db import Database
+from numberdesk.maintenance import service as maintenance
+from numberdesk.maintenance.model import Window
 from numberdesk.notifications import service as notifications
 from numberdesk.notifications.model import Notice, Value
 from numberdesk.providers import service as providers
@@ -19,6 +21,7 @@ log = structlog.get_logger()
 
 TOLD: Final[tuple[Role, ...]] = ("finance", "ops", "owner")
 """Who can do something about a provider or its money."""
+TOLD_OF_MAINTENANCE: Final[tuple[Role, ...]] = ("support", "finance", "ops", "owner")
 BETWEEN: Final = " • "
 
 
@@ -49,6 +52,37 @@ async def tell_staff(db: Database, vault: Vault, *, limit: int = 50) -> int:
         is_over = alert.closed_at is not None
         log.warning("provider_alert", provider=alert.provider, kind=alert.kind, detail=alert.detail, is_over=is_over)
     return len(news)
+
+
+async def tell_maintenance(db: Database, vault: Vault) -> int:
+    """Mail to staff what was closed and what is open again, each once; returns how many windows."""
+    async with db.transaction() as tx:
+        news = await maintenance.take_news(tx)
+        if not news:
+            return 0
+        data: dict[str, Value] = {
+            "begun": BETWEEN.join(_about(item.window) for item in news if not item.is_over),
+            "over": BETWEEN.join(_about(item.window) for item in news if item.is_over),
+        }
+        key = ids.base62(16)
+        notices = [
+            Notice(
+                "maintenance_news", person.email, {"name": person.name, **data}, f"maintenance_news:{key}:{person.id}",
+                person.id,
+            )
+            for person in await accounts.staff(tx, TOLD_OF_MAINTENANCE)
+        ]  # fmt: skip
+        await notifications.enqueue(tx, vault, notices)
+    for item in news:
+        log.warning("maintenance", window=item.window.id, area=item.window.area, target=item.window.target,
+                    is_over=item.is_over)  # fmt: skip
+    return len(news)
+
+
+def _about(window: Window) -> str:
+    place = window.area if window.target is None else f"{window.area} {window.target}"
+    end = "" if window.ends_at is None else f", until {window.ends_at:%Y-%m-%d %H:%M} UTC"
+    return f"{place}: {window.message}{end}".replace(BETWEEN, " ")
 
 
 def _lines(alerts: Sequence[Alert]) -> str:

@@ -17,6 +17,7 @@ from numberdesk.cli import (
     _demo,
     _keys,
     _ledger,
+    _maintenance,
     _orders,
     _payments,
     _people,
@@ -42,7 +43,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
-for module in (_demo, _serve, _database, _seed, _people, _keys, _ledger, _orders, _payments, _simulator):
+for module in (_demo, _serve, _database, _seed, _people, _keys, _ledger, _maintenance, _orders, _payments, _simulator):
     module.register(app)
 _providers.register(app)
 _rentals.register(app)

@@ -19,6 +19,7 @@ from numberdesk.base.errors import AppError, NotFound
 from numberdesk.base.money import format_rupees
 from numberdesk.catalogue import service as catalogue
 from numberdesk.compat._wire import Reply, json_reply, text_reply
+from numberdesk.maintenance.service import Closed
 from numberdesk.orders import service as orders
 from numberdesk.wallet.service import InsufficientBalance
 
@@ -111,6 +112,7 @@ _PLAIN: Mapping[type[AppError], str] = {
     orders.NoNumbers: "NO_NUMBERS",
     # Nothing was bought and nothing is held: for a client it is the same as no stock.
     orders.ProviderUnavailable: "NO_NUMBERS",
+    Closed: "NO_NUMBERS",
     orders.NoMoreCodes: "BAD_STATUS",
     orders.NotPossibleNow: "BAD_STATUS",
     orders.NotCancellable: "BAD_STATUS",

@@ -23,6 +23,7 @@ Template = Literal[
     "recharge_question",
     "recharge_refunded",
     "provider_alerts",
+    "maintenance_news",
     "webhook_disabled",
 ]
 Value = str | int | None
@@ -44,6 +45,7 @@ FIELDS: Mapping[Template, frozenset[str]] = {
     "recharge_question": frozenset({"name", "amount", "transaction", "question"}),
     "recharge_refunded": frozenset({"name", "amount", "receipt", "method", "at"}),
     "provider_alerts": frozenset({"name", "count", "begun", "over"}),
+    "maintenance_news": frozenset({"name", "begun", "over"}),
     "webhook_disabled": frozenset({"name", "endpoint", "host", "reason", "at"}),
 }
 """What each template is told, no more and no less: `at` is a time already written for its reader; `name` may be

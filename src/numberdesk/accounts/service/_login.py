@@ -20,6 +20,8 @@ from numberdesk.base.client_ip import network_of
 from numberdesk.base.db import Database, Tx
 from numberdesk.base.errors import NotFound
 from numberdesk.base.visit import Visit, harmless_agent
+from numberdesk.maintenance import service as maintenance
+from numberdesk.maintenance.model import Intent
 from numberdesk.notifications import service as notifications
 
 SESSIONS_MAX = 50
@@ -39,6 +41,7 @@ async def login(people: People, visit: Visit, *, email: str, password: str, totp
         BadCredentials: address or password is wrong.
         SecondFactorNeeded, BadSecondFactor: the password was right.
         AccountBanned: the password was right, and the account is closed.
+        Closed: the password was right, and signing in is under maintenance.
         Busy: too many passwords are being checked.
     """
     network, key = network_of(visit.ip), addresses.key_of(email) or email.casefold()
@@ -56,6 +59,8 @@ async def login(people: People, visit: Visit, *, email: str, password: str, totp
     if person.state == "banned":
         await _record(people.db, visit, "login_refused", person)
         raise AccountBanned
+    if person.role == "customer":  # staff are never locked out
+        maintenance.refuse(people.switches, Intent("login", person.id))
     if person.has_second_factor:
         if not totp:
             raise SecondFactorNeeded
@@ -70,6 +75,8 @@ async def login(people: People, visit: Visit, *, email: str, password: str, totp
 async def _open_session(people: People, visit: Visit, person: Person, *, is_known: bool) -> Tokens:
     seed, agent, rules = random.token_bytes(32), harmless_agent(visit.user_agent), people.rules
     async with people.db.transaction() as tx:
+        if person.role == "customer":
+            await maintenance.refuse_in(tx, people.switches, Intent("login", person.id))
         session = await sql.insert_session(
             tx, person.id, seed=seed, has_second_factor=person.has_second_factor, idle=rules.session_idle,
             lifetime=rules.session_lifetime, ip=visit.ip, user_agent=agent,

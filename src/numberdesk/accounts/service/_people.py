@@ -1,6 +1,6 @@
 """What the verbs of this slice work with in one process, and the words that they have in common."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from numberdesk.accounts.model import Caller
@@ -13,6 +13,7 @@ from numberdesk.base.crypto import Vault
 from numberdesk.base.db import Database
 from numberdesk.base.limits import Limiter
 from numberdesk.base.visit import Visit
+from numberdesk.maintenance.service import Switches
 from numberdesk.notifications.model import Notice, Template
 from numberdesk.wallet.model import AccountId
 
@@ -42,6 +43,7 @@ class People:
     limiter: Limiter
     ring: Ring
     rules: PeopleRules
+    switches: Switches = field(default_factory=Switches)
 
 
 def told(template: Template, *, to: str, account_id: AccountId, **data: str | int | None) -> Notice:

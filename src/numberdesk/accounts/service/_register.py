@@ -18,6 +18,8 @@ from numberdesk.base.db import Database, Tx
 from numberdesk.base.errors import InvalidFields, Unavailable
 from numberdesk.base.limits import TooMany
 from numberdesk.base.visit import Visit, harmless_agent
+from numberdesk.maintenance import service as maintenance
+from numberdesk.maintenance.model import Intent
 from numberdesk.notifications import service as notifications
 from numberdesk.notifications.model import Notice
 from numberdesk.wallet import service as wallet
@@ -38,7 +40,9 @@ async def register(people: People, visit: Visit, *, email: str, password: str, n
     Raises:
         InvalidFields: the address is malformed or of a disposable domain, the password weak, or the terms not accepted.
         TooMany: this network registered too often.
+        Closed: registration is under maintenance.
     """
+    maintenance.refuse(people.switches, Intent("register"))
     address = _checked(people, email=email, password=password, name=name, accept_terms=accept_terms)
     await _refuse_disposable(people.db, address)
     await people.limiter.admit("register", network_of(visit.ip))
@@ -82,6 +86,7 @@ async def _sign_up(
     people: People, visit: Visit, address: Address, name: str, password_hash: str, *, wants_mail: bool
 ) -> None:
     async with people.db.transaction() as tx:
+        await maintenance.refuse_in(tx, people.switches, Intent("register"))
         terms = await sql.find_terms(tx)
         version = 0 if terms is None else terms.version
         found = await sql.register(

@@ -2,7 +2,7 @@
 
 from numberdesk.catalogue.service._assortment import Assortment, Stock, assortment, deliveries_by_service, render
 from numberdesk.catalogue.service._mapping import listed_words, name_key
-from numberdesk.catalogue.service._offers import list_offers, offers_for, price_table
+from numberdesk.catalogue.service._offers import find_target, list_offers, offers_for, price_table
 from numberdesk.catalogue.service._prices import (
     DEFAULT_FLOOR_PAISE,
     DEFAULT_MARGIN_BASIS_POINTS,
@@ -106,6 +106,7 @@ __all__ = [
     "deliveries_by_service",
     "delivery_of",
     "explain",
+    "find_target",
     "flush_observations",
     "forget_gone",
     "forget_gone_rentals",

@@ -195,6 +195,20 @@ def known_country(contents: Contents, name: str | int) -> Country:
     return country
 
 
+def find_target(shelf: Shelf, kind: str, name: str | int) -> str | None:
+    """Return what stands for ever for a `server`, `service` or `country` that people call so: id, code or number."""
+    contents = shelf.contents
+    if kind == "service":
+        return name if isinstance(name, str) and name in contents.services else None
+    if kind == "country":
+        try:
+            return str(_known_country(contents, name).code)
+        except UnknownCountry:
+            return None
+    server = contents.servers_by_name.get(name)
+    return None if server is None else str(server.id)
+
+
 def country_on_sale(contents: Contents, name: str | int) -> Country:
     """Return a country in which numbers may be sold, or refuse its word."""
     country = known_country(contents, name)

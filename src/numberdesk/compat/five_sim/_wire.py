@@ -10,6 +10,7 @@ from numberdesk.base.errors import AppError, NotFound
 from numberdesk.base.money import Paise, format_rupees
 from numberdesk.catalogue import service as catalogue
 from numberdesk.compat._wire import Reply, text_reply
+from numberdesk.maintenance.service import Closed
 from numberdesk.orders import service as orders
 from numberdesk.orders.model import OrderId
 from numberdesk.wallet.service import InsufficientBalance
@@ -42,6 +43,7 @@ REFUSALS: Mapping[type[AppError], Reply] = {
     catalogue.PriceTooLow: NO_PHONES,
     orders.NoNumbers: NO_PHONES,
     orders.ProviderUnavailable: error("server offline"),
+    Closed: error("server offline"),
     # The next like purchase gets what comes of it.
     orders.OutcomeUnknown: error("internal error"),
     orders.CancelTooEarly: WAIT,

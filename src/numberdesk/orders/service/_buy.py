@@ -13,10 +13,10 @@ from numberdesk.base.errors import AppError, Unavailable
 from numberdesk.catalogue import service as catalogue
 from numberdesk.catalogue.model import PricedOffer
 from numberdesk.orders import sql
-from numberdesk.orders.model import Card, Failure, Reservation, Settlement, Wish
+from numberdesk.orders.model import Card, Failure, Order, Reservation, Settlement, Wish
 from numberdesk.orders.service._board import read_cards
 from numberdesk.orders.service._desk import Desk
-from numberdesk.orders.service._route import choose, is_full
+from numberdesk.orders.service._route import choose, intent_of, is_full
 from numberdesk.providers import service as providers
 from numberdesk.providers.model import ProviderId, RefusalReason, Refused, Rented, Wanted
 from numberdesk.wallet.model import AccountId
@@ -175,7 +175,7 @@ async def _ask_in_turn(desk: Desk, card: Card, offers: Sequence[PricedOffer]) ->
             reasons.append(answer.reason)
         if isinstance(answer, Rented) or (isinstance(answer, Refused) and answer.reason in _SOLD_OUT):
             catalogue.observe(desk.shelf, offer.offer_id, has_sold=isinstance(answer, Rented))
-        next_offer = _next(desk, left, offer.provider_id) if isinstance(answer, Refused) else None
+        next_offer = _next(desk, order, left, offer.provider_id) if isinstance(answer, Refused) else None
         settlement = Settlement(
             order.id,
             order.attempt,
@@ -193,10 +193,14 @@ async def _ask_in_turn(desk: Desk, card: Card, offers: Sequence[PricedOffer]) ->
     return card
 
 
-def _next(desk: Desk, left: list[PricedOffer], provider_id: ProviderId) -> PricedOffer | None:
-    """Take the next offer from the list; providers that were filled meanwhile are left out, but not by this order."""
+def _next(desk: Desk, order: Order, left: list[PricedOffer], provider_id: ProviderId) -> PricedOffer | None:
+    """Take the next offer from the list; providers that were filled or closed meanwhile are left out, the former not
+    by this order.
+    """
     while left:
         offer = left.pop(0)
+        if desk.switches.closing(intent_of(order.account_id, offer)) is not None:
+            continue
         if offer.provider_id == provider_id or not is_full(desk, offer.provider_id):
             return offer
     return None

@@ -11,6 +11,7 @@ from numberdesk.base.batch import Batch
 from numberdesk.base.db import Database
 from numberdesk.base.wake import Publisher
 from numberdesk.catalogue import service as catalogue
+from numberdesk.maintenance.service import Switches
 from numberdesk.orders.model import (
     CancelWanted,
     Card,
@@ -43,6 +44,7 @@ class Desk:
     rules: OrderRules
     board: Board
     feed: Feed
+    switches: Switches
     publisher: Publisher
     sender: str
     reserve: Batch[Reservation, Card]
@@ -80,8 +82,16 @@ class Desk:
         self.feed.close()
 
 
-def open_desk(db: Database, *, lines: providers.Lines, shelf: catalogue.Shelf, rules: OrderRules) -> Desk:
+def open_desk(
+    db: Database,
+    *,
+    lines: providers.Lines,
+    shelf: catalogue.Shelf,
+    rules: OrderRules,
+    switches: Switches | None = None,
+) -> Desk:
     """Set up the desk of this process. `Desk.load` comes after the listener is there."""
+    switches = switches or Switches()
     sender = secrets.token_hex(6)
     board, feed = Board(db), Feed(db)
     board.on_change.append(feed.notice)
@@ -92,9 +102,10 @@ def open_desk(db: Database, *, lines: providers.Lines, shelf: catalogue.Shelf, r
         rules=rules,
         board=board,
         feed=feed,
+        switches=switches,
         publisher=Publisher(db, CHANNEL, sender=sender),
         sender=sender,
-        reserve=Batch(db, reserve),
+        reserve=Batch(db, partial(reserve, switches=switches)),
         settle=Batch(db, partial(settle, rules=rules)),
         receive=Batch(db, receive),
         begin_cancel=Batch(db, begin_cancel),

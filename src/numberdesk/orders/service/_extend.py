@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from numberdesk.base.db import Tx
 from numberdesk.base.errors import AppError, InvalidFields, NotFound
 from numberdesk.base.money import Paise
+from numberdesk.maintenance import service as maintenance
+from numberdesk.maintenance.model import Intent
 from numberdesk.orders import sql
 from numberdesk.orders.model import Card, Order, OrderId
 from numberdesk.orders.service._board import read_cards
@@ -45,6 +47,7 @@ async def extend(
     Raises:
         NotFound: no such order, or somebody else's.
         NotPossibleNow: the order is neither waiting nor received.
+        Closed: it is under maintenance.
         CannotExtend: not offered, beyond the provider's own limit, or over already.
         InsufficientBalance: the fee is not there.
     """
@@ -63,6 +66,8 @@ async def _extend(desk: Desk, account_id: AccountId, order_id: OrderId, minutes:
         order = locked[0]
         purpose = _purpose(order, request_key)
         if not await wallet.has_hold(tx, order_id=order.id, purpose=purpose):
+            intent = Intent("extend", account_id, order.provider_id, order.service, order.country)
+            await maintenance.refuse_in(tx, desk.switches, intent)
             until, fee = await _terms(tx, desk, order, minutes)
             if fee:
                 refusal = (await wallet.hold(tx, [HoldWanted(account_id, order.id, purpose, fee)]))[0]

@@ -1,9 +1,12 @@
 """Reserving: the order and the hold of its price, in one transaction, before anybody asks a provider."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from numberdesk.base.db import Tx
 from numberdesk.base.errors import AppError
+from numberdesk.maintenance import service as maintenance
+from numberdesk.maintenance.model import Intent
+from numberdesk.maintenance.service import Switches
 from numberdesk.orders import sql
 from numberdesk.orders.model import Card, Order, Reservation
 from numberdesk.wallet import service as wallet
@@ -15,17 +18,18 @@ def purpose(attempt: int) -> str:
     return f"number:{attempt}"
 
 
-async def reserve(tx: Tx, items: Sequence[Reservation]) -> list[Card | AppError]:
+async def reserve(tx: Tx, items: Sequence[Reservation], *, switches: Switches) -> list[Card | AppError]:
     """Write orders in state `requested` with their money held; a request seen before gives its order again.
 
-    Each item that cannot be paid is refused alone and leaves no order.
+    Each item that is closed or cannot be paid is refused alone and leaves no order.
     """
     known = {_key(order): order for order in await sql.list_requested(tx, items)}
     fresh: dict[tuple[int, str, int], Reservation] = {}
     for item in items:
         if _key(item) not in known:
             fresh.setdefault(_key(item), item)
-    refusals: dict[tuple[int, str, int], AppError] = {}
+    refusals = await _closed(tx, fresh, switches) if fresh else {}
+    fresh = {key: item for key, item in fresh.items() if key not in refusals}
     if fresh:
         order_ids = await sql.next_order_ids(tx, len(fresh))
         answers = await wallet.hold(
@@ -35,12 +39,13 @@ async def reserve(tx: Tx, items: Sequence[Reservation]) -> list[Card | AppError]
                 for order_id, item in zip(order_ids, fresh.values(), strict=True)
             ],
         )
-        refusals = {key: answer for key, answer in zip(fresh, answers, strict=True) if answer is not None}
-        if refusals:
+        unpaid = {key: answer for key, answer in zip(fresh, answers, strict=True) if answer is not None}
+        if unpaid:
             # The wallet may have been empty because another process was just buying for the same request.
-            for order in await sql.list_requested(tx, [fresh[key] for key in refusals]):
+            for order in await sql.list_requested(tx, [fresh[key] for key in unpaid]):
                 known[_key(order)] = order
-                del refusals[_key(order)]
+                del unpaid[_key(order)]
+        refusals |= unpaid
         paid = [
             (order_id, item)
             for order_id, item in zip(order_ids, fresh.values(), strict=True)
@@ -50,6 +55,18 @@ async def reserve(tx: Tx, items: Sequence[Reservation]) -> list[Card | AppError]
             orders = await sql.insert_orders(tx, [order_id for order_id, _ in paid], [item for _, item in paid])
             known.update((_key(order), order) for order in orders)
     return [refusals[_key(item)] if _key(item) in refusals else Card(known[_key(item)]) for item in items]
+
+
+_Refusals = dict[tuple[int, str, int], AppError]
+
+
+async def _closed(tx: Tx, fresh: Mapping[tuple[int, str, int], Reservation], switches: Switches) -> _Refusals:
+    intents = [
+        Intent("buy", item.account_id, item.offer.provider_id, item.offer.service, item.offer.country)
+        for item in fresh.values()
+    ]
+    answers = await maintenance.find_closed(tx, switches, intents)
+    return {key: answer for key, answer in zip(fresh, answers, strict=True) if answer is not None}
 
 
 def _key(item: Reservation | Order) -> tuple[int, str, int]:

@@ -5,6 +5,8 @@ import msgspec
 from numberdesk.base.money import Paise
 from numberdesk.catalogue import service as catalogue
 from numberdesk.catalogue.model import PricedOffer
+from numberdesk.maintenance import service as maintenance
+from numberdesk.maintenance.model import Intent
 from numberdesk.orders.model import Wish
 from numberdesk.orders.service._desk import Desk
 from numberdesk.providers import service as providers
@@ -12,7 +14,14 @@ from numberdesk.providers.model import ProviderId
 from numberdesk.wallet.model import AccountId
 
 FULL = "full"
-WHY_NOT = {FULL: "full", "breaker_open": "not answering", "stalled": "not answering", "spend_limit": "paused"}
+MAINTENANCE = "maintenance"
+WHY_NOT = {
+    FULL: "full",
+    MAINTENANCE: "under maintenance",
+    "breaker_open": "not answering",
+    "stalled": "not answering",
+    "spend_limit": "paused",
+}
 """What a customer reads about a server that was passed over."""
 
 
@@ -20,24 +29,33 @@ def choose(desk: Desk, *, account_id: AccountId, wish: Wish) -> tuple[list[Price
     """Return the offers to try, best first, and the choice as JSON for the order.
 
     A provider whose breaker is open, which seems to hang, or whose money for the day is spent is passed over while
-    another one is left; one that holds as many open orders as it may is not asked in any case.
+    another one is left; one that holds as many open orders as it may, or is under maintenance, is not asked in any
+    case.
 
     Raises:
+        Closed: what is wanted is under maintenance.
         those of `list_offers`; NoStock also when all that fits is full.
     """
     route = wish.route or desk.rules.route
     offers = list_offers(desk, account_id=account_id, wish=wish)
     passed_over: dict[ProviderId, str] = {}
     for offer in offers:
-        obstacle = None if offer.provider_id in passed_over else _obstacle(desk, offer.provider_id, offer.cost_paise)
+        if offer.provider_id in passed_over:
+            continue
+        if desk.switches.closing(intent_of(account_id, offer)) is not None:
+            obstacle: str | None = MAINTENANCE
+        else:
+            obstacle = _obstacle(desk, offer.provider_id, offer.cost_paise)
         if obstacle is not None:
             passed_over[offer.provider_id] = obstacle
     fitting = offers
     if passed_over:
         fitting = [offer for offer in offers if offer.provider_id not in passed_over]
         if not fitting:
-            fitting = [offer for offer in offers if passed_over[offer.provider_id] != FULL]
+            fitting = [offer for offer in offers if passed_over[offer.provider_id] not in (FULL, MAINTENANCE)]
         if not fitting:
+            for offer in offers:
+                maintenance.refuse(desk.switches, intent_of(account_id, offer))
             raise catalogue.NoStock(service=offers[0].service, country=offers[0].country)
     pinned_or = None if wish.server is not None else route
     return fitting, catalogue.explain(desk.shelf, fitting, route=pinned_or, passed_over=passed_over)
@@ -59,6 +77,11 @@ def list_offers(desk: Desk, *, account_id: AccountId, wish: Wish) -> list[Priced
         desk.shelf, account_id=account_id, service=wish.service, country=wish.country,
         server=wish.server, operator=wish.operator, max_price_paise=wish.max_price_paise, route=route,
     )  # fmt: skip
+
+
+def intent_of(account_id: AccountId, offer: PricedOffer) -> Intent:
+    """Return what buying at an offer means to maintenance."""
+    return Intent("buy", account_id, offer.provider_id, offer.service, offer.country)
 
 
 def told_route(route: str) -> str:

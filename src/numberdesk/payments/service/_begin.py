@@ -9,6 +9,8 @@ from numberdesk.accounts.service import KeyReused
 from numberdesk.base import clock, ids
 from numberdesk.base.db import CommitUnknown, Duplicate, Tx
 from numberdesk.base.money import Paise
+from numberdesk.maintenance import service as maintenance
+from numberdesk.maintenance.model import Intent
 from numberdesk.payments import sql
 from numberdesk.payments.methods.gateway import Checkout, CheckoutWanted, Trouble
 from numberdesk.payments.methods.tron_address import IndexUnusable, Xpub
@@ -101,6 +103,7 @@ async def begin(
 
     Raises:
         SandboxPaysNothing: the account is a sandbox.
+        Closed: recharging is under maintenance.
         AmountOutOfBounds, MethodClosed, RateUnknown, TooManyOpen, AmountsTaken: nothing was begun.
         TooMany: too many were begun in an hour.
         KeyReused: the key began another recharge.
@@ -116,6 +119,7 @@ async def begin(
         if (known.method, known.requested_paise) != (method, amount_paise):
             raise KeyReused
         return await show(till, known)
+    maintenance.refuse(till.switches, Intent("recharge", account_id))
     reason = await _closed(till, method)
     if reason is not None:
         raise MethodClosed(method=method, reason=reason)
@@ -146,7 +150,7 @@ async def _write(till: Till, new: NewRecharge) -> Recharge:
     assert till.chain is not None, "a method without its chain is closed"
     address = await _address_of(till, till.chain.xpub, new.account_id)
     async with till.db.transaction() as tx:
-        await _refuse_many(till, tx, new)
+        await _refuse(till, tx, new)
         quote = await make_quote(till, tx, new.method, new.payable_paise)
         recharge = await sql.insert_recharge(
             tx, replace(new, address_id=address.id, quote_id=quote.id, lifetime=till.rules.quote_lifetime)
@@ -158,7 +162,7 @@ async def _write(till: Till, new: NewRecharge) -> Recharge:
 
 async def _write_upi(till: Till, new: NewRecharge) -> Recharge:
     async with till.db.transaction() as tx:
-        await _refuse_many(till, tx, new)
+        await _refuse(till, tx, new)
         if new.rail == "upi_manual":
             recharge = await _take_slot(tx, new)
         else:
@@ -167,7 +171,8 @@ async def _write_upi(till: Till, new: NewRecharge) -> Recharge:
     return recharge
 
 
-async def _refuse_many(till: Till, tx: Tx, new: NewRecharge) -> None:
+async def _refuse(till: Till, tx: Tx, new: NewRecharge) -> None:
+    await maintenance.refuse_in(tx, till.switches, Intent("recharge", new.account_id))
     # The wallet's lock makes two requests of one account wait for each other, so that both count.
     await wallet.lock(tx, [new.account_id])
     count = await sql.count_open(tx, new.account_id, new.method)

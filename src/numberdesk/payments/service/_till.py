@@ -8,6 +8,7 @@ from numberdesk.base.crypto import Vault
 from numberdesk.base.db import Database
 from numberdesk.base.limits import Limiter
 from numberdesk.base.money import Paise
+from numberdesk.maintenance.service import Switches
 from numberdesk.payments.methods.gateway import Gateway
 from numberdesk.payments.methods.rate_sources import Sources
 from numberdesk.payments.methods.tron_address import Xpub
@@ -76,3 +77,4 @@ class Till:
     """Every gateway that has its keys: those that are not chosen for new recharges finish what they began."""
     chain: Chain | None
     sources: Sources | None
+    switches: Switches = field(default_factory=Switches)
