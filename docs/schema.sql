@@ -171,6 +171,15 @@ CREATE TABLE public.audit_log_default (
 
 ALTER TABLE public.audit_log ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
 
+CREATE TABLE public.audit_seals (
+    seq bigint NOT NULL,
+    audit_id bigint NOT NULL,
+    hash bytea NOT NULL,
+    sealed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT audit_seals_hash_check CHECK ((length(hash) = 32)),
+    CONSTRAINT audit_seals_seq_check CHECK ((seq > 0))
+);
+
 CREATE TABLE public.bank_credits (
     id bigint NOT NULL,
     vpa_id bigint NOT NULL,
@@ -1412,6 +1421,12 @@ ALTER TABLE ONLY public.api_keys
 ALTER TABLE ONLY public.approvals
     ADD CONSTRAINT approvals_pkey PRIMARY KEY (subject, subject_id, version, approver_id);
 
+ALTER TABLE ONLY public.audit_seals
+    ADD CONSTRAINT audit_seals_once UNIQUE (audit_id);
+
+ALTER TABLE ONLY public.audit_seals
+    ADD CONSTRAINT audit_seals_pkey PRIMARY KEY (seq);
+
 ALTER TABLE ONLY public.bank_credits
     ADD CONSTRAINT bank_credits_once UNIQUE (vpa_id, reference);
 
@@ -1981,6 +1996,10 @@ CREATE TRIGGER audit_log_no_truncate BEFORE TRUNCATE ON public.audit_log FOR EAC
 
 CREATE TRIGGER audit_log_no_truncate BEFORE TRUNCATE ON public.audit_log_default FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
+CREATE TRIGGER audit_seals_append_only BEFORE DELETE OR UPDATE ON public.audit_seals FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER audit_seals_no_truncate BEFORE TRUNCATE ON public.audit_seals FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
 CREATE TRIGGER entries_append_only BEFORE DELETE OR UPDATE ON public.entries FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER entries_no_truncate BEFORE TRUNCATE ON public.entries FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
@@ -2267,6 +2286,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.api_keys TO numberdesk_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.approvals TO numberdesk_app;
 
 GRANT SELECT,INSERT ON TABLE public.audit_log TO numberdesk_app;
+
+GRANT SELECT,INSERT ON TABLE public.audit_seals TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.bank_credits TO numberdesk_app;
 

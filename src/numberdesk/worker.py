@@ -11,6 +11,7 @@ import structlog
 
 from numberdesk.accounts import jobs as accounts_jobs
 from numberdesk.admin import jobs as admin_jobs
+from numberdesk.audit import service as audit
 from numberdesk.base import clock, passes
 from numberdesk.base.db import Database
 from numberdesk.base.errors import Unavailable
@@ -91,6 +92,7 @@ def steps(site: Site, mailer: Mailer | None) -> list[Pass]:
         Pass("watch_prices", 10.0, partial(providers.watch_prices, db)),
         Pass("forget_balances", 600.0, partial(providers.forget_lines, db), full=1000),
         Pass("tell_staff", 5.0, partial(admin_jobs.tell_staff, db, site.vault), full=50),
+        Pass("seal_audit", 1.0, partial(audit.seal, db), full=500),
         Pass("tell_maintenance", 1.0, partial(admin_jobs.tell_maintenance, db, site.vault), full=50),
         Pass("send_events", 0.3, partial(webhooks_jobs.deliver, site.courier), full=1),
         Pass("forget_deliveries", 60.0, partial(webhooks_jobs.forget, db), full=1000),

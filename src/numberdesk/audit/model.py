@@ -40,3 +40,21 @@ class Recorded:
     request_id: str | None
     details: str
     """JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """The hash of one row and of all that were sealed before it."""
+
+    seq: int
+    audit_id: int
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ChainCheck:
+    """What came of going through the chain: how many rows it holds, its newest hash, and every break, in words."""
+
+    counted: int
+    head: str
+    breaks: list[str]

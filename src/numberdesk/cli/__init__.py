@@ -13,6 +13,7 @@ from numberdesk.base.errors import AppError
 from numberdesk.base.migrate import MigrationFailed, MigrationRefused, SchemaUnready
 from numberdesk.base.postgres import PostgresUnavailable
 from numberdesk.cli import (
+    _audit,
     _database,
     _demo,
     _keys,
@@ -43,7 +44,20 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
-for module in (_demo, _serve, _database, _seed, _people, _keys, _ledger, _maintenance, _orders, _payments, _simulator):
+for module in (
+    _audit,
+    _demo,
+    _serve,
+    _database,
+    _seed,
+    _people,
+    _keys,
+    _ledger,
+    _maintenance,
+    _orders,
+    _payments,
+    _simulator,
+):
     module.register(app)
 _providers.register(app)
 _rentals.register(app)
