@@ -477,6 +477,111 @@ CREATE TABLE public.limit_counters (
     expires_at timestamp with time zone NOT NULL
 );
 
+CREATE TABLE public.recharges (
+    id bigint NOT NULL,
+    ref text NOT NULL,
+    account_id bigint NOT NULL,
+    request_key text,
+    method text NOT NULL,
+    rail text NOT NULL,
+    requested_paise bigint NOT NULL,
+    payable_paise bigint NOT NULL,
+    credited_paise bigint DEFAULT 0 NOT NULL,
+    refunded_paise bigint DEFAULT 0 NOT NULL,
+    status text NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    vpa_id bigint,
+    address_id bigint,
+    quote_id bigint,
+    gateway_id text,
+    checkout_url text,
+    checkout_session text,
+    holds_slot boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    changed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    asked_at timestamp with time zone,
+    due_at timestamp with time zone,
+    looks integer DEFAULT 0 NOT NULL,
+    looked_at timestamp with time zone,
+    CONSTRAINT recharges_check CHECK (((refunded_paise >= 0) AND (refunded_paise <= credited_paise))),
+    CONSTRAINT recharges_credited_paise_check CHECK ((credited_paise >= 0)),
+    CONSTRAINT recharges_method CHECK ((method = ANY (ARRAY['upi'::text, 'trx'::text, 'usdt'::text]))),
+    CONSTRAINT recharges_payable_paise_check CHECK ((payable_paise > 0)),
+    CONSTRAINT recharges_rail CHECK ((rail = ANY (ARRAY['upi_manual'::text, 'razorpay'::text, 'cashfree'::text, 'phonepe'::text, 'trx'::text, 'usdt'::text]))),
+    CONSTRAINT recharges_requested_paise_check CHECK ((requested_paise > 0)),
+    CONSTRAINT recharges_status CHECK ((status = ANY (ARRAY['created'::text, 'awaiting_payment'::text, 'submitted'::text, 'detected'::text, 'completed'::text, 'expired'::text, 'rejected'::text, 'failed'::text, 'refunded'::text])))
+);
+
+CREATE TABLE public.ticket_messages (
+    id bigint NOT NULL,
+    ticket_id bigint NOT NULL,
+    ordinal integer NOT NULL,
+    kind text NOT NULL,
+    author_id bigint NOT NULL,
+    body bytea,
+    request_key text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT ticket_messages_kind CHECK ((kind = ANY (ARRAY['customer'::text, 'staff'::text, 'note'::text]))),
+    CONSTRAINT ticket_messages_ordinal_check CHECK ((ordinal > 0))
+);
+
+CREATE TABLE public.tickets (
+    id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    order_id bigint,
+    recharge_id bigint,
+    subject bytea,
+    state text DEFAULT 'open'::text NOT NULL,
+    priority text DEFAULT 'normal'::text NOT NULL,
+    assignee_id bigint,
+    version integer DEFAULT 1 NOT NULL,
+    last_ordinal integer DEFAULT 0 NOT NULL,
+    customer_seen integer DEFAULT 0 NOT NULL,
+    staff_seen integer DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    active_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    ended_at timestamp with time zone,
+    ended_by text,
+    purged_at timestamp with time zone,
+    CONSTRAINT tickets_check CHECK (((order_id IS NULL) OR (recharge_id IS NULL))),
+    CONSTRAINT tickets_check1 CHECK (((state = ANY (ARRAY['solved'::text, 'closed'::text])) = (ended_at IS NOT NULL))),
+    CONSTRAINT tickets_check2 CHECK (((ended_at IS NULL) = (ended_by IS NULL))),
+    CONSTRAINT tickets_check3 CHECK (((purged_at IS NULL) OR (state = 'closed'::text))),
+    CONSTRAINT tickets_check4 CHECK (((subject IS NULL) = (purged_at IS NOT NULL))),
+    CONSTRAINT tickets_ended_by CHECK ((ended_by = ANY (ARRAY['customer'::text, 'staff'::text, 'silence'::text]))),
+    CONSTRAINT tickets_priority CHECK ((priority = ANY (ARRAY['low'::text, 'normal'::text, 'high'::text, 'urgent'::text]))),
+    CONSTRAINT tickets_state CHECK ((state = ANY (ARRAY['open'::text, 'answered'::text, 'waiting'::text, 'solved'::text, 'closed'::text])))
+);
+
+CREATE VIEW public.listed_tickets AS
+ SELECT ticket.id,
+    ticket.account_id,
+    ticket.order_id,
+    ticket.recharge_id,
+    ticket.subject,
+    ticket.state,
+    ticket.priority,
+    ticket.assignee_id,
+    ticket.version,
+    ticket.last_ordinal,
+    ticket.customer_seen,
+    ticket.staff_seen,
+    ticket.created_at,
+    ticket.active_at,
+    ticket.ended_at,
+    ticket.ended_by,
+    ticket.purged_at,
+    recharge.ref AS recharge_ref,
+    ( SELECT (count(*))::integer AS count
+           FROM public.ticket_messages message
+          WHERE ((message.ticket_id = ticket.id) AND (message.ordinal > ticket.customer_seen) AND (message.kind = 'staff'::text))) AS unread_by_customer,
+    ( SELECT (count(*))::integer AS count
+           FROM public.ticket_messages message
+          WHERE ((message.ticket_id = ticket.id) AND (message.ordinal > ticket.staff_seen) AND (message.kind = 'customer'::text))) AS unread_by_staff
+   FROM (public.tickets ticket
+     LEFT JOIN public.recharges recharge ON ((recharge.id = ticket.recharge_id)));
+
 CREATE TABLE public.mail_requests (
     id bigint NOT NULL,
     purpose text NOT NULL,
@@ -1013,42 +1118,6 @@ CREATE TABLE public.recharge_events (
 
 ALTER TABLE public.recharge_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
 
-CREATE TABLE public.recharges (
-    id bigint NOT NULL,
-    ref text NOT NULL,
-    account_id bigint NOT NULL,
-    request_key text,
-    method text NOT NULL,
-    rail text NOT NULL,
-    requested_paise bigint NOT NULL,
-    payable_paise bigint NOT NULL,
-    credited_paise bigint DEFAULT 0 NOT NULL,
-    refunded_paise bigint DEFAULT 0 NOT NULL,
-    status text NOT NULL,
-    version integer DEFAULT 1 NOT NULL,
-    vpa_id bigint,
-    address_id bigint,
-    quote_id bigint,
-    gateway_id text,
-    checkout_url text,
-    checkout_session text,
-    holds_slot boolean DEFAULT false NOT NULL,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    changed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    expires_at timestamp with time zone NOT NULL,
-    asked_at timestamp with time zone,
-    due_at timestamp with time zone,
-    looks integer DEFAULT 0 NOT NULL,
-    looked_at timestamp with time zone,
-    CONSTRAINT recharges_check CHECK (((refunded_paise >= 0) AND (refunded_paise <= credited_paise))),
-    CONSTRAINT recharges_credited_paise_check CHECK ((credited_paise >= 0)),
-    CONSTRAINT recharges_method CHECK ((method = ANY (ARRAY['upi'::text, 'trx'::text, 'usdt'::text]))),
-    CONSTRAINT recharges_payable_paise_check CHECK ((payable_paise > 0)),
-    CONSTRAINT recharges_rail CHECK ((rail = ANY (ARRAY['upi_manual'::text, 'razorpay'::text, 'cashfree'::text, 'phonepe'::text, 'trx'::text, 'usdt'::text]))),
-    CONSTRAINT recharges_requested_paise_check CHECK ((requested_paise > 0)),
-    CONSTRAINT recharges_status CHECK ((status = ANY (ARRAY['created'::text, 'awaiting_payment'::text, 'submitted'::text, 'detected'::text, 'completed'::text, 'expired'::text, 'rejected'::text, 'failed'::text, 'refunded'::text])))
-);
-
 ALTER TABLE public.recharges ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
 
 CREATE TABLE public.reconciliations (
@@ -1205,6 +1274,30 @@ CREATE TABLE public.terms_acceptances (
     ip inet NOT NULL,
     user_agent text NOT NULL
 );
+
+CREATE TABLE public.ticket_attachments (
+    id bigint NOT NULL,
+    ticket_id bigint NOT NULL,
+    ordinal integer NOT NULL,
+    account_id bigint NOT NULL,
+    type text NOT NULL,
+    bytes integer NOT NULL,
+    width integer NOT NULL,
+    height integer NOT NULL,
+    content bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT ticket_attachments_bytes_check CHECK ((bytes > 0)),
+    CONSTRAINT ticket_attachments_height_check CHECK ((height > 0)),
+    CONSTRAINT ticket_attachments_type CHECK ((type = ANY (ARRAY['png'::text, 'jpeg'::text, 'webp'::text]))),
+    CONSTRAINT ticket_attachments_width_check CHECK ((width > 0))
+);
+ALTER TABLE ONLY public.ticket_attachments ALTER COLUMN content SET STORAGE EXTERNAL;
+
+ALTER TABLE public.ticket_attachments ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+ALTER TABLE public.ticket_messages ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+ALTER TABLE public.tickets ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
 
 CREATE TABLE public.transcripts (
     provider_id smallint NOT NULL,
@@ -1673,6 +1766,21 @@ ALTER TABLE ONLY public.terms_acceptances
 ALTER TABLE ONLY public.terms
     ADD CONSTRAINT terms_pkey PRIMARY KEY (version);
 
+ALTER TABLE ONLY public.ticket_attachments
+    ADD CONSTRAINT ticket_attachments_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.ticket_messages
+    ADD CONSTRAINT ticket_messages_ordinal UNIQUE (ticket_id, ordinal);
+
+ALTER TABLE ONLY public.ticket_messages
+    ADD CONSTRAINT ticket_messages_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.ticket_messages
+    ADD CONSTRAINT ticket_messages_request UNIQUE (author_id, request_key);
+
+ALTER TABLE ONLY public.tickets
+    ADD CONSTRAINT tickets_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.tron_addresses
     ADD CONSTRAINT tron_addresses_account UNIQUE (fingerprint, account_id);
 
@@ -1929,6 +2037,28 @@ CREATE INDEX sessions_changed_at ON public.sessions USING btree (changed_at);
 CREATE INDEX sessions_expires_at ON public.sessions USING btree (expires_at);
 
 CREATE INDEX statements_waiting ON public.statements USING btree (due_at) WHERE (state = 'waiting'::text);
+
+CREATE INDEX ticket_attachments_account ON public.ticket_attachments USING btree (account_id);
+
+CREATE INDEX ticket_attachments_ticket ON public.ticket_attachments USING btree (ticket_id, id);
+
+CREATE INDEX tickets_account ON public.tickets USING btree (account_id, id DESC);
+
+CREATE INDEX tickets_assignee ON public.tickets USING btree (assignee_id, id DESC) WHERE (assignee_id IS NOT NULL);
+
+CREATE INDEX tickets_kept ON public.tickets USING btree (ended_at) WHERE ((state = 'closed'::text) AND (purged_at IS NULL));
+
+CREATE UNIQUE INDEX tickets_live_order ON public.tickets USING btree (order_id) WHERE ((ended_at IS NULL) AND (order_id IS NOT NULL));
+
+CREATE UNIQUE INDEX tickets_live_recharge ON public.tickets USING btree (recharge_id) WHERE ((ended_at IS NULL) AND (recharge_id IS NOT NULL));
+
+CREATE INDEX tickets_order ON public.tickets USING btree (order_id, id DESC) WHERE (order_id IS NOT NULL);
+
+CREATE INDEX tickets_recharge ON public.tickets USING btree (recharge_id, id DESC) WHERE (recharge_id IS NOT NULL);
+
+CREATE INDEX tickets_silent ON public.tickets USING btree (active_at) WHERE (state = ANY (ARRAY['answered'::text, 'waiting'::text, 'solved'::text]));
+
+CREATE INDEX tickets_state_id ON public.tickets USING btree (state, id DESC);
 
 CREATE INDEX transcripts_at ON ONLY public.transcripts USING btree (provider_id, at);
 
@@ -2235,6 +2365,33 @@ ALTER TABLE ONLY public.terms_acceptances
 ALTER TABLE ONLY public.terms_acceptances
     ADD CONSTRAINT terms_acceptances_version_fkey FOREIGN KEY (version) REFERENCES public.terms(version);
 
+ALTER TABLE ONLY public.ticket_attachments
+    ADD CONSTRAINT ticket_attachments_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.ticket_attachments
+    ADD CONSTRAINT ticket_attachments_ticket_id_fkey FOREIGN KEY (ticket_id) REFERENCES public.tickets(id);
+
+ALTER TABLE ONLY public.ticket_attachments
+    ADD CONSTRAINT ticket_attachments_ticket_id_ordinal_fkey FOREIGN KEY (ticket_id, ordinal) REFERENCES public.ticket_messages(ticket_id, ordinal);
+
+ALTER TABLE ONLY public.ticket_messages
+    ADD CONSTRAINT ticket_messages_author_id_fkey FOREIGN KEY (author_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.ticket_messages
+    ADD CONSTRAINT ticket_messages_ticket_id_fkey FOREIGN KEY (ticket_id) REFERENCES public.tickets(id);
+
+ALTER TABLE ONLY public.tickets
+    ADD CONSTRAINT tickets_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.tickets
+    ADD CONSTRAINT tickets_assignee_id_fkey FOREIGN KEY (assignee_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.tickets
+    ADD CONSTRAINT tickets_order_id_fkey FOREIGN KEY (order_id) REFERENCES public.orders(id);
+
+ALTER TABLE ONLY public.tickets
+    ADD CONSTRAINT tickets_recharge_id_fkey FOREIGN KEY (recharge_id) REFERENCES public.recharges(id);
+
 ALTER TABLE ONLY public.tron_addresses
     ADD CONSTRAINT tron_addresses_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
@@ -2325,6 +2482,14 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.inbound_messages TO numberdesk
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.limit_counters TO numberdesk_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.recharges TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.ticket_messages TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tickets TO numberdesk_app;
+
+GRANT SELECT ON TABLE public.listed_tickets TO numberdesk_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.mail_requests TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.mail_tokens TO numberdesk_app;
@@ -2393,8 +2558,6 @@ GRANT SELECT,INSERT ON TABLE public.receipts TO numberdesk_app;
 
 GRANT SELECT,INSERT ON TABLE public.recharge_events TO numberdesk_app;
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.recharges TO numberdesk_app;
-
 GRANT SELECT,INSERT ON TABLE public.reconciliations TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.recovery_codes TO numberdesk_app;
@@ -2422,6 +2585,12 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.system_changes TO numberdesk_a
 GRANT SELECT,INSERT ON TABLE public.terms TO numberdesk_app;
 
 GRANT SELECT,INSERT ON TABLE public.terms_acceptances TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.ticket_attachments TO numberdesk_app;
+
+GRANT USAGE ON SEQUENCE public.ticket_attachments_id_seq TO numberdesk_app;
+
+GRANT USAGE ON SEQUENCE public.tickets_id_seq TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.transcripts TO numberdesk_app;
 

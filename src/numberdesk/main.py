@@ -48,6 +48,9 @@ from numberdesk.payments import routes as payments_routes
 from numberdesk.payments.service import Till
 from numberdesk.providers import service as providers
 from numberdesk.settings import BadSettings, Settings
+from numberdesk.support import routes as support_routes
+from numberdesk.support.model import SupportRules
+from numberdesk.support.service import HelpDesk
 from numberdesk.till import open_till
 from numberdesk.wallet import routes as wallet_routes
 from numberdesk.wallet.model import AccountId
@@ -75,6 +78,7 @@ class Site:
     till: Till
     courier: Courier
     switches: maintenance.Switches
+    help_desk: HelpDesk
     api_limit: ApiLimiter
     protocol_limit: ApiLimiter
 
@@ -177,8 +181,10 @@ async def open_site(settings: Settings) -> AsyncIterator[Site]:
         )
         courier = webhooks.open_courier(db, secrets.vault, allows_loopback=settings.webhook_loopback)
         stack.push_async_callback(webhooks.close, courier)
+        help_desk = HelpDesk(db, secrets.vault, people.limiter, SupportRules.in_days(*settings.support_days), switches)
         site = Site(
-            settings, db, secrets.vault, lines, shelf, people, desk, till, courier, switches, api_limit, protocol_limit
+            settings, db, secrets.vault, lines, shelf, people, desk, till, courier, switches, help_desk, api_limit,
+            protocol_limit,
         )  # fmt: skip
         await stack.enter_async_context(_kept_fresh(site))
         _calm_collector()
@@ -242,6 +248,7 @@ ROUTERS = (
     admin_routes.router,
     orders_routes.router,
     payments_routes.router,
+    support_routes.router,
     wallet_routes.router,
     catalogue_routes.router,
     maintenance_routes.router,
@@ -257,7 +264,8 @@ def calls(site: Site) -> list[Call[Any]]:
         *accounts_routes.calls(site.people),
         *orders_routes.calls(site.desk),
         *payments_routes.calls(site.till),
-        *admin_routes.calls(site.people, site.till, site.shelf),
+        *support_routes.calls(site.help_desk),
+        *admin_routes.calls(site.people, site.till, site.shelf, site.help_desk),
         *webhooks_routes.calls(site.courier),
     ]
 
@@ -289,6 +297,7 @@ def build(site: Site) -> Edge:
             "desk": Provide(lambda: site.desk, sync_to_thread=False),
             "people": Provide(lambda: site.people, sync_to_thread=False),
             "till": Provide(lambda: site.till, sync_to_thread=False),
+            "help_desk": Provide(lambda: site.help_desk, sync_to_thread=False),
             "courier": Provide(lambda: site.courier, sync_to_thread=False),
             "switches": Provide(lambda: site.switches, sync_to_thread=False),
         },

@@ -209,6 +209,12 @@ class Settings(BaseSettings):
     webhook_loopback: bool = False
     """Whether customers' webhooks may also go to this machine, by http and on any port: for tests and demonstrations.
     It cannot be on in production."""
+    support_close_after: Annotated[int, Field(ge=1, le=365)] = 7
+    """How long a ticket that waits for its customer stays open without a word. Unit: days."""
+    support_reopen_within: Annotated[int, Field(ge=1, le=365)] = 14
+    """How long after its end a customer may reopen a ticket. Unit: days."""
+    support_keep: Annotated[int, Field(ge=1, le=3650)] = 180
+    """How long texts and pictures of a closed ticket are kept. Unit: days."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important lines that are written."""
     log_form: Literal["auto", "json", "text"] = "auto"
@@ -272,6 +278,11 @@ class Settings(BaseSettings):
     def base_url(self) -> str:
         """Where links in mails lead."""
         return self.public_base_url or f"http://{self.host}:{self.port}"
+
+    @property
+    def support_days(self) -> tuple[int, int, int]:
+        """Days after which tickets are closed in silence, cannot be reopened, and lose their words."""
+        return self.support_close_after, self.support_reopen_within, self.support_keep
 
     @property
     def cancel_after(self) -> timedelta:

@@ -30,6 +30,7 @@ from numberdesk.payments import jobs as payments_jobs
 from numberdesk.payments import service as payments
 from numberdesk.providers import service as providers
 from numberdesk.providers.model import Provider, ProviderId
+from numberdesk.support import jobs as support_jobs
 from numberdesk.wallet import jobs as wallet_jobs
 from numberdesk.webhooks import jobs as webhooks_jobs
 from numberdesk.webhooks import service as webhooks
@@ -94,6 +95,8 @@ def steps(site: Site, mailer: Mailer | None) -> list[Pass]:
         Pass("tell_staff", 5.0, partial(admin_jobs.tell_staff, db, site.vault), full=50),
         Pass("seal_audit", 1.0, partial(audit.seal, db), full=500),
         Pass("tell_maintenance", 1.0, partial(admin_jobs.tell_maintenance, db, site.vault), full=50),
+        Pass("close_silent_tickets", 60.0, partial(support_jobs.close_silent, site.help_desk), full=200),
+        Pass("purge_tickets", 600.0, partial(support_jobs.purge, site.help_desk), full=100),
         Pass("send_events", 0.3, partial(webhooks_jobs.deliver, site.courier), full=1),
         Pass("forget_deliveries", 60.0, partial(webhooks_jobs.forget, db), full=1000),
         Pass("roll_up", 5.0, partial(wallet_jobs.roll_up, db), full=50_000),

@@ -23,6 +23,7 @@ from numberdesk.orders.model import (
 from numberdesk.payments import model as payments
 from numberdesk.payments.methods.gateway import GatewayName
 from numberdesk.providers.model import AlertKind, BreakerState, Forced, Kind, TopUpKind, WordKind, WordSource
+from numberdesk.support import model as support
 from numberdesk.wallet.model import Bucket, CauseType, HoldState, PostingKind
 from numberdesk.webhooks.model import DeliveryState, EndpointState, Format
 from tests.architecture.sources import ROOT, listed
@@ -79,6 +80,11 @@ LITERALS: dict[str, Any] = {
     "reconciliations_source": payments.ReconciledSource,
     "sessions_ended_why": EndedWhy,
     "statements_state": payments.StatementState,
+    "ticket_attachments_type": support.ImageType,
+    "ticket_messages_kind": support.MessageKind,
+    "tickets_ended_by": support.EndedBy,
+    "tickets_priority": support.Priority,
+    "tickets_state": support.TicketState,
     "utr_claims_state": payments.ClaimState,
     "vpas_kind": payments.VpaKind,
     "webhook_deliveries_state": DeliveryState,

@@ -81,13 +81,16 @@ INTENTS: dict[str, Callable[[Stand, Client, int, str], Any]] = {
     "recharge": lambda _stand, alice, _order, _email: alice.post(BEGIN, RECHARGE),
     "register": lambda stand, _alice, order, _email: _register(stand, f"dev{order}@example.com"),
     "login": lambda stand, _alice, _order, email: _sign_in(stand, email),
+    "ask": lambda _stand, alice, order, _email: alice.post(
+        "/support/tickets", {"orderId": order, "subject": "No code", "text": "It does not come."}
+    ),
 }
 CLOSES = {
     "master": {"buy", "extend", "recharge", "register"},
     "server": {"buy", "extend"},
     "auth": {"register", "login"},
     "recharge": {"recharge"},
-    "support": set(),
+    "support": {"ask"},
     "service": {"buy", "extend"},
     "country": {"buy", "extend"},
 }

@@ -10,6 +10,7 @@ from numberdesk import main
 from numberdesk.main import ROUTERS
 from tests.http.recharging import recharged
 from tests.http.stand import TELEGRAM, Client, Stand
+from tests.support.counter import PNG, base64_of
 
 KEYS = {
     "openapi": {"openapi", "info", "servers", "paths", "components", "security", "tags"},
@@ -151,12 +152,26 @@ def there(stand: Stand, client: Client, order_id: int) -> dict[str, str]:
         "{order_id}": str(order_id), "{transaction_id}": ref, "{id}": str(client.account_id),
         "/recharge/receipts/{id}": f"/recharge/receipts/{receipt}",
         "/admin/statements/{id}": f"/admin/statements/{statement['id']}",
+        **support_paths(client),
         "/user/webhooks/{id}/deliveries": f"/user/webhooks/{webhook}/deliveries",
         **{
             f"/admin/providers/{{id}}{rest}": f"/admin/providers/{provider}{rest}"
             for rest in ("", "/calls", "/syncs", "/transcripts")
         },
     }  # fmt: skip
+
+
+def support_paths(client: Client) -> dict[str, str]:
+    """Open a ticket with a picture; returns what stands for the paths of both faces."""
+    body = {"subject": "A question", "text": "What now?", "attachments": [base64_of(PNG)]}
+    ticket = client.post("/support/tickets", body).data["ticket"]["id"]
+    (message,) = client.get(f"/support/tickets/{ticket}").data["messages"]
+    picture = message["attachments"][0]["id"]
+    paths = {}
+    for face in ("/support/tickets", "/admin/tickets"):
+        paths[f"{face}/{{id}}"] = f"{face}/{ticket}"
+        paths[f"{face}/{{id}}/attachments/{{attachment_id}}"] = f"{face}/{ticket}/attachments/{picture}"
+    return paths
 
 
 def filled(path: str, known: dict[str, str]) -> str:
@@ -199,6 +214,9 @@ def test_answers_look_as_described(described: dict[str, Any], stand: Stand) -> N
             if (stream := item["responses"]["200"]["content"].get("text/event-stream")) is not None:
                 assert stream["schema"] == {"type": "string"}
                 assert answer.headers["content-type"].startswith("text/event-stream")
+                continue
+            if "image/*" in item["responses"]["200"]["content"]:
+                assert answer.headers["content-type"] == "image/png"
                 continue
             assert_fits(described, item["responses"]["200"]["content"]["application/json"]["schema"], answer.json)
             refusal = stand.nobody.send("PATCH", path.replace("{order_id}", "1"))

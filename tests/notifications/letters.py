@@ -60,6 +60,15 @@ SAMPLES: Mapping[Template, Mapping[str, Value]] = {
         "reason": "it has not taken an event for 3 days",
         "at": AT,
     },
+    "ticket_answered": {"name": "Asha", "ticket": 12, "order": 4711, "recharge": None, "is_asked": 0},
+    "ticket_news": {
+        "name": "Ravi",
+        "ticket": 12,
+        "news": "a new ticket",
+        "priority": "normal",
+        "order": None,
+        "recharge": TRANSACTION,
+    },
 }
 
 

@@ -68,9 +68,12 @@ class Call(Generic[Body]):
     method: Literal["POST", "PUT"] = "POST"
     is_repeatable: bool = False
     """Whether an Idempotency-Key is kept for it."""
+    body_max: int = web.BODY_MAX
+    """The largest body in bytes; more than usual is for those who showed who they are."""
     decoder: msgspec.json.Decoder[Body] = field(init=False)
 
     def __post_init__(self) -> None:
+        assert self.body_max <= web.BODY_MAX or self.access not in (web.PUBLIC, web.UNCOUNTED), self.path
         object.__setattr__(self, "decoder", msgspec.json.Decoder(self.body))
 
 
@@ -213,7 +216,7 @@ class Edge:
             caller = await pass_gate(self._gate, visit, call.access, told)
             if not visit.is_json:
                 return 415, web.refusal(415, visit.id)
-            raw = await _read_body(visit.length, receive)
+            raw = await _read_body(visit.length, receive, most=call.body_max)
             if raw is None:
                 return 413, web.refusal(413, visit.id)
             data = _decode(call, raw)
@@ -313,13 +316,13 @@ class Edge:
         return Visit(request_id or ids.request_id(), ip, agent, key, token, is_json, length, once)
 
 
-async def _read_body(length: int, receive: Any) -> bytes | None:
-    """Read a body of at most `web.BODY_MAX` bytes; None when it is larger, however it is sent.
+async def _read_body(length: int, receive: Any, *, most: int) -> bytes | None:
+    """Read a body of at most so many bytes; None when it is larger, however it is sent.
 
     Raises:
         BodyCut: the caller went away before the end.
     """
-    if length > web.BODY_MAX:
+    if length > most:
         return None
     parts: list[bytes] = []
     size, is_more = 0, True
@@ -329,7 +332,7 @@ async def _read_body(length: int, receive: Any) -> bytes | None:
             raise BodyCut
         parts.append(message.get("body", b""))
         size += len(parts[-1])
-        if size > web.BODY_MAX:
+        if size > most:
             return None
         is_more = message.get("more_body", False)
     return b"".join(parts) if len(parts) > 1 else parts[0]

@@ -7,6 +7,8 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 _ENDS = "\0"
 """Between the place and the text of a sealed column; no text of ours contains it."""
+_CANNOT_READ = "A stored secret cannot be decrypted: ENCRYPTION_KEYS is not the one it was stored with."
+_MISPLACED = "A stored secret stands where it does not belong."
 
 
 class WrongKey(RuntimeError):
@@ -37,15 +39,31 @@ class Vault:
         try:
             plain = self._fernet.decrypt(sealed).decode()
         except InvalidToken:
-            raise WrongKey(
-                "A stored secret cannot be decrypted: ENCRYPTION_KEYS is not the one it was stored with."
-            ) from None
+            raise WrongKey(_CANNOT_READ) from None
         if not about:
             return plain
         place, _, text = plain.partition(_ENDS)
         if place != about:
-            raise WrongKey("A stored secret stands where it does not belong.")
+            raise WrongKey(_MISPLACED)
         return text
+
+    def seal_bytes(self, plain: bytes, *, about: str) -> bytes:
+        """Encrypt what is no text, such as a picture, for the place it belongs to."""
+        return self._fernet.encrypt(f"{about}{_ENDS}".encode() + plain)
+
+    def open_bytes(self, sealed: bytes, *, about: str) -> bytes:
+        """Decrypt what `seal_bytes` encrypted.
+
+        Raises:
+            WrongKey: as in `open`.
+        """
+        try:
+            place, _, plain = self._fernet.decrypt(sealed).partition(_ENDS.encode())
+        except InvalidToken:
+            raise WrongKey(_CANNOT_READ) from None
+        if place != about.encode():
+            raise WrongKey(_MISPLACED)
+        return plain
 
     def is_newest(self, sealed: bytes) -> bool:
         """Tell whether the newest key sealed it; if not, `seal` again what `open` gives."""

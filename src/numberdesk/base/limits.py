@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 LimitName = Literal[
     "login", "login_network", "login_strangers", "register", "otp", "recharge", "mail", "mail_address", "mail_network",
-    "password", "claim", "api", "protocol",
+    "password", "claim", "ticket", "ticket_message", "api", "protocol",
 ]  # fmt: skip
 
 NUMBERS: dict[LimitName, str] = {
@@ -58,6 +58,9 @@ NUMBERS: dict[LimitName, str] = {
     "password": "5 per 15 minutes",
     # UTRs and transaction ids that one account says it paid with: nobody finds somebody else's payment by trying.
     "claim": "10 per hour",
+    # Tickets that one account opens, and messages that it writes to them: staff read every one.
+    "ticket": "10 per hour",
+    "ticket_message": "30 per hour",
 }
 
 AMOUNT_MAX = 1_000_000

@@ -231,6 +231,19 @@ def _wire_name(request: Request[Any, Any, Any], name: str) -> str:
     return getattr(parameter.kwarg_definition, "name", None) or name if parameter else name
 
 
+FILE_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'; base-uri 'none'"
+
+
+def saved(content: bytes, *, media_type: str, name: str) -> Response[bytes]:
+    """Answer with a file of a stranger's, to be saved: no browser shows it as a page, or runs anything in it.
+
+    Args:
+        name: ours, of plain ASCII.
+    """
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Security-Policy": FILE_POLICY}
+    return Response(content, media_type=media_type, headers=headers)
+
+
 def rfc3339(moment: datetime | None) -> datetime | None:
     """Return a moment cut to milliseconds, which is what callers compare and store."""
     return None if moment is None else moment.replace(microsecond=moment.microsecond // 1000 * 1000)

@@ -12,6 +12,7 @@ from numberdesk.main import secrets_of
 from numberdesk.notifications import service as notifications
 from numberdesk.payments import service as payments
 from numberdesk.providers import service as providers
+from numberdesk.support import service as support
 from numberdesk.webhooks import service as webhooks
 
 
@@ -71,4 +72,5 @@ async def _rotate(home: Path | None) -> None:
         console.print(f"notifications  {await notifications.reseal(db, vault):>6} sealed anew")
         console.print(f"payments       {await payments.reseal(db, vault):>6} sealed anew")
         console.print(f"webhooks       {await webhooks.reseal(db, vault):>6} sealed anew")
+        console.print(f"support        {await support.reseal(db, vault):>6} sealed anew")
     console.print("[green]Everything is sealed with the newest key.[/] The older ones in ENCRYPTION_KEYS can go.")

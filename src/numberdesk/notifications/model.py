@@ -25,6 +25,8 @@ Template = Literal[
     "provider_alerts",
     "maintenance_news",
     "webhook_disabled",
+    "ticket_answered",
+    "ticket_news",
 ]
 Value = str | int | None
 
@@ -47,6 +49,8 @@ FIELDS: Mapping[Template, frozenset[str]] = {
     "provider_alerts": frozenset({"name", "count", "begun", "over"}),
     "maintenance_news": frozenset({"name", "begun", "over"}),
     "webhook_disabled": frozenset({"name", "endpoint", "host", "reason", "at"}),
+    "ticket_answered": frozenset({"name", "ticket", "order", "recharge", "is_asked"}),
+    "ticket_news": frozenset({"name", "ticket", "news", "priority", "order", "recharge"}),
 }
 """What each template is told, no more and no less: `at` is a time already written for its reader; `name` may be
 empty, `ip`, `device` and `note` may be None; `begun` and `over` are sentences with ` • ` between them, or empty. No
