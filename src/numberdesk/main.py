@@ -39,7 +39,9 @@ from numberdesk.console import routes as console_routes
 from numberdesk.gate import ApiGate, ProtocolGate
 from numberdesk.maintenance import routes as maintenance_routes
 from numberdesk.maintenance import service as maintenance
+from numberdesk.monitoring import jobs as monitoring_jobs
 from numberdesk.monitoring import routes as monitoring_routes
+from numberdesk.monitoring import service as monitoring
 from numberdesk.orders import routes as orders_routes
 from numberdesk.orders import service as orders
 from numberdesk.orders.model import OrderRules
@@ -81,6 +83,7 @@ class Site:
     help_desk: HelpDesk
     api_limit: ApiLimiter
     protocol_limit: ApiLimiter
+    watch: monitoring.Watch
 
 
 @dataclass(frozen=True)
@@ -182,9 +185,10 @@ async def open_site(settings: Settings) -> AsyncIterator[Site]:
         courier = webhooks.open_courier(db, secrets.vault, allows_loopback=settings.webhook_loopback)
         stack.push_async_callback(webhooks.close, courier)
         help_desk = HelpDesk(db, secrets.vault, people.limiter, SupportRules.in_days(*settings.support_days), switches)
+        watch = monitoring.open_watch(db, shelf, token=settings.secret("metrics_token"))
         site = Site(
             settings, db, secrets.vault, lines, shelf, people, desk, till, courier, switches, help_desk, api_limit,
-            protocol_limit,
+            protocol_limit, watch,
         )  # fmt: skip
         await stack.enter_async_context(_kept_fresh(site))
         _calm_collector()
@@ -192,6 +196,7 @@ async def open_site(settings: Settings) -> AsyncIterator[Site]:
         desk.end_waits()
         await db.drain(timeout=DRAIN_SECONDS)
         await orders.drain(desk)
+        await monitoring_jobs.end(site.watch)
 
 
 def _calm_collector() -> None:
@@ -225,6 +230,7 @@ async def _kept_fresh(site: Site) -> AsyncIterator[None]:
         passes.Pass("spending", 2.0, lambda: providers.watch_spending(site.lines)),
         passes.Pass("board", 3.0, desk.board.sweep),
         passes.Pass("feed", 3.0, desk.feed.sweep),
+        *monitoring_jobs.steps(site.watch),
     )
     try:
         async with passes.running(steps):
@@ -277,6 +283,7 @@ def build(site: Site) -> Edge:
         AssertionError: a route does not declare who may use it.
     """
     gate = ApiGate(site.db, site.people, site.api_limit)
+    site.watch.heart.has_web = True
 
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         if connection.scope.get("method") == "OPTIONS":
@@ -300,6 +307,7 @@ def build(site: Site) -> Edge:
             "help_desk": Provide(lambda: site.help_desk, sync_to_thread=False),
             "courier": Provide(lambda: site.courier, sync_to_thread=False),
             "switches": Provide(lambda: site.switches, sync_to_thread=False),
+            "watch": Provide(lambda: site.watch, sync_to_thread=False),
         },
         exception_handlers={Exception: web.translate},
         compression_config=compress.config(),

@@ -19,7 +19,7 @@ SECRETS = (
     "JWT_SECRET", "API_KEY_SALT", "ENCRYPTION_KEYS", "DATABASE_URL", "DATABASE_OWNER_URL", "SMTP_PASSWORD", "REDIS_URL",
     "BANK_ALERT_KEYS", "RAZORPAY_KEY_SECRET", "RAZORPAY_WEBHOOK_SECRETS", "CASHFREE_CLIENT_SECRETS",
     "PHONEPE_CLIENT_SECRET", "PHONEPE_WEBHOOK_LOGINS", "TRON_XPUB", "TRON_KEYS", "TRON_SECOND_KEYS",
-    "COINGECKO_KEY",
+    "COINGECKO_KEY", "METRICS_TOKEN", "SENTRY_DSN",
 )  # fmt: skip
 """Settings that may also come as NAME_FILE, the path of a file that holds the value."""
 
@@ -219,6 +219,20 @@ class Settings(BaseSettings):
     """The least important lines that are written."""
     log_form: Literal["auto", "json", "text"] = "auto"
     """JSON or text; auto is text on a terminal."""
+    access_log: Literal["all", "errors", "off"] = "all"
+    """Which answered requests get a line in the log; `errors` are those with a status from 500 on."""
+    metrics_token: SecretStr | None = None
+    """What Prometheus shows as its bearer token at /metrics, at least 16 characters; none keeps that page closed."""
+    sentry_dsn: SecretStr | None = None
+    """Where errors are reported to, cleaned of secrets; needs the extra `sentry`. None reports them to nobody."""
+    otel_exporter_otlp_endpoint: str | None = None
+    """Where spans of requests and statements are sent to; needs the extra `otel`. Other settings of OpenTelemetry, such
+    as `OTEL_TRACES_SAMPLER`, are read by its SDK. None sends none."""
+    otel_service_name: str = "numberdesk"
+    """What this service is called there."""
+    ledger_check_every: Annotated[int, Field(ge=0, le=604_800_000)] = 21_600_000
+    """How often the whole ledger is checked in the background; 0 leaves it to `numberdesk ledger verify`. What is new
+    is checked every minute. Unit: milliseconds."""
 
     @field_validator("database_url", "database_owner_url")
     @classmethod
@@ -245,6 +259,13 @@ class Settings(BaseSettings):
     def _refuse_strange_proxies(cls, text: str) -> str:
         TrustedProxies(text)
         return text
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _refuse_short_token(cls, token: SecretStr | None) -> SecretStr | None:
+        if token is not None and (len(token) < 16 or not token.get_secret_value().isascii()):
+            raise ValueError("must be at least 16 ASCII characters")
+        return token
 
     @field_validator("public_base_url")
     @classmethod
@@ -288,6 +309,16 @@ class Settings(BaseSettings):
     def cancel_after(self) -> timedelta:
         """The age before which a number cannot be cancelled."""
         return timedelta(milliseconds=self.cancel_timeout)
+
+    def secret(self, name: str) -> str | None:
+        """Return the value of a secret, or None when it is not set."""
+        found: SecretStr | None = getattr(self, name)
+        return None if found is None else found.get_secret_value()
+
+    @property
+    def whole_ledger_every(self) -> timedelta | None:
+        """How often the whole ledger is checked in the background; None: never."""
+        return timedelta(milliseconds=self.ledger_check_every) if self.ledger_check_every else None
 
     @property
     def order_lifetime(self) -> timedelta:

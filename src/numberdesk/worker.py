@@ -21,6 +21,7 @@ from numberdesk.base.passes import Pass
 from numberdesk.catalogue import jobs as catalogue_jobs
 from numberdesk.catalogue import service as catalogue
 from numberdesk.main import Site
+from numberdesk.monitoring import jobs as monitoring_jobs
 from numberdesk.notifications import jobs as notifications_jobs
 from numberdesk.notifications.service import Mailer
 from numberdesk.orders import jobs as orders_jobs
@@ -101,6 +102,7 @@ def steps(site: Site, mailer: Mailer | None) -> list[Pass]:
         Pass("forget_deliveries", 60.0, partial(webhooks_jobs.forget, db), full=1000),
         Pass("roll_up", 5.0, partial(wallet_jobs.roll_up, db), full=50_000),
         Pass("forget_old_answers", 600.0, partial(accounts_jobs.forget_old_answers, db), full=1000),
+        *monitoring_jobs.worker_steps(db, whole_every=site.settings.whole_ledger_every),
         Pass("partitions", 6 * 3600.0, partial(_make_partitions, db)),
     ]
 
@@ -109,6 +111,7 @@ def steps(site: Site, mailer: Mailer | None) -> list[Pass]:
 async def running(site: Site, mailer: Mailer | None = None) -> AsyncIterator[None]:
     """Run all passes and watches for as long as the block lasts; without a mailer, mails wait."""
     watches = _Watches(site.desk)
+    await monitoring_jobs.begin_work(site.watch)
     try:
         async with passes.running([*steps(site, mailer), Pass("watches", 1.0, watches.follow)]):
             try:

@@ -9,6 +9,7 @@ from numberdesk.accounts.model import AccountState, Dialect, EndedWhy, RequestPu
 from numberdesk.audit.model import ActorKind
 from numberdesk.catalogue.model import SyncState
 from numberdesk.maintenance.model import Area, WindowKind
+from numberdesk.monitoring.model import LedgerScope, PartState
 from numberdesk.notifications.model import Channel, OutboxState
 from numberdesk.orders.model import (
     Action,
@@ -48,6 +49,8 @@ LITERALS: dict[str, Any] = {
     "gateway_refunds_state": payments.RefundState,
     "holds_state": HoldState,
     "inbound_messages_state": InboundState,
+    "ledger_results_scope": LedgerScope,
+    "ledger_runs_scope": LedgerScope,
     "mail_requests_purpose": RequestPurpose,
     "mail_tokens_purpose": TokenPurpose,
     "order_events_type": EventType,
@@ -85,6 +88,7 @@ LITERALS: dict[str, Any] = {
     "tickets_ended_by": support.EndedBy,
     "tickets_priority": support.Priority,
     "tickets_state": support.TicketState,
+    "status_parts_state": PartState,
     "utr_claims_state": payments.ClaimState,
     "vpas_kind": payments.VpaKind,
     "webhook_deliveries_state": DeliveryState,

@@ -24,6 +24,7 @@ from tests.http.stand import PEPPER, Answer, Client, Stand
 NOT_THERE = 987654321
 OPEN = {PUBLIC, UNCOUNTED}
 BY_SIGNATURE = {
+    "GET /metrics": (404, "not_found"),
     "POST /webhooks/{gateway}": (404, "not_found"),
     "POST /webhooks/bank/alert": (401, "bad_signature"),
     "POST /webhooks/provider/{name}/{token}": (404, "not_found"),

@@ -1,4 +1,4 @@
-"""Planted secrets appear in no log line, no error, no mail and no row of any table."""
+"""Planted secrets appear in no log line, no error, no mail, no metric and no row of any table."""
 
 import io
 import json
@@ -20,13 +20,16 @@ from anyio.from_thread import BlockingPortal
 from structlog.types import EventDict, WrappedLogger
 
 from numberdesk.accounts import service as accounts
+from numberdesk.base import log
 from numberdesk.base.db import open_database, rows
 from numberdesk.base.postgres import Cluster
+from numberdesk.monitoring import service as monitoring
 from tests.http import stand as stands
 from tests.http.stand import PASSWORD, Answer, Client, SignedIn, Stand
 from tests.notifications.mailbox import Mailbox, mailbox
 
 PLANTED_MIN = 40
+METRICS_TOKEN = "scrapes-with-this-token"
 LINK = re.compile(r"#token=([A-Za-z0-9_-]{43})")
 EMAIL = "mynah@example.com"
 BODIES: tuple[tuple[str, dict[str, Any], str], ...] = (
@@ -82,9 +85,19 @@ class Scene:
     def post(self, client: Client, path: str, body: object, **headers: str) -> Answer:
         return self.heard(client.post(path, body, **headers))
 
+    def knock(self, address: str, authorization: str = "") -> None:
+        """Ask at an address of any protocol, and note what comes back."""
+        client = replace(self.stand.nobody, others=frozenset({422, 402}))
+        self.heard(client.send("GET", address, headers={"Authorization": authorization} if authorization else {}))
+
     def mail(self, to: str, subject: str) -> str:
         message = self.stand.portal.call(lambda: self.box.next(to=to, subject_part=subject, patience=8))
         return text_of(message)
+
+    @property
+    def access(self) -> list[str]:
+        """Lines about answered requests."""
+        return [line for text in self.logged for line in text.splitlines() if line.startswith('{"event":"request"')]
 
     def everything(self) -> list[str]:
         return [*self.typed, *self.handed]
@@ -128,6 +141,7 @@ def watched(into: list[str]) -> Iterator[None]:
     )
     root.addHandler(keeper)
     root.setLevel(logging.DEBUG)
+    lines, log.ACCESS.lines = log.ACCESS.lines, "all"
     try:
         with tempfile.TemporaryFile() as file, redirect_stderr(printed), redirect_stdout(printed):
             os.dup2(file.fileno(), 2)
@@ -139,6 +153,7 @@ def watched(into: list[str]) -> Iterator[None]:
                 file.seek(0)
                 into.extend([printed.getvalue(), file.read().decode(errors="replace")])
     finally:
+        log.ACCESS.lines = lines
         root.removeHandler(keeper)
         root.setLevel(level)
         structlog.configure(**told)
@@ -155,7 +170,8 @@ def scene(portal: BlockingPortal, cluster: Cluster, run_folder: Path) -> Iterato
         stands.opened(
             portal, cluster, proxy_folder=folder, smtp_host="127.0.0.1", smtp_port=box.port, smtp_security="none",
             mail_from="Numberdesk <desk@example.com>", public_base_url="https://numbers.test",
-            rate_limit_register=often, rate_limit_login=often, rate_limit_otp=often,
+            rate_limit_register=often, rate_limit_login=often, rate_limit_otp=often, rate_limit_protocol="off",
+            metrics_token=METRICS_TOKEN,
         ) as stand,
     ):  # fmt: skip
         scene = Scene(stand, box)
@@ -167,6 +183,7 @@ def scene(portal: BlockingPortal, cluster: Cluster, run_folder: Path) -> Iterato
             live_a_life(scene)
             use_keys_and_factors(scene)
             break_down(scene, mynah)
+            log.ACCESS.write_rest()
         yield scene
 
 
@@ -232,6 +249,11 @@ def plant_in_addresses(scene: Scene, mynah: SignedIn) -> None:
         for form in ("/user/api-keys/{}", "/user/sessions/{}"):
             scene.heard(client.send("DELETE", scene.plant(form)))
         scene.post(client, scene.plant("/user/api-keys/{}/rotate"), {})
+    for door in ("/stubs/handler_api.php", "/hero/stubs/handler_api.php", "/nowhere", "/user/balance", "/metrics"):
+        for form in ("?api_key={}&action=getBalance", "?action={}", "?action=getStatus&id=1&token={}", "?secret={}"):
+            scene.knock(scene.plant(door + form))
+    for path in ("/v1/user/profile", "/v1/user/check/{}", "/v1/{}", "/v1/user/{}/1", "/metrics"):
+        scene.knock(scene.plant(path) if "{" in path else path, scene.plant("Bearer {}"))
     key = {"name": "bot", "scopes": ["read"]}
     for change in (
         {"scopes": [scene.plant()]}, {"expiresAt": scene.plant()}, {"allowedIps": [scene.plant()]},
@@ -359,6 +381,22 @@ def test_enough_was_planted_and_the_watch_was_kept(scene: Scene) -> None:
 
 def test_no_log_line_has_a_secret(scene: Scene) -> None:
     assert found_in(scene.logged, scene.everything()) == []
+
+
+def test_every_request_was_told_by_its_route_and_none_by_its_address(scene: Scene) -> None:
+    told = [json.loads(line) for line in scene.access]
+    assert len(told) > len(scene.refusals)
+    routes = {line["route"] for line in told}
+    assert {"/auth/login", "/user/balance", "unmatched", "/v1/user/check", "/stubs/handler_api.php"} <= routes
+    assert found_in(scene.access, scene.everything()) == []
+
+
+def test_no_metric_and_no_status_has_a_secret(scene: Scene) -> None:
+    scene.stand.portal.call(monitoring.beat, scene.stand.site.watch.heart)
+    page = Client(scene.stand.port, token=METRICS_TOKEN).get("/metrics").body.decode()
+    status = scene.stand.nobody.get("/system/status").body.decode()
+    assert 'route="/stubs/handler_api.php' in page
+    assert found_in([page, status], scene.everything()) == []
 
 
 def test_no_answer_repeats_a_secret(scene: Scene) -> None:

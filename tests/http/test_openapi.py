@@ -21,8 +21,9 @@ KEYS = {
 HIDDEN = {
     "/docs", "/docs/start.js", "/docs/{folder}/{name}", "/openapi.json",
     "/verify-email", "/reset-password", "/mail/page.css", "/mail/mail.js", "/recharge/return/{transaction_id}",
+    "/metrics",
 }  # fmt: skip
-"""What serves the description itself, and pages that links in mails and gateways lead to."""
+"""What serves the description itself, pages that links in mails and gateways lead to, and what Prometheus reads."""
 
 STATEMENT = b"date,utr,amount\n26/11/2026,633112345678,5.00\n"
 RAW = {

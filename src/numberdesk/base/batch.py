@@ -6,6 +6,7 @@ There is no timer and no added wait when idle. Measured: 1,800 single calls a se
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from typing import Generic, TypeVar
 
 import structlog
@@ -61,7 +62,7 @@ class Batch(Generic[Item, Result]):
         self._waiting.append((item, future))
         if self._free > 0:
             self._free -= 1
-            task = asyncio.create_task(self._travel())
+            task = asyncio.create_task(self._travel(), context=Context())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return future

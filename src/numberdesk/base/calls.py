@@ -12,9 +12,11 @@ from urllib.parse import unquote
 
 import msgspec
 
-from numberdesk.base import ids, web
+from numberdesk.base import clock, ids, log, web
 from numberdesk.base.client_ip import TrustedProxies, client_ip
 from numberdesk.base.errors import AppError, InvalidFields, NotFound
+from numberdesk.base.metrics import GONE
+from numberdesk.base.observed import ROUTE, Observed, answered, note_caller
 from numberdesk.base.visit import Visit
 from numberdesk.base.web import Access, BodyCut
 
@@ -71,9 +73,11 @@ class Call(Generic[Body]):
     body_max: int = web.BODY_MAX
     """The largest body in bytes; more than usual is for those who showed who they are."""
     decoder: msgspec.json.Decoder[Body] = field(init=False)
+    is_about_order: bool = field(init=False)
 
     def __post_init__(self) -> None:
         assert self.body_max <= web.BODY_MAX or self.access not in (web.PUBLIC, web.UNCOUNTED), self.path
+        object.__setattr__(self, "is_about_order", "order_id" in self.body.__struct_fields__)
         object.__setattr__(self, "decoder", msgspec.json.Decoder(self.body))
 
 
@@ -143,6 +147,7 @@ async def pass_gate(gate: Gate, visit: Visit, access: Access, told: list[tuple[b
             if problem.status == UNAUTHORIZED:  # guesses are counted by where they come from
                 await gate.admit(visit, None)
             raise
+    note_caller(caller)
     told.extend(await gate.admit(visit, caller))
     gate.require(caller, access)
     return caller
@@ -174,21 +179,43 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        began = clock.seconds()
+        visit = self._read_headers(scope)
+        about: log.About = {"request_id": visit.id}
+        token = log.begin(about)
+        try:
+            await self._serve(began, about, visit, scope, receive, send)
+        finally:
+            log.end(token)
+
+    async def _serve(self, began: float, about: log.About, visit: Visit, scope: Any, receive: Any, send: Any) -> None:
         path = scope["path"]
         for starts, door in self._doors:
             if path.startswith(starts):
-                await door.answer(self._read_headers(scope), scope, receive, send)
+                seen = Observed(about, scope, send, began)
+                try:
+                    await door.answer(visit, scope, receive, seen.send)
+                finally:
+                    seen.ends()
                 return
         if path.startswith(PREFIX + "/"):
             scope["path"] = path = path[len(PREFIX) :]
             scope["raw_path"] = path.encode()
-        visit = self._read_headers(scope)
         call, number = self._find(scope["method"], path.rstrip("/"))
         if call is None:
-            await self._framework(visit, scope, receive, send)
+            seen = Observed(about, scope, send, began)
+            try:
+                await self._framework(visit, scope, receive, seen.send)
+            finally:
+                seen.ends()
             return
+        scope[ROUTE] = call.path
         told: list[tuple[bytes, bytes]] = []
-        status, body = await self._answer(call, number, visit, receive, told)
+        status = GONE
+        try:
+            status, body = await self._answer(call, number, visit, receive, told)
+        finally:
+            answered(about, call.method, call.path, status, began)
         await send(
             {
                 "type": "http.response.start",
@@ -220,6 +247,8 @@ class Edge:
             if raw is None:
                 return 413, web.refusal(413, visit.id)
             data = _decode(call, raw)
+            if call.is_about_order:
+                log.note_one("order_id", data.order_id)
             asked = Asked(visit, caller, number)
             if visit.once is None or not call.is_repeatable:
                 return 200, await call.run(asked, data)

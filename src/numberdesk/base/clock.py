@@ -5,6 +5,7 @@ serves log lines, waiting and durations.
 """
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 
@@ -13,6 +14,15 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def seconds() -> float:
-    """Return a monotonic count of seconds, for durations only."""
-    return time.monotonic()
+seconds: Callable[[], float] = time.monotonic
+"""Return a monotonic count of seconds, for durations only."""
+
+
+def timestamp() -> float:
+    """Return the seconds since 1970 on this machine: for log lines that are written later."""
+    return time.time()
+
+
+def iso(timestamp: float) -> str:
+    """Return a moment, given in seconds since 1970, as logs write it."""
+    return datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

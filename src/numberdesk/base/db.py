@@ -13,6 +13,7 @@ from typing import Any, LiteralString, TypeVar
 
 import asyncpg
 import structlog
+from prometheus_client import Counter
 
 from numberdesk.base.errors import Unavailable
 
@@ -44,6 +45,10 @@ LOST = (
     OSError,
 )
 """The server cannot be reached, or went away in the middle."""
+
+NO_CONNECTION = Counter(
+    "numberdesk_database_no_connection", "Times that no connection to the database was to be had in time."
+)
 
 REFUSED = (
     asyncpg.InvalidAuthorizationSpecificationError,
@@ -171,6 +176,11 @@ class Database:
         if self._tasks:
             await asyncio.wait(set(self._tasks), timeout=timeout)
 
+    def occupancy(self) -> tuple[int, int, int]:
+        """Return how many connections the pool holds, how many of them are at work, and how many it may hold."""
+        size = self.pool.get_size()
+        return size, size - self.pool.get_idle_size(), self.pool.get_max_size()
+
     async def close(self) -> None:
         """Close the pool, at once for connections that do not come back within two seconds."""
         try:
@@ -199,6 +209,7 @@ class Database:
         try:
             connection = await self.pool.acquire(timeout=ACQUIRE_TIMEOUT)
         except (TimeoutError, *LOST) as problem:
+            NO_CONNECTION.inc()
             raise Unavailable from problem
         if _is_broken(connection):
             await self._release(connection)

@@ -9,7 +9,9 @@ from functools import partial
 from typing import TypeVar
 
 import structlog
+from prometheus_client import Counter
 
+from numberdesk.base import log as logs
 from numberdesk.base.errors import Unavailable
 
 log = structlog.get_logger()
@@ -18,6 +20,7 @@ T = TypeVar("T")
 PATIENCE = 60.0
 """Seconds after which most passes are cut off; rows it had taken become due again when their lease ends."""
 JITTER = 0.1
+PASSES_FAILED = Counter("numberdesk_passes_failed", "Background passes that failed or were cut off.", ("step",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +39,18 @@ async def loop(step: Pass) -> None:
     """Run a pass for ever; trouble is logged and the next turn comes as usual."""
     while True:
         done: object = None
-        try:
-            async with asyncio.timeout(step.patience):
-                done = await step.run()
-        except Unavailable:
-            log.warning("pass_waits_for_database", step=step.name)
-        except TimeoutError:
-            log.warning("pass_cut_off", step=step.name)
-        except Exception:
-            log.exception("pass_failed", step=step.name)
+        with logs.about(step=step.name):
+            try:
+                async with asyncio.timeout(step.patience):
+                    done = await step.run()
+            except Unavailable:
+                log.warning("pass_waits_for_database", step=step.name)
+            except TimeoutError:
+                PASSES_FAILED.labels(step.name).inc()
+                log.warning("pass_cut_off", step=step.name)
+            except Exception:
+                PASSES_FAILED.labels(step.name).inc()
+                log.exception("pass_failed", step=step.name)
         if step.full is None or not isinstance(done, int) or done < step.full:
             await asyncio.sleep(step.every * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311 - jitter, no secret
 

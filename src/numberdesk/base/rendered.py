@@ -3,6 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Hashable
+from contextvars import Context
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, TypeVar
@@ -119,6 +120,6 @@ async def _shared(running: dict[Any, asyncio.Task[T]], name: Hashable, work: Cal
     """Wait for work that all who name it share; who goes away takes it from nobody."""
     task = running.get(name)
     if task is None:
-        task = running[name] = asyncio.create_task(work())
+        task = running[name] = asyncio.create_task(work(), context=Context())
         task.add_done_callback(lambda _: running.pop(name, None))
     return await asyncio.shield(task)

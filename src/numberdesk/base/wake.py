@@ -8,6 +8,7 @@ the floor when one is lost.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from contextvars import Context
 
 import asyncpg
 import structlog
@@ -37,7 +38,7 @@ class Publisher:
         """Send ids soon; never waits and never fails."""
         self._ids.update(ids)
         if self._ids and (self._task is None or self._task.done()):
-            self._task = asyncio.create_task(self._send())
+            self._task = asyncio.create_task(self._send(), context=Context())
 
     async def drain(self) -> None:
         """Wait until everything given has been sent."""

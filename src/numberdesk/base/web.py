@@ -1,7 +1,6 @@
 """The wire's envelope: how every answer and every refusal looks, and the headers each carries."""
 
 import re
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +12,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
 from numberdesk.base.errors import AppError, Category, InvalidFields
+from numberdesk.base.metrics import REFUSALS
 from numberdesk.base.money import NotAnAmount, Paise, format_rupees, parse_rupees
 
 log = structlog.get_logger()
@@ -118,6 +118,7 @@ def encode(data: object) -> bytes:
 def refusal(status: int, request_id: str) -> bytes:
     """Encode one of the framework's own refusals."""
     code, category, sentence = _FRAMEWORK[status]
+    count_refusal(category, code)
     return encoder.encode(
         Failure(error=sentence, details={"code": code, "category": category, "requestId": request_id})
     )
@@ -125,6 +126,7 @@ def refusal(status: int, request_id: str) -> bytes:
 
 def render(problem: AppError, request_id: str) -> bytes:
     """Encode an expected error: money fields become rupees, names become camelCase."""
+    count_refusal(problem.category, problem.code)
     details: dict[str, Any] = {"code": problem.code, "category": problem.category, "requestId": request_id}
     for name, value in problem.details().items():
         if name.endswith("_paise"):
@@ -132,6 +134,11 @@ def render(problem: AppError, request_id: str) -> bytes:
         else:
             details[_camel(name)] = rfc3339(value) if isinstance(value, datetime) else value
     return encoder.encode(Failure(error=problem.sentence(), details=details))
+
+
+def count_refusal(category: Category, code: str) -> None:
+    """Count a refusal that somebody is told; codes are words of the program, so there are few."""
+    REFUSALS.labels(category, code).inc()
 
 
 def headers_of(problem: AppError) -> dict[str, str]:
@@ -145,8 +152,9 @@ def crash(problem: BaseException, request_id: str) -> bytes:
     log.error(
         "request_crashed",
         request_id=request_id,
-        problem="".join(traceback.format_exception(problem)),
+        exc_info=problem,
     )
+    count_refusal("system", "internal_error")
     details = {"code": "internal_error", "category": "system", "requestId": request_id}
     return encoder.encode(
         Failure(error="Something went wrong on our side. The request id helps us to find it.", details=details)

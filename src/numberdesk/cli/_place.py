@@ -16,7 +16,8 @@ import uvloop
 from pydantic import SecretStr
 from rich.console import Console
 
-from numberdesk.base import crypto, log, postgres
+from numberdesk import __version__
+from numberdesk.base import crypto, log, postgres, telemetry
 from numberdesk.base.db import Database, open_database
 from numberdesk.base.migrate import folder, refuse_unready
 from numberdesk.settings import BadSettings, Settings, load
@@ -82,7 +83,13 @@ async def opened(home: Path | None, *, is_service: bool = False, **overrides: An
     """
     settings = load(**overrides)
     is_wished = is_service or "log_level" in settings.model_fields_set
-    log.configure(level=settings.log_level if is_wished else "warning", form=settings.log_form)
+    log.configure(
+        level=settings.log_level if is_wished else "warning",
+        form=settings.log_form,
+        access=settings.access_log if is_service else "off",
+    )
+    if is_service or settings.app_env == "demo":
+        _open_telemetry(settings)
     where = (home or settings.numberdesk_home or DEFAULT_HOME).absolute()
     if settings.database_url is not None:
         owner = settings.database_owner_url or settings.database_url
@@ -93,6 +100,17 @@ async def opened(home: Path | None, *, is_service: bool = False, **overrides: An
         cluster = await stack.enter_async_context(postgres.running(where, pg_bin=settings.pg_bin, is_kept=is_kept))
         owner, app = SecretStr(cluster.owner_url), SecretStr(cluster.app_url)
         yield Place(_complete(settings, where, owner, app), where)
+
+
+def _open_telemetry(settings: Settings) -> None:
+    dsn = settings.secret("sentry_dsn")
+    try:
+        if dsn is not None:
+            telemetry.open_sentry(dsn, environment=settings.app_env, release=__version__)
+        if settings.otel_exporter_otlp_endpoint is not None:
+            telemetry.open_tracing(service=settings.otel_service_name, version=__version__)
+    except telemetry.ExtraMissing as problem:
+        raise BadSettings(str(problem)) from None
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ from granian.constants import Interfaces
 from granian.server.embed import Server
 
 from numberdesk import worker as background
-from numberdesk.base import clock
+from numberdesk.base import clock, telemetry
 from numberdesk.cli._place import HOME, STORED, CommandFailed, Place, console, opened, run, secret
 from numberdesk.main import Site, build, open_site
 from numberdesk.notifications import service as notifications
@@ -104,7 +104,7 @@ async def _work(home: Path | None) -> None:
 async def serving(site: Site, host: str, port: int) -> AsyncIterator[None]:
     """Answer HTTP for as long as the block lasts."""
     server = Server(
-        build(site),
+        telemetry.traced(build(site)),
         address=host,
         port=port,
         interface=Interfaces.ASGINL,

@@ -14,6 +14,8 @@ from numberdesk.accounts.service import NoCredentials
 from numberdesk.base import web
 from numberdesk.base.calls import ID_MAX, Gate
 from numberdesk.base.errors import AppError
+from numberdesk.base.log import note
+from numberdesk.base.observed import ROUTE, note_caller
 from numberdesk.base.visit import Visit
 from numberdesk.compat import _account, _activations, _lists, _purchase, _rent
 from numberdesk.compat._asked import Asked, Delivery, Handler, Leaving
@@ -105,14 +107,18 @@ class HandlerApiDoor:
         path = scope["path"].rstrip("/")
         if path not in DIALECTS:
             return text_reply("404 page not found", 404)
+        scope[ROUTE] = path
         if scope["method"] not in ("GET", "POST"):
             return Reply(b"405 method not allowed", 405, headers=((b"allow", b"GET, POST"),))
         dialect, action = DIALECTS[path] or "classic", ""
         try:
             parameters = await read_parameters(scope, receive, length=visit.length)
             action = parameters.get("action", "")
+            if action in ACTIONS:
+                scope[ROUTE] = f"{path}?action={action}"
             caller = await self._caller(visit, scope, parameters)
             dialect = DIALECTS[path] or caller.dialect or "classic"
+            note_caller(caller)
             asked = Asked(self._desk, caller, dialect, parameters, leaving)
             await self._count(visit, asked, action, told)
             return await self._carry_out(asked, action)
@@ -126,6 +132,7 @@ class HandlerApiDoor:
         except TooMuch:
             return _refused(Refusal("BAD_DATA"), dialect, action)
         except AppError as problem:
+            web.count_refusal(problem.category, problem.code)
             word = refusal_of(problem, cancel_after=self._desk.rules.cancel_after)
             return _refused(word, dialect, action)
         except Exception as problem:
@@ -168,6 +175,9 @@ class HandlerApiDoor:
     async def _carry_out(self, asked: Asked, action: str) -> Reply | Delivery:
         if not action:
             raise Refusal("NO_ACTION")
+        number = asked.parameters.whole("id", "activationId")
+        if number is not None and number <= ID_MAX:
+            note(order_id=number)
         self._gate.require(asked.caller, "order" if action in CHANGES else "read")
         handler = ACTIONS.get(action)
         if handler is None:

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from numberdesk.accounts import service as accounts
+from numberdesk.base.log import note
 from numberdesk.base.money import Paise, format_rupees
 from numberdesk.catalogue import service as catalogue
 from numberdesk.compat._activations import told_flag, told_time
@@ -73,6 +74,7 @@ async def carry_out(asked: Asked, trade: Trade) -> Delivery:
 def bought_reply(asked: Asked, bought: Bought) -> Reply:
     """Return what a purchase is answered with."""
     order = bought.card.order
+    note(order_id=order.id)
     headers = (REPLAYED,) if bought.is_replayed else ()
     if order.hours is not None:
         reply = json_reply(rental_object(asked, bought.card))

@@ -1,6 +1,8 @@
 """Nouns of monitoring."""
 
 from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +15,8 @@ class Check:
     counted: int
     """Rows the check is about."""
     wrong: list[str]
+    wrong_count: int = 0
+    """How many rows are wrong, also those that are not named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +28,68 @@ class Readiness:
     """`ok`, or the sentence that says what is missing."""
     overdue_seconds: int
     """How long the oldest due work has been waiting for a worker."""
+    workers: int = 0
+    """Worker processes that were heard of lately."""
+    notices_overdue_seconds: int = 0
+    """How long the oldest due notice has been waiting."""
+    webhooks_overdue_seconds: int = 0
+    """How long the oldest due webhook has been waiting, of customers or of gateways."""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What one counter grew by. `labels` as they stand behind its name in Prometheus' text."""
+
+    sample: str
+    labels: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """How a process is."""
+
+    id: str
+    has_web: bool
+    has_worker: bool
+    version: str
+    lag_ms: int
+    """How late its event loop was at the most since it last told."""
+    pool_open: int
+    pool_busy: int
+    pool_max: int
+    memory_bytes: int
+
+
+LedgerScope = Literal["recent", "whole"]
+"""What was posted since the last look, or everything."""
+PartState = Literal["ok", "degraded", "down"]
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRun:
+    """A check of the ledger that is due: postings above `checked_to` are new to it."""
+
+    scope: LedgerScope
+    checked_to: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of the service as its customers see it."""
+
+    part: str
+    state: PartState
+    since: datetime
+    looked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The minutes of one day, by how a part was."""
+
+    part: str
+    day: date
+    ok: int
+    degraded: int
+    down: int

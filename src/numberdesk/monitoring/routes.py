@@ -1,16 +1,20 @@
-"""HTTP face of monitoring: is the process alive, and can it work."""
+"""HTTP face of monitoring: is the process alive, can it work, what is counted, and how the service is."""
 
+import hmac
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from litestar import Router, get
+from litestar import Request, Response, Router, get
 from litestar.di import NamedDependency
+from litestar.openapi import ResponseSpec
 from msgspec import Struct
 
+from numberdesk.base.compress import AS_IT_IS
 from numberdesk.base.db import Database
-from numberdesk.base.errors import AppError
-from numberdesk.base.web import ACCESS, NO_KEY, UNCOUNTED, Ok
+from numberdesk.base.errors import AppError, NotFound
+from numberdesk.base.web import ACCESS, NO_KEY, PUBLIC, UNCOUNTED, Ok
 from numberdesk.monitoring import service
+from numberdesk.monitoring.service import StatusView, Watch
 
 OVERDUE_MAX = 120
 """Seconds of overdue background work above which no worker can be running."""
@@ -29,7 +33,11 @@ class Ready(Struct, rename="camel", frozen=True, kw_only=True):
     database: str
     migrations: str
     worker: str
+    """ok, none when no worker was heard of for 30 seconds, or late when due work waits all the same."""
+    workers: int
     overdue_seconds: int
+    notices_overdue_seconds: int
+    webhooks_overdue_seconds: int
 
 
 @dataclass(eq=False)
@@ -46,6 +54,16 @@ class NotReady(AppError):
     retry_after = 2
 
 
+@dataclass(eq=False)
+class BadMetricsToken(AppError):
+    """The bearer token is not METRICS_TOKEN, or there is none."""
+
+    status = 401
+    code = "bad_metrics_token"
+    category = "authentication"
+    message = "Send METRICS_TOKEN as a bearer token."
+
+
 @get("/healthz", summary="Is the process alive", security=NO_KEY, opt={ACCESS: UNCOUNTED})
 async def healthz() -> Ok[Alive]:
     """Answer without asking anybody."""
@@ -58,10 +76,60 @@ async def readyz(db: NamedDependency[Database]) -> Ok[Ready]:
     found = await service.readiness(db)
     if not found.database or found.migrations != "ok":
         raise NotReady("ok" if found.database else "out of reach", found.migrations)
-    worker = "ok" if found.overdue_seconds <= OVERDUE_MAX else "none seems to run: due work waits"
+    late = "none" if found.workers == 0 else "late" if found.overdue_seconds > OVERDUE_MAX else "ok"
     return Ok(
-        data=Ready(database="ok", migrations=found.migrations, worker=worker, overdue_seconds=found.overdue_seconds)
+        data=Ready(
+            database="ok",
+            migrations=found.migrations,
+            worker=late,
+            workers=found.workers,
+            overdue_seconds=found.overdue_seconds,
+            notices_overdue_seconds=found.notices_overdue_seconds,
+            webhooks_overdue_seconds=found.webhooks_overdue_seconds,
+        )
     )
 
 
-router = Router(path="/", route_handlers=[healthz, readyz], tags=["system"])
+@get(
+    "/metrics",
+    summary="Read what Prometheus collects",
+    include_in_schema=False,
+    opt={ACCESS: UNCOUNTED},
+)
+async def read_metrics(request: Request[Any, Any, Any], watch: NamedDependency[Watch]) -> Response[str]:
+    """Return the metrics of the whole installation to whoever has METRICS_TOKEN; without that setting there are none.
+
+    An open page would be read by strangers through every proxy on this machine, so nobody is let in by his address.
+    """
+    if watch.token is None:
+        raise NotFound("page")
+    shown: str | None = request.scope["state"]["visit"].token
+    if shown is None or not hmac.compare_digest(shown.encode(), watch.token.encode()):
+        raise BadMetricsToken
+    return Response(await watch.exposition.page(), media_type="text/plain; version=0.0.4")
+
+
+@get(
+    "/system/status",
+    summary="Read how the service is",
+    security=NO_KEY,
+    opt={ACCESS: PUBLIC, AS_IT_IS: True},
+    responses={
+        200: ResponseSpec(Ok[StatusView], generate_examples=False, description="The parts and their days"),
+        304: ResponseSpec(None, description="As the ETag says"),
+    },
+)
+async def read_status(request: Request[Any, Any, Any], watch: NamedDependency[Watch]) -> Response[bytes]:
+    """Return the parts of the service with their last 30 days, and how often numbers get their codes.
+
+    It is judged once in 20 seconds; asked with `If-None-Match`, the answer is 304 while it is the same.
+    """
+    headers = request.headers
+    sent = await watch.board.rendered.answer(
+        accept_encoding=headers.get("accept-encoding", ""), if_none_match=headers.get("if-none-match", "")
+    )
+    told = {name.decode(): text.decode() for name, text in sent.headers} | {"cache-control": "public, max-age=5"}
+    return Response(sent.body, status_code=sent.status, headers=told, media_type="application/json")
+
+
+router = Router(path="/", route_handlers=[healthz, readyz, read_metrics, read_status], tags=["system"])

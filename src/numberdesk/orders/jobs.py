@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from numberdesk.base import clock
+from numberdesk.base.log import about
 from numberdesk.orders import sql
 from numberdesk.orders.model import Card, Closing, Delivery, EndState, Order
 from numberdesk.orders.service import Desk, settle_cancel
@@ -210,7 +211,8 @@ async def settle_ending(desk: Desk, *, limit: int = 100) -> int:
 
 
 async def _settle_ending(desk: Desk, order: Order) -> None:
-    card = await settle_cancel(desk, order)
+    with about(order_id=order.id):
+        card = await settle_cancel(desk, order)
     if card.order.ended_at is not None or card.order.state == "received" or order.expires_at is None:
         return
     async with desk.db.statement() as tx:

@@ -50,7 +50,9 @@ from numberdesk.catalogue.service._statistics import (
     list_delivery_totals,
     read_statistics,
     refresh_statistics,
+    seconds_within,
     shown_rates,
+    wilson,
 )
 from numberdesk.catalogue.service._sync import (
     OnProgress,
@@ -132,6 +134,7 @@ __all__ = [
     "render",
     "rental_hours",
     "rentals_for",
+    "seconds_within",
     "set_category_block",
     "set_country",
     "set_price_rule",
@@ -141,4 +144,5 @@ __all__ = [
     "sync",
     "take_turns",
     "watch_phantoms",
+    "wilson",
 ]

@@ -8,6 +8,7 @@ from numberdesk.accounts.service import NoCredentials
 from numberdesk.base import web
 from numberdesk.base.calls import Gate
 from numberdesk.base.errors import AppError
+from numberdesk.base.observed import ROUTE, note_caller
 from numberdesk.base.visit import Visit
 from numberdesk.compat._asked import Delivery, Leaving
 from numberdesk.compat._limit import PollAllowance, RetryAllowance
@@ -29,6 +30,15 @@ from numberdesk.orders.service import Desk
 
 CHANGES = frozenset({"buy", "finish", "cancel", "ban"})
 """What a key without the right to order may not do."""
+VERBS = frozenset({
+    "countries", "products", "prices", "flash", "profile", "orders", "payments", "max-prices", "buy", "reuse", "check",
+    "finish", "cancel", "ban", "sms",
+})  # fmt: skip
+"""What may stand second in a path; counted by it."""
+
+
+def _route(parts: list[str]) -> str:
+    return f"/v1/{parts[0]}/{parts[1] if len(parts) > 1 and parts[1] in VERBS else '{other}'}"
 
 
 class FiveSimDoor:
@@ -80,6 +90,7 @@ class FiveSimDoor:
         except Refusal:
             return NO_PHONES  # sold in no country
         except AppError as problem:
+            web.count_refusal(problem.category, problem.code)
             told.extend((name.encode(), text.encode()) for name, text in web.headers_of(problem).items())
             return refusal(problem)
         except Exception as problem:
@@ -95,11 +106,13 @@ class FiveSimDoor:
             return NOTHING_HERE
         if any(map(web.has_control_characters, parts)):
             return error("bad request")
+        scope[ROUTE] = _route(parts)
         query = await read_parameters(scope, receive, length=visit.length)
         if parts[0] == "guest":
             told.extend(await self._gate.admit(visit, self._known(visit)))
             return await self._for_guests(parts[1:], query)
         caller = await self._caller(visit, told, parts[1:])
+        note_caller(caller)
         self._gate.require(caller, "order" if parts[1:2] and parts[1] in CHANGES else "read")
         return await self._for_users(parts[1:], _user.Customer(self._desk, caller, self._known_names(), query, leaving))
 

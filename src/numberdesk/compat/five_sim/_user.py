@@ -10,6 +10,7 @@ from numberdesk.accounts import service as accounts
 from numberdesk.accounts.model import Caller
 from numberdesk.base.errors import InvalidFields
 from numberdesk.base.money import Paise, format_rupees
+from numberdesk.base.log import note
 from numberdesk.compat._asked import Delivery, Leaving
 from numberdesk.compat._choice import Wanted, ceiling_of, cheapest, fingerprint
 from numberdesk.compat._purchase import REPLAYED, YES
@@ -117,6 +118,7 @@ async def buy(customer: Customer, country: str, operator: str, product: str) -> 
     async def lost() -> None:
         await orders.note_undelivered(desk, trade, bought)
 
+    note(order_id=bought.card.order.id)
     reply = json_reply(_order(names, bought.card))
     headers = (REPLAYED,) if bought.is_replayed else ()
     return Delivery(caller.account_id, replace(reply, headers=headers), lost)

@@ -1,8 +1,8 @@
 """How long due work has been waiting."""
 
-from numberdesk.base.db import Tx, value
+from numberdesk.base.db import Tx, rows, value
 
-__all__ = ["get_overdue_seconds"]
+__all__ = ["get_overdue_seconds", "get_worker_signs"]
 
 
 async def get_overdue_seconds(tx: Tx) -> int:
@@ -29,3 +29,21 @@ async def get_overdue_seconds(tx: Tx) -> int:
         """,
     )
     return seconds or 0
+
+
+async def get_worker_signs(tx: Tx, *, seconds: float) -> tuple[int, int, int]:
+    """Return how many workers were heard of lately, and for how long the oldest notice and webhook are overdue."""
+    found = await rows(
+        tx,
+        """
+        SELECT (SELECT count(*) FROM processes WHERE has_worker AND seen_at > now - make_interval(secs => $1)),
+               greatest(coalesce(extract(epoch FROM now - (
+                   SELECT min(due_at) FROM outbox WHERE state = 'waiting')), 0), 0)::int,
+               greatest(coalesce(extract(epoch FROM now - least(
+                   (SELECT min(next_try_at) FROM webhook_deliveries WHERE state = 'waiting'),
+                   (SELECT min(due_at) FROM webhook_events WHERE state = 'waiting'))), 0), 0)::int
+        FROM clock_timestamp() AS now
+        """,
+        seconds,
+    )
+    return found[0][0], found[0][1], found[0][2]

@@ -13,6 +13,7 @@ from numberdesk.accounts.model import Caller
 from numberdesk.accounts.service import refuse_spending
 from numberdesk.base.calls import ID_MAX, Asked, Call, number_in_path
 from numberdesk.base.errors import InvalidFields
+from numberdesk.base.log import note
 from numberdesk.base.money import Paise, format_rupees
 from numberdesk.base.web import ACCESS, Items, Ok, amount_in, encode
 from numberdesk.catalogue.model import Route
@@ -147,6 +148,7 @@ async def _get_number(desk: Desk, asked: Asked, data: GetNumber) -> bytes:
     cards = await service.buy(
         desk, account_id=caller.account_id, wish=wish, quantity=data.quantity, request_key=asked.once
     )
+    note(order_id=cards[0].order.id)
     if data.quantity == 1:
         return encode(view(desk, cards[0]))
     return encode(OrdersView(data.quantity, [view(desk, card) for card in cards]))
@@ -238,4 +240,6 @@ async def order_detail(
 
 
 def _order_id(text: str) -> OrderId:
-    return OrderId(number_in_path(text, what="order"))
+    order_id = OrderId(number_in_path(text, what="order"))
+    note(order_id=order_id)
+    return order_id

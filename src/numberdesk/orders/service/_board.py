@@ -7,6 +7,7 @@ reads again what changed lately, so a lost message delays a code by seconds and 
 import asyncio
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import Context
 from datetime import datetime, timedelta
 
 import structlog
@@ -138,7 +139,7 @@ class Board:
         """Read orders again, many with one query; never waits."""
         self._wanted.update(order_ids)
         if self._wanted and (self._reader is None or self._reader.done()):
-            self._reader = asyncio.create_task(self._read_wanted())
+            self._reader = asyncio.create_task(self._read_wanted(), context=Context())
 
     async def _read_wanted(self) -> None:
         while self._wanted:

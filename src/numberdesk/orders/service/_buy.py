@@ -10,6 +10,7 @@ import structlog
 from numberdesk.accounts.service import KeyInFlight
 from numberdesk.base import clock, ids
 from numberdesk.base.errors import AppError, Unavailable
+from numberdesk.base.log import about
 from numberdesk.catalogue import service as catalogue
 from numberdesk.catalogue.model import PricedOffer
 from numberdesk.orders import sql
@@ -147,7 +148,8 @@ async def _buy_one(desk: Desk, account_id: AccountId, choice: _Choice, key: str,
         return await _repeated(desk, card)
     desk.board.put(card)
     try:
-        card = await _ask_in_turn(desk, card, choice.offers)
+        with about(order_id=card.order.id):
+            card = await _ask_in_turn(desk, card, choice.offers)
     except Unavailable:
         # The provider may have sold: the order goes on as pending, and a 503 would only make the caller buy again.
         log.warning("purchase_not_settled", order_id=card.order.id)

@@ -9,6 +9,7 @@ import asyncio
 from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from contextvars import Context
 from dataclasses import dataclass
 
 import structlog
@@ -244,7 +245,7 @@ class Feed:
 
     def _read_soon(self) -> None:
         if self._news & self._heads.keys() and (self._reader is None or self._reader.done()):
-            self._reader = asyncio.create_task(self._read())
+            self._reader = asyncio.create_task(self._read(), context=Context())
 
     async def _read(self) -> None:
         while (ready := list(self._news & self._heads.keys())[:ACCOUNTS_MAX]) and not self.closed.is_set():

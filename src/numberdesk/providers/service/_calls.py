@@ -10,6 +10,7 @@ import structlog
 from prometheus_client import Counter, Histogram
 
 from numberdesk.base import clock
+from numberdesk.base.log import about
 from numberdesk.base.money import Paise
 from numberdesk.providers.adapters import ADAPTERS, Adapter, capabilities, rentals_of
 from numberdesk.providers.line import HEARD, Heard, Line
@@ -240,7 +241,8 @@ async def _listened(lines: Lines, line: Line, action: str, call: Awaitable[A]) -
     answer: A | Unknown | None = None
     outcome, finding = "interrupted", NOTHING
     try:
-        answer = await call
+        with about(provider=name, action=action):
+            answer = await call
         outcome = _outcome(answer)
     except Exception:
         outcome = "failed"

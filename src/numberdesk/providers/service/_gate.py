@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter
 
 from numberdesk.base import clock
 from numberdesk.base.db import Database, Tx
@@ -36,7 +36,6 @@ REASON_MAX: Final = 200
 
 DROPPED: Final = Counter("numberdesk_transcripts_dropped", "Transcripts that were not kept, because too many waited.")
 LOST: Final = Counter("numberdesk_gate_lost", "Counts and transcripts that the database did not take.")
-SHUT: Final = Gauge("numberdesk_provider_shut", "1 while no purchase may leave to the provider.", ("provider",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +100,6 @@ class Gate:
         for row in rows:
             breaker = self.breaker(row.provider_id)
             breaker.adopt(row.state, row.forced, row.forced_reason or row.reason, row.generation)
-            SHUT.labels(row.provider).set(breaker.is_shut())
 
     def standing(self, provider_id: ProviderId) -> Standing:
         """Return how a provider stands here."""

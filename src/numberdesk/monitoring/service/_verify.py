@@ -1,4 +1,4 @@
-"""Verbs of monitoring: checking the ledger's promises on the rows themselves, and whether a process can work.
+"""Checking the ledger's promises on the rows themselves.
 
 What `verify` checks, by invariant:
 
@@ -24,13 +24,10 @@ Not visible in rows and proved by tests instead: I8 to I12, I14 and I16.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
-from numberdesk.base import migrate
 from numberdesk.base.db import Database, Tx
-from numberdesk.base.errors import Unavailable
 from numberdesk.monitoring import sql
-from numberdesk.monitoring.model import Check, Readiness
+from numberdesk.monitoring.model import Check
 from numberdesk.monitoring.sql import Found
 
 Part = Callable[[Tx], Awaitable[Found]]
@@ -148,27 +145,11 @@ async def verify(db: Database, *, on_check: Callable[[Check], None] | None = Non
         for rule in _RULES:
             found = [await part(tx) for part in rule.parts]
             wrong = [sentence for part in found for sentence in part.sentences][: sql.NAMED_MAX]
-            more = sum(part.count for part in found) - len(wrong)
+            total = sum(part.count for part in found)
+            more = total - len(wrong)
             if more:
                 wrong.append(f"and {more:,} more")
-            checks.append(Check(rule.invariant, rule.name, not wrong, counts[rule.counted], wrong))
+            checks.append(Check(rule.invariant, rule.name, not wrong, counts[rule.counted], wrong, total))
             if on_check is not None:
                 on_check(checks[-1])
     return checks
-
-
-async def readiness(db: Database, *, folder: Path | None = None) -> Readiness:
-    """Tell whether this process can work; a database out of reach is an answer, not an error.
-
-    Args:
-        folder: the migrations this code was written for; the program's own if left out.
-    """
-    try:
-        await migrate.refuse_unready(db, folder=folder or migrate.folder())
-        async with db.statement() as tx:
-            overdue = await sql.get_overdue_seconds(tx)
-    except Unavailable:
-        return Readiness(database=False, migrations="unknown", overdue_seconds=0)
-    except (migrate.SchemaUnready, migrate.MigrationRefused) as problem:
-        return Readiness(database=True, migrations=str(problem), overdue_seconds=0)
-    return Readiness(database=True, migrations="ok", overdue_seconds=overdue)

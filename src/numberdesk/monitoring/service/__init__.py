@@ -1,0 +1,43 @@
+"""Verbs of monitoring: whether all can work, what is counted, whether the ledger is right, and how the parts are."""
+
+from numberdesk.monitoring.service._board import READ_EVERY, StatusBoard, StatusView, status_of
+from numberdesk.monitoring.service._exposition import Exposition
+from numberdesk.monitoring.service._ledger_watch import check_recent, check_whole
+from numberdesk.monitoring.service._parts import Judge, Signs, forget_days, judge
+from numberdesk.monitoring.service._pulse import (
+    ALIVE_SECONDS,
+    PULSE_EVERY,
+    Heart,
+    beat,
+    forget_totals,
+    stop_beating,
+    watch_loop,
+)
+from numberdesk.monitoring.service._ready import readiness
+from numberdesk.monitoring.service._verify import verify
+from numberdesk.monitoring.service._watch import Watch, open_watch
+
+__all__ = [
+    "ALIVE_SECONDS",
+    "PULSE_EVERY",
+    "READ_EVERY",
+    "Exposition",
+    "Heart",
+    "Judge",
+    "Signs",
+    "StatusBoard",
+    "StatusView",
+    "Watch",
+    "beat",
+    "check_recent",
+    "check_whole",
+    "forget_days",
+    "forget_totals",
+    "judge",
+    "open_watch",
+    "readiness",
+    "status_of",
+    "stop_beating",
+    "verify",
+    "watch_loop",
+]

@@ -1,0 +1,60 @@
+"""The pages about the service itself: its status from memory, its readiness, its metrics behind a token."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.http.stand import Client, Stand
+
+PARTS = ["api", "codes", "notices", "numbers", "payments", "webhooks", "server:alpha"]
+
+
+def until(condition: Callable[[], object], *, patience: float = 45.0) -> None:
+    end = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.2)
+
+
+def test_everybody_reads_the_status_with_an_etag(stand: Stand) -> None:
+    def shown() -> list[str]:
+        return [part["name"] for part in stand.nobody.get("/system/status").data["parts"]]
+
+    until(lambda: shown() == PARTS)
+    answer = stand.nobody.get("/system/status")
+    assert answer.headers["cache-control"] == "public, max-age=5"
+    assert answer.data["status"] in ("ok", "degraded", "down")
+    assert answer.data["parts"][0]["status"] == "ok"
+    etag = answer.headers["etag"]
+
+    def is_known() -> bool:
+        again = stand.nobody.get("/api/v1/system/status", If_None_Match=etag)
+        assert again.status in (200, 304)
+        return again.status == 304 or again.headers["etag"] != etag
+
+    assert is_known()
+
+
+def test_the_status_needs_no_database(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(stand.site.db), "statement", None)
+    monkeypatch.setattr(type(stand.site.db), "transaction", None)
+    assert stand.nobody.get("/system/status").status == 200
+
+
+def test_readiness_tells_of_workers_and_of_every_queue(stand: Stand) -> None:
+    until(lambda: stand.nobody.get("/readyz").data["worker"] == "ok")
+    shown = stand.nobody.get("/readyz").data
+    assert shown["workers"] >= 1
+    assert shown.keys() == {
+        "status", "database", "migrations", "worker", "workers", "overdueSeconds", "noticesOverdueSeconds",
+        "webhooksOverdueSeconds",
+    }  # fmt: skip
+    stand.change("DELETE FROM processes")
+    assert stand.nobody.get("/readyz").data["worker"] == "none"
+    until(lambda: stand.nobody.get("/readyz").data["worker"] == "ok")
+
+
+def test_metrics_are_closed_while_no_token_is_set_even_to_this_machine(stand: Stand) -> None:
+    for client in (stand.nobody, Client(stand.port, token="guess"), stand.customer()):
+        assert client.get("/metrics").refusal == (404, "not_found")
