@@ -471,6 +471,26 @@ CREATE TABLE public.inbound_messages (
 
 ALTER TABLE public.inbound_messages ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
 
+CREATE TABLE public.ledger_results (
+    scope text NOT NULL,
+    invariant text NOT NULL,
+    name text NOT NULL,
+    wrong bigint NOT NULL,
+    examples text[] NOT NULL,
+    checked_at timestamp with time zone NOT NULL,
+    CONSTRAINT ledger_results_scope CHECK ((scope = ANY (ARRAY['recent'::text, 'whole'::text]))),
+    CONSTRAINT ledger_results_wrong_check CHECK ((wrong >= 0))
+);
+
+CREATE TABLE public.ledger_runs (
+    scope text NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    checked_to bigint DEFAULT 0 NOT NULL,
+    ended_at timestamp with time zone,
+    took_ms integer,
+    CONSTRAINT ledger_runs_scope CHECK ((scope = ANY (ARRAY['recent'::text, 'whole'::text])))
+);
+
 CREATE TABLE public.limit_counters (
     key text NOT NULL,
     hits bigint NOT NULL,
@@ -660,6 +680,14 @@ CREATE TABLE public.messages_default (
     is_sealed boolean DEFAULT false NOT NULL
 );
 
+CREATE TABLE public.metric_totals (
+    sample text NOT NULL,
+    labels text NOT NULL,
+    value double precision NOT NULL,
+    changed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+)
+WITH (fillfactor='60');
+
 CREATE TABLE public.offers (
     id bigint NOT NULL,
     service text NOT NULL,
@@ -844,6 +872,22 @@ CREATE TABLE public.price_rules (
 );
 
 ALTER TABLE public.price_rules ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE public.processes (
+    id text NOT NULL,
+    has_web boolean NOT NULL,
+    has_worker boolean NOT NULL,
+    version text NOT NULL,
+    lag_ms integer NOT NULL,
+    pool_open integer NOT NULL,
+    pool_busy integer NOT NULL,
+    pool_max integer NOT NULL,
+    memory_bytes bigint NOT NULL,
+    started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT processes_lag_ms_check CHECK ((lag_ms >= 0))
+)
+WITH (fillfactor='60');
 
 CREATE TABLE public.prolongations (
     id bigint NOT NULL,
@@ -1248,6 +1292,28 @@ CREATE TABLE public.statements (
 
 ALTER TABLE public.statements ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
 
+CREATE TABLE public.status_days (
+    part text NOT NULL,
+    day date NOT NULL,
+    ok smallint DEFAULT 0 NOT NULL,
+    degraded smallint DEFAULT 0 NOT NULL,
+    down smallint DEFAULT 0 NOT NULL
+);
+
+CREATE TABLE public.status_mark (
+    one boolean DEFAULT true NOT NULL,
+    counted_until timestamp with time zone,
+    CONSTRAINT status_mark_one_check CHECK (one)
+);
+
+CREATE TABLE public.status_parts (
+    part text NOT NULL,
+    state text NOT NULL,
+    since timestamp with time zone NOT NULL,
+    looked_at timestamp with time zone NOT NULL,
+    CONSTRAINT status_parts_state CHECK ((state = ANY (ARRAY['ok'::text, 'degraded'::text, 'down'::text])))
+);
+
 CREATE TABLE public.system_balances (
     bucket text NOT NULL,
     balance_paise bigint NOT NULL,
@@ -1580,6 +1646,12 @@ ALTER TABLE ONLY public.inbound_messages
 ALTER TABLE ONLY public.inbound_messages
     ADD CONSTRAINT inbound_messages_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.ledger_results
+    ADD CONSTRAINT ledger_results_pkey PRIMARY KEY (scope, invariant, name);
+
+ALTER TABLE ONLY public.ledger_runs
+    ADD CONSTRAINT ledger_runs_pkey PRIMARY KEY (scope);
+
 ALTER TABLE ONLY public.limit_counters
     ADD CONSTRAINT limit_counters_pkey PRIMARY KEY (key);
 
@@ -1597,6 +1669,9 @@ ALTER TABLE ONLY public.maintenance_version
 
 ALTER TABLE ONLY public.maintenance_windows
     ADD CONSTRAINT maintenance_windows_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.metric_totals
+    ADD CONSTRAINT metric_totals_pkey PRIMARY KEY (sample, labels);
 
 ALTER TABLE ONLY public.offers
     ADD CONSTRAINT offers_one UNIQUE (service, country, provider_id, operator);
@@ -1642,6 +1717,9 @@ ALTER TABLE ONLY public.price_rules
 
 ALTER TABLE ONLY public.price_rules
     ADD CONSTRAINT price_rules_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.processes
+    ADD CONSTRAINT processes_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.prolongations
     ADD CONSTRAINT prolongations_pkey PRIMARY KEY (id);
@@ -1756,6 +1834,15 @@ ALTER TABLE ONLY public.statements
 
 ALTER TABLE ONLY public.statements
     ADD CONSTRAINT statements_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.status_days
+    ADD CONSTRAINT status_days_pkey PRIMARY KEY (part, day);
+
+ALTER TABLE ONLY public.status_mark
+    ADD CONSTRAINT status_mark_pkey PRIMARY KEY (one);
+
+ALTER TABLE ONLY public.status_parts
+    ADD CONSTRAINT status_parts_pkey PRIMARY KEY (part);
 
 ALTER TABLE ONLY public.system_balances
     ADD CONSTRAINT system_balances_pkey PRIMARY KEY (bucket);
@@ -2480,6 +2567,10 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_keys TO numberdesk
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.inbound_messages TO numberdesk_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.ledger_results TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.ledger_runs TO numberdesk_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.limit_counters TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.recharges TO numberdesk_app;
@@ -2502,6 +2593,8 @@ GRANT USAGE ON SEQUENCE public.maintenance_windows_id_seq TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.messages TO numberdesk_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.metric_totals TO numberdesk_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.offers TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.order_events TO numberdesk_app;
@@ -2523,6 +2616,8 @@ GRANT SELECT,INSERT ON TABLE public.postings TO numberdesk_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.price_overruns TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.price_rules TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.processes TO numberdesk_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.prolongations TO numberdesk_app;
 
@@ -2577,6 +2672,12 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.services TO numberdesk_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sessions TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.statements TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.status_days TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.status_mark TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.status_parts TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.system_balances TO numberdesk_app;
 

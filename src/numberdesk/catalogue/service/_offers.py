@@ -202,7 +202,7 @@ def find_target(shelf: Shelf, kind: str, name: str | int) -> str | None:
         return name if isinstance(name, str) and name in contents.services else None
     if kind == "country":
         try:
-            return str(_known_country(contents, name).code)
+            return str(known_country(contents, name).code)
         except UnknownCountry:
             return None
     server = contents.servers_by_name.get(name)

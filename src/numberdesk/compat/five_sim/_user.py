@@ -9,8 +9,8 @@ from typing import Any
 from numberdesk.accounts import service as accounts
 from numberdesk.accounts.model import Caller
 from numberdesk.base.errors import InvalidFields
-from numberdesk.base.money import Paise, format_rupees
 from numberdesk.base.log import note
+from numberdesk.base.money import Paise, format_rupees
 from numberdesk.compat._asked import Delivery, Leaving
 from numberdesk.compat._choice import Wanted, ceiling_of, cheapest, fingerprint
 from numberdesk.compat._purchase import REPLAYED, YES

@@ -19,6 +19,8 @@ from numberdesk.base.errors import AppError, InvalidFields
 from numberdesk.base.money import Paise
 from numberdesk.catalogue import service as catalogue
 from numberdesk.catalogue.model import CountryCode, ServiceCode
+from numberdesk.maintenance import service as maintenance
+from numberdesk.maintenance.model import Intent
 from numberdesk.orders import sql
 from numberdesk.orders.model import Card, Order, OrderId, Prolongation, Wish
 from numberdesk.orders.service._board import read_cards
@@ -148,6 +150,8 @@ async def _begin(desk: Desk, order: Order, hours: int, key: str, quote: _Quote) 
         assert locked.expires_at is not None
         if await sql.is_past(tx, locked.expires_at, timedelta(0)):
             raise CannotProlong(reason="over")
+        intent = Intent("extend", order.account_id, order.provider_id, order.service, order.country)
+        await maintenance.refuse_in(tx, desk.switches, intent)
         bought = await sql.insert_prolongation(
             tx, locked, request_key=key, hours=hours, price_paise=quote.price_paise, cost_paise=quote.cost_paise
         )
