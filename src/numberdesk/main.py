@@ -307,6 +307,7 @@ def build(site: Site) -> Edge:
             "help_desk": Provide(lambda: site.help_desk, sync_to_thread=False),
             "courier": Provide(lambda: site.courier, sync_to_thread=False),
             "switches": Provide(lambda: site.switches, sync_to_thread=False),
+            "settings": Provide(lambda: site.settings, sync_to_thread=False),
             "watch": Provide(lambda: site.watch, sync_to_thread=False),
         },
         exception_handlers={Exception: web.translate},

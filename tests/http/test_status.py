@@ -58,3 +58,15 @@ def test_readiness_tells_of_workers_and_of_every_queue(stand: Stand) -> None:
 def test_metrics_are_closed_while_no_token_is_set_even_to_this_machine(stand: Stand) -> None:
     for client in (stand.nobody, Client(stand.port, token="guess"), stand.customer()):
         assert client.get("/metrics").refusal == (404, "not_found")
+
+
+def test_everybody_can_read_the_limits_amounts_and_times(stand: Stand) -> None:
+    shown = stand.nobody.get("/system/config").data
+    assert shown["limits"]["login"] == "5 per 15 minutes"
+    assert shown["limits"]["register"] == "3 per hour"
+    assert (shown["currency"], shown["orderLifetimeSeconds"], shown["waitMaxSeconds"]) == ("INR", 1200, 25)
+    assert shown["cancelAfterSeconds"] == int(stand.site.settings.cancel_after.total_seconds())
+    upi, trx = shown["paymentMethods"]
+    assert (upi["method"], upi["minAmount"], upi["maxAmount"]) == ("upi", "50.00", "10000.00")
+    assert (trx["method"], trx["isOpen"]) == ("trx", False)
+    assert stand.site.settings.jwt_secret.get_secret_value() not in str(shown)  # type: ignore[union-attr]

@@ -9,12 +9,18 @@ from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
 from msgspec import Struct
 
+from numberdesk import __version__
 from numberdesk.base.compress import AS_IT_IS
 from numberdesk.base.db import Database
 from numberdesk.base.errors import AppError, NotFound
+from numberdesk.base.money import format_rupees
 from numberdesk.base.web import ACCESS, NO_KEY, PUBLIC, UNCOUNTED, Ok
 from numberdesk.monitoring import service
 from numberdesk.monitoring.service import StatusView, Watch
+from numberdesk.orders import service as orders
+from numberdesk.payments import service as payments
+from numberdesk.payments.service import Till
+from numberdesk.settings import Settings
 
 OVERDUE_MAX = 120
 """Seconds of overdue background work above which no worker can be running."""
@@ -132,4 +138,49 @@ async def read_status(request: Request[Any, Any, Any], watch: NamedDependency[Wa
     return Response(sent.body, status_code=sent.status, headers=told, media_type="application/json")
 
 
-router = Router(path="/", route_handlers=[healthz, readyz, read_metrics, read_status], tags=["system"])
+class PayView(Struct, rename="camel", frozen=True):
+    """A way to pay; amounts in rupees."""
+
+    method: str
+    is_open: bool
+    min_amount: str
+    max_amount: str
+
+
+class ConfigView(Struct, rename="camel", frozen=True, kw_only=True):
+    """What a program must know before it calls. Times are in seconds; limits as `5 per 15 minutes`, or `off`."""
+
+    version: str
+    currency: Literal["INR"] = "INR"
+    limits: dict[str, str]
+    cancel_after_seconds: int
+    order_lifetime_seconds: int
+    wait_max_seconds: int
+    recharge_lifetime_seconds: int
+    quote_lifetime_seconds: int
+    password_min_length: int
+    payment_methods: list[PayView]
+
+
+@get("/system/config", summary="Read limits, amounts and times", security=NO_KEY, opt={ACCESS: PUBLIC})
+async def read_config(settings: NamedDependency[Settings], till: NamedDependency[Till]) -> Ok[ConfigView]:
+    """Read the limits, amounts, times and ways to pay of this installation."""
+    rules = till.rules
+    low, high = format_rupees(rules.min_paise), format_rupees(rules.max_paise)
+    methods = [PayView(item.method, item.reason is None, low, high) for item in await payments.methods(till)]
+    return Ok(
+        data=ConfigView(
+            version=__version__,
+            limits={name: str(number) for name, number in settings.limits.items()},
+            cancel_after_seconds=int(settings.cancel_after.total_seconds()),
+            order_lifetime_seconds=int(settings.order_lifetime.total_seconds()),
+            wait_max_seconds=int(orders.WAIT_MAX),
+            recharge_lifetime_seconds=int(rules.lifetime.total_seconds()),
+            quote_lifetime_seconds=int(rules.quote_lifetime.total_seconds()),
+            password_min_length=settings.password_min_length,
+            payment_methods=methods,
+        )
+    )
+
+
+router = Router(path="/", route_handlers=[healthz, readyz, read_metrics, read_status, read_config], tags=["system"])
