@@ -19,7 +19,7 @@ SECRETS = (
     "JWT_SECRET", "API_KEY_SALT", "ENCRYPTION_KEYS", "DATABASE_URL", "DATABASE_OWNER_URL", "SMTP_PASSWORD", "REDIS_URL",
     "BANK_ALERT_KEYS", "RAZORPAY_KEY_SECRET", "RAZORPAY_WEBHOOK_SECRETS", "CASHFREE_CLIENT_SECRETS",
     "PHONEPE_CLIENT_SECRET", "PHONEPE_WEBHOOK_LOGINS", "TRON_XPUB", "TRON_KEYS", "TRON_SECOND_KEYS",
-    "COINGECKO_KEY", "METRICS_TOKEN", "SENTRY_DSN",
+    "COINGECKO_KEY", "METRICS_TOKEN", "SENTRY_DSN", "TELEGRAM_BOT_TOKEN",
 )  # fmt: skip
 """Settings that may also come as NAME_FILE, the path of a file that holds the value."""
 
@@ -206,6 +206,10 @@ class Settings(BaseSettings):
     """The rate. Unit: hundredths of a percent."""
     invoice_series: str = "R"
     """What numbers of receipts begin with, such as R in R/26-27/000123."""
+    telegram_bot_token: SecretStr | None = None
+    """The token of the bot that sends notices; with it they go to Telegram."""
+    telegram_url: str = "https://api.telegram.org"
+    """Where Telegram's API for bots is."""
     webhook_loopback: bool = False
     """Whether customers' webhooks may also go to this machine, by http and on any port: for tests and demonstrations.
     It cannot be on in production."""
@@ -383,3 +387,9 @@ def load(**overrides: Any) -> Settings:
 def child_environment(**changes: str) -> dict[str, str]:
     """Return this process' environment with changes, for a process that we start."""
     return {**os.environ, **changes}
+
+
+def client_environment() -> dict[str, str]:
+    """Return what PostgreSQL's client programs may see of our environment: their own settings, and none of ours."""
+    own = {name: value for name, value in os.environ.items() if name.startswith("PG") and name != "PG_BIN"}
+    return own | {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ} | {"LC_ALL": "C"}

@@ -57,6 +57,7 @@ COMMANDS = list(commands(get_group(app)))
 def test_the_commands_are_those_that_scripts_rely_on() -> None:
     wanted = "demo, serve, worker, migrate, seed, credit, simulator, db uri, ledger verify, price set"
     wanted += ", provider add, provider list, provider test, provider sync"
+    wanted += ", doctor, backup, restore, export, config check, keys rotate, keys drop, db skip"
     assert {tuple(command.split()) for command in wanted.split(", ")} <= set(COMMANDS)
 
 

@@ -25,6 +25,7 @@ NOT_THERE = 987654321
 OPEN = {PUBLIC, UNCOUNTED}
 BY_SIGNATURE = {
     "GET /metrics": (404, "not_found"),
+    "GET /system/probe": (404, "not_found"),
     "POST /webhooks/{gateway}": (404, "not_found"),
     "POST /webhooks/bank/alert": (401, "bad_signature"),
     "POST /webhooks/provider/{name}/{token}": (404, "not_found"),

@@ -26,6 +26,7 @@ FOREIGN: dict[str, str] = {
     "api.coingecko.com": "a source of prices, asked by the server",
     "api.coindcx.com": "a source of prices, asked by the server",
     "api.wazirx.com": "a source of prices, asked by the server",
+    "api.telegram.org": "notices to Telegram, sent by the server",
 }
 """Hosts that a file of ours may name, each with the reason."""
 

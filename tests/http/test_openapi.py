@@ -21,9 +21,10 @@ KEYS = {
 HIDDEN = {
     "/docs", "/docs/start.js", "/docs/{folder}/{name}", "/openapi.json",
     "/verify-email", "/reset-password", "/mail/page.css", "/mail/mail.js", "/recharge/return/{transaction_id}",
-    "/metrics",
+    "/metrics", "/system/probe",
 }  # fmt: skip
-"""What serves the description itself, pages that links in mails and gateways lead to, and what Prometheus reads."""
+"""What serves the description itself, pages that links in mails and gateways lead to, what Prometheus reads and what
+`doctor` asks."""
 
 STATEMENT = b"date,utr,amount\n26/11/2026,633112345678,5.00\n"
 RAW = {

@@ -168,10 +168,11 @@ async def test_without_tls_or_the_right_login_a_mail_waits(
 ) -> None:
     server, client = tls_contexts(tmp_path)
     async with mailbox(tls=server, login=("nd", "hunter2")) as box:
-        outcome = await SmtpMailer(change(replace(SETTINGS, port=box.port)), tls=client).send(MAIL)
-        assert isinstance(outcome, Failed)
-        assert not outcome.permanent
-        assert reason in outcome.reason
+        mailer = SmtpMailer(change(replace(SETTINGS, port=box.port)), tls=client)
+        for outcome in (await mailer.send(MAIL), await mailer.probe()):
+            assert isinstance(outcome, Failed)
+            assert not outcome.permanent
+            assert reason in outcome.reason
         assert box.messages == []
 
 
@@ -183,6 +184,15 @@ async def test_a_server_that_cannot_prove_itself_gets_no_password(
     async with mailbox(tls=server, login=("nd", "hunter2")) as box:
         settings = replace(login(SETTINGS), port=box.port, security=security)
         assert await SmtpMailer(settings).send(MAIL) == Failed(False, "no secure connection to the server")
+
+
+async def test_a_server_is_tried_without_a_mail(tmp_path: Path) -> None:
+    server, client = tls_contexts(tmp_path)
+    async with mailbox(tls=server, login=("nd", "hunter2")) as box:
+        mailer = SmtpMailer(login(replace(SETTINGS, port=box.port)), tls=client)
+        assert await mailer.probe() == Sent()
+        assert (box.messages, box.tries) == ([], 0)
+    assert await mailer.probe() == Failed(False, "no connection to the server")
 
 
 async def test_with_starttls_and_login_a_mail_arrives(tmp_path: Path) -> None:

@@ -7,15 +7,21 @@ from rich.console import Console
 from rich.markup import escape
 
 from numberdesk import __version__
+from numberdesk.base.backup_file import BadBackup
 from numberdesk.base.crypto import WrongKey
 from numberdesk.base.db import DatabaseRefused, UnsafeDatabase
+from numberdesk.base.dump import DumpFailed
 from numberdesk.base.errors import AppError
 from numberdesk.base.migrate import MigrationFailed, MigrationRefused, SchemaUnready
 from numberdesk.base.postgres import PostgresUnavailable
 from numberdesk.cli import (
     _audit,
+    _backup,
+    _config,
     _database,
     _demo,
+    _doctor,
+    _export,
     _keys,
     _ledger,
     _maintenance,
@@ -32,8 +38,8 @@ from numberdesk.cli._place import CommandFailed
 from numberdesk.settings import BadSettings
 
 EXPECTED = (
-    AppError, BadSettings, CommandFailed, MigrationFailed, MigrationRefused, PostgresUnavailable, SchemaUnready,
-    DatabaseRefused, UnsafeDatabase, WrongKey,
+    AppError, BadBackup, BadSettings, CommandFailed, DatabaseRefused, DumpFailed, MigrationFailed, MigrationRefused,
+    PostgresUnavailable, SchemaUnready, UnsafeDatabase, WrongKey,
 )  # fmt: skip
 """What ends a command with a sentence; anything else is a bug and shows where it is."""
 
@@ -45,19 +51,9 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 for module in (
-    _audit,
-    _demo,
-    _serve,
-    _database,
-    _seed,
-    _people,
-    _keys,
-    _ledger,
-    _maintenance,
-    _orders,
-    _payments,
-    _simulator,
-):
+    _demo, _serve, _database, _seed, _people, _config, _doctor, _keys, _backup, _export, _ledger, _audit, _maintenance,
+    _orders, _payments, _simulator,
+):  # fmt: skip
     module.register(app)
 _providers.register(app)
 _rentals.register(app)

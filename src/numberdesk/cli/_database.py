@@ -5,9 +5,15 @@ from pathlib import Path
 import typer
 from rich.table import Table
 
+from numberdesk.base import dump
 from numberdesk.base.db import open_database
 from numberdesk.base.migrate import Applied, Delayed, Pending, folder, migrate, status
-from numberdesk.cli._place import HOME, console, opened, run
+from numberdesk.cli._place import HOME, Place, console, opened, run
+from numberdesk.payments import service as payments
+
+IDS_SKIPPED = 1_000_000
+ADDRESSES_SKIPPED = 100
+"""Few, since the operator's own wallet looks for money only so far behind the last address that was used."""
 
 
 def register(app: typer.Typer) -> None:
@@ -15,6 +21,7 @@ def register(app: typer.Typer) -> None:
     app.command("migrate")(migrate_command)
     group = typer.Typer(help="The database.", no_args_is_help=True)
     group.command("uri")(uri)
+    group.command("skip")(skip)
     app.add_typer(group, name="db")
 
 
@@ -57,6 +64,33 @@ async def _status(home: Path | None) -> None:
     for item in found:
         table.add_row(item.file, item.state)
     console.print(table)
+
+
+def skip(home: Path = HOME) -> None:
+    """Leave out the next ids and TRON addresses, after a restore of the database's files to an earlier moment."""
+    run(_skip(home))
+
+
+async def _skip(home: Path | None) -> None:
+    async with opened(home) as place:
+        await skip_numbers(place)
+
+
+async def skip_numbers(place: Place) -> None:
+    """Skip ids and addresses that customers may have got after the moment that a database is of.
+
+    Somebody else would get them now: a token of a session that is gone would be a stranger's, and a payment to an
+    address would credit a stranger.
+    """
+    db = await open_database(place.owner_url, size=2, role=None, name="numberdesk command")
+    try:
+        async with db.transaction() as tx:
+            await dump.skip_ids(tx, IDS_SKIPPED)
+            wallets = await payments.skip_addresses(tx, ADDRESSES_SKIPPED)
+    finally:
+        await db.close()
+    addresses = f", and {ADDRESSES_SKIPPED} addresses of each TRON wallet" if wallets else ""
+    console.print(f"{IDS_SKIPPED:,} ids are left out{addresses}: customers may know them from after the backup.")
 
 
 async def _uri(home: Path | None, *, owner: bool) -> None:

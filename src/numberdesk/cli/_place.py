@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +28,9 @@ HOME = typer.Option(
     None, "--home", help="Folder of the embedded database and its secrets. Default: NUMBERDESK_HOME, or .numberdesk"
 )
 DEFAULT_HOME = Path(".numberdesk")
+SECRETS = "secrets.json"
+UNFINISHED = "restoring"
+"""A file that stands in a home while it is filled from a backup."""
 
 STORED: dict[str, Callable[[], str]] = {
     "api_key_salt": partial(secrets.token_urlsafe, 32),
@@ -70,14 +73,18 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 @asynccontextmanager
-async def opened(home: Path | None, *, is_service: bool = False, **overrides: Any) -> AsyncIterator[Place]:
+async def opened(
+    home: Path | None, *, is_service: bool = False, is_restoring: bool = False, **overrides: Any
+) -> AsyncIterator[Place]:
     """Open the place a command works at; starts the embedded database when DATABASE_URL is not set.
 
     Args:
         is_service: a long-running process: its log is worth reading, others show warnings only; and it starts a killed
             database again, as the demo does.
+        is_restoring: the home is being filled from a backup.
 
     Raises:
+        CommandFailed: the home was filled from a backup, and not to the end.
         BadSettings: the environment is not usable.
         PostgresUnavailable: the embedded database cannot be had.
     """
@@ -91,6 +98,8 @@ async def opened(home: Path | None, *, is_service: bool = False, **overrides: An
     if is_service or settings.app_env == "demo":
         _open_telemetry(settings)
     where = (home or settings.numberdesk_home or DEFAULT_HOME).absolute()
+    if (where / UNFINISHED).exists() and not is_restoring:
+        raise CommandFailed(f"{where} was not restored to its end: remove it, and restore the backup again.")
     if settings.database_url is not None:
         owner = settings.database_owner_url or settings.database_url
         yield Place(_complete(settings, where, owner, settings.database_url), where)
@@ -138,21 +147,41 @@ def _stored_secrets(home: Path, *, may_make: bool) -> dict[str, SecretStr]:
 
     A lost secret makes stored keys unreadable, so one that should be there is never made again silently.
     """
-    path = home / "secrets.json"
-    known: dict[str, str] = {}
-    if path.exists():
-        try:
-            known = {str(name): str(value) for name, value in json.loads(path.read_text()).items()}
-        except (ValueError, AttributeError):
-            raise CommandFailed(f"{path} is damaged: put its backup back, as stored keys need its secrets.") from None
+    known = read_secrets(home)
     if may_make:
         # A home of an earlier version lacks the secret that tokens are signed with; nothing was signed there yet.
         lacking = STORED if not known else ("jwt_secret",)
         made = {name: make() for name, make in STORED.items() if name in lacking and name not in known}
         if made:
             known |= made
-            write_private(path, json.dumps(known))
+            write_secrets(home, known)
     return {name: SecretStr(value) for name, value in known.items()}
+
+
+def read_secrets(home: Path) -> dict[str, str]:
+    """Return the secrets that a home keeps; none when it keeps none.
+
+    Raises:
+        CommandFailed: their file is damaged.
+    """
+    path = home / SECRETS
+    if not path.exists():
+        return {}
+    try:
+        return {str(name): str(value) for name, value in json.loads(path.read_text()).items()}
+    except (ValueError, AttributeError):
+        raise CommandFailed(f"{path} is damaged: put its backup back, as stored keys need its secrets.") from None
+
+
+def write_secrets(home: Path, known: Mapping[str, str]) -> None:
+    """Keep secrets in a home, which is made if it does not exist.
+
+    Raises:
+        CommandFailed: the folder cannot be written.
+    """
+    with suppress(OSError):  # the next line says what is wrong with it
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_private(home / SECRETS, json.dumps(dict(known)))
 
 
 def write_private(path: Path, text: str) -> None:

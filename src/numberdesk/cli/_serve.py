@@ -66,7 +66,7 @@ async def _serve(home: Path | None, *, port: int | None, host: str | None, worke
     first = child_environment().get("NUMBERDESK_JOINS")
     if first is not None:
         _die_with_parent(int(first))
-    shared = {"web_processes": workers} if workers > 1 else {}
+    shared: dict[str, Any] = {"web_processes": workers} if workers > 1 else {}
     async with opened(home, is_service=True, port=port, host=host, **shared) as place:
         address, number = place.settings.host, place.settings.port
         mailer = mailer_of(place.settings)
@@ -154,24 +154,27 @@ def warn(settings: Settings, workers: int) -> None:
         console.print("SMTP_HOST is not set: mails wait until it is.", style="yellow")
 
 
+def mail_settings(settings: Settings) -> MailSettings:
+    """Return what leads to the mail server."""
+    password = settings.smtp_password
+    return MailSettings(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        username=settings.smtp_username,
+        password=None if password is None else password.get_secret_value(),
+        security=settings.smtp_security,
+        sender=settings.mail_from,
+    )
+
+
 def mailer_of(settings: Settings) -> Mailer | None:
     """Return the way to the mail server, or None.
 
     Raises:
         BadSettings: the sender is no address.
     """
-    password = settings.smtp_password
     try:
-        return notifications.open_mailer(
-            MailSettings(
-                host=settings.smtp_host,
-                port=settings.smtp_port,
-                username=settings.smtp_username,
-                password=None if password is None else password.get_secret_value(),
-                security=settings.smtp_security,
-                sender=settings.mail_from,
-            )
-        )
+        return notifications.open_mailer(mail_settings(settings))
     except BadSender as problem:
         raise BadSettings(f"MAIL_FROM: {problem}.") from None
 

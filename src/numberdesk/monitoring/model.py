@@ -4,6 +4,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
+PROBE_PATH = "/system/probe"
+PROBE_PROOF = "X-Numberdesk-Probe"
+PROBE_PAUSE = 1.0
+"""Seconds between the two events of the probe's stream: a proxy that holds answers back lets them come together."""
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -93,3 +98,41 @@ class Day:
     ok: int
     degraded: int
     down: int
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """How the database server is set up, and who we are there."""
+
+    version: str
+    version_number: int
+    encoding: str
+    collation: str
+    connections_max: int
+    connections: int
+    bytes: int
+    is_archiving: bool
+    """It keeps its WAL elsewhere, for a restore to any moment."""
+    archived_at: datetime | None
+    archive_failed_at: datetime | None
+    login: str
+    is_superuser: bool
+    owns_ledger: bool
+    """The login that serves could change the ledger's rows by itself."""
+    is_member: bool
+    """It may act as the application's role."""
+    now: datetime
+    """Its clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """How a request arrived at the server."""
+
+    ip: str
+    """Whom it counts for."""
+    peer: str
+    """Who was connected: the nearest proxy, or the caller himself."""
+    forwarded: str
+    """All X-Forwarded-For lines."""
+    host: str

@@ -16,6 +16,7 @@ from numberdesk.base.errors import AppError, NotFound
 from numberdesk.base.money import format_rupees
 from numberdesk.base.web import ACCESS, NO_KEY, PUBLIC, UNCOUNTED, Ok
 from numberdesk.monitoring import service
+from numberdesk.monitoring.probe import probe
 from numberdesk.monitoring.service import StatusView, Watch
 from numberdesk.orders import service as orders
 from numberdesk.payments import service as payments
@@ -183,4 +184,6 @@ async def read_config(settings: NamedDependency[Settings], till: NamedDependency
     )
 
 
-router = Router(path="/", route_handlers=[healthz, readyz, read_metrics, read_status, read_config], tags=["system"])
+router = Router(
+    path="/", route_handlers=[healthz, readyz, read_metrics, read_status, read_config, probe], tags=["system"]
+)

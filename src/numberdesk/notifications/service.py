@@ -17,7 +17,7 @@ from numberdesk.notifications.channels import Mailer
 from numberdesk.notifications.channels.email import ConsoleMailer, SmtpMailer
 from numberdesk.notifications.channels.webhook import URL_MAX as WEBHOOK_URL_MAX
 from numberdesk.notifications.channels.webhook import Poster
-from numberdesk.notifications.model import FIELDS, Mail, MailSettings, Notice, Template, Value
+from numberdesk.notifications.model import FIELDS, Mail, MailSettings, Notice, Outcome, Template, Value
 
 __all__ = [
     "WEBHOOK_URL_MAX",
@@ -27,6 +27,7 @@ __all__ = [
     "enqueue",
     "oldest_waiting",
     "open_mailer",
+    "probe_mail",
     "render",
     "reseal",
     "unseal",
@@ -71,6 +72,11 @@ def open_mailer(settings: MailSettings) -> Mailer | None:
     """
     mailer = SmtpMailer(settings)  # a wrong sender is told even while there is no server
     return None if settings.host is None else mailer
+
+
+async def probe_mail(settings: MailSettings) -> Outcome:
+    """Tell whether the mail server lets us in, without sending anything."""
+    return await SmtpMailer(settings).probe()
 
 
 async def enqueue(tx: Tx, vault: Vault, notices: Sequence[Notice]) -> None:

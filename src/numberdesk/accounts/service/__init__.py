@@ -46,6 +46,7 @@ from numberdesk.accounts.service._errors import (
 )
 from numberdesk.accounts.service._keys import (
     OVERLAP_HOURS_MAX,
+    count_keys_unused,
     create_key,
     issue_keys,
     list_keys,
@@ -137,6 +138,7 @@ __all__ = [
     "change_profile",
     "claim",
     "confirm",
+    "count_keys_unused",
     "create",
     "create_key",
     "create_staff",

@@ -24,6 +24,12 @@ IPS_MAX = 50
 OVERLAP_HOURS_MAX = 168
 
 
+async def count_keys_unused(db: Database, *, since: datetime) -> int:
+    """Return how many keys of before a moment are still good and were not used after it."""
+    async with db.statement() as tx:
+        return await sql.count_keys_unused(tx, since=since)
+
+
 async def issue_keys(
     tx: Tx, *, account_ids: Sequence[AccountId], name: str, pepper: str, scopes: Sequence[Scope] = CUSTOMER_SCOPES,
     expires_at: datetime | None = None, allowed_ips: Sequence[str] = (), dialect: Dialect | None = None,

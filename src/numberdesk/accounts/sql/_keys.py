@@ -170,6 +170,20 @@ async def set_key_hash(tx: Tx, key_id: KeyId, secret_hash: bytes) -> None:
     await run(tx, "UPDATE api_keys SET secret_hash = $2 WHERE id = $1", key_id, secret_hash)
 
 
+async def count_keys_unused(tx: Tx, *, since: datetime) -> int:
+    """Return how many keys of that time are still good and were not used since."""
+    count: int = await value(
+        tx,
+        """
+        SELECT count(*) FROM api_keys
+        WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp()) AND created_at < $1
+          AND (last_used_at IS NULL OR last_used_at < $1)
+        """,
+        since,
+    )
+    return count
+
+
 async def set_keys_used(tx: Tx, *, key_ids: Sequence[KeyId], times: Sequence[datetime], ips: Sequence[str]) -> None:
     """Note when and from where keys were last used."""
     await run(

@@ -2,6 +2,16 @@
 
 from numberdesk.monitoring.service._board import READ_EVERY, StatusBoard, StatusView, status_of
 from numberdesk.monitoring.service._exposition import Exposition
+from numberdesk.monitoring.service._keeping import (
+    EXPORTS,
+    Export,
+    count_rows,
+    export,
+    is_proven,
+    prove,
+    server,
+    servers,
+)
 from numberdesk.monitoring.service._ledger_watch import check_recent, check_whole
 from numberdesk.monitoring.service._parts import Judge, Signs, forget_days, judge
 from numberdesk.monitoring.service._pulse import (
@@ -19,8 +29,10 @@ from numberdesk.monitoring.service._watch import Watch, open_watch
 
 __all__ = [
     "ALIVE_SECONDS",
+    "EXPORTS",
     "PULSE_EVERY",
     "READ_EVERY",
+    "Export",
     "Exposition",
     "Heart",
     "Judge",
@@ -31,11 +43,17 @@ __all__ = [
     "beat",
     "check_recent",
     "check_whole",
+    "count_rows",
+    "export",
     "forget_days",
     "forget_totals",
+    "is_proven",
     "judge",
     "open_watch",
+    "prove",
     "readiness",
+    "server",
+    "servers",
     "status_of",
     "stop_beating",
     "verify",

@@ -1,8 +1,10 @@
 """How long due work has been waiting."""
 
+from datetime import datetime
+
 from numberdesk.base.db import Tx, rows, value
 
-__all__ = ["get_overdue_seconds", "get_worker_signs"]
+__all__ = ["get_overdue_seconds", "get_sessions", "get_worker_signs"]
 
 
 async def get_overdue_seconds(tx: Tx) -> int:
@@ -47,3 +49,16 @@ async def get_worker_signs(tx: Tx, *, seconds: float) -> tuple[int, int, int]:
         seconds,
     )
     return found[0][0], found[0][1], found[0][2]
+
+
+async def get_sessions(tx: Tx, name: str) -> tuple[int, datetime | None]:
+    """Return how many connections to this database go by a name, and when the oldest of them was made."""
+    ((count, since),) = await rows(
+        tx,
+        """
+        SELECT count(*), min(backend_start) FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = $1
+        """,
+        name,
+    )
+    return count, since

@@ -103,6 +103,22 @@ class SmtpMailer:
             client.close()
         return Sent()
 
+    async def probe(self) -> Outcome:
+        """Connect, encrypt, log in and begin a mail, and send none."""
+        client = self._client()
+        try:
+            async with asyncio.timeout(self.settings.timeout):
+                await client.connect()
+                await client.mail(self.sender.addr_spec)  # what a server that wants a login refuses first
+                await client.rset()
+            with suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
+                await client.quit(timeout=QUIT_SECONDS)
+        except Exception as problem:
+            return _failure(problem)
+        finally:
+            client.close()
+        return Sent()
+
     def _client(self) -> aiosmtplib.SMTP:
         settings = self.settings
         return aiosmtplib.SMTP(

@@ -48,11 +48,19 @@ from numberdesk.payments.service._review import (
     reject,
 )
 from numberdesk.payments.service._settle import settle, settle_waiting
-from numberdesk.payments.service._setup import close_vpa, confirm_wallet, list_payments, list_vpas, open_vpa, reseal
+from numberdesk.payments.service._setup import (
+    close_vpa,
+    confirm_wallet,
+    list_payments,
+    list_vpas,
+    open_vpa,
+    reseal,
+    skip_addresses,
+)
 from numberdesk.payments.service._suspense import assign, attach, ignore
 from numberdesk.payments.service._till import Chain, PaymentRules, Supplier, Till
 from numberdesk.payments.service._transactions import LIST_MAX, list_transactions
-from numberdesk.payments.service._tron import claim_txid, scan_due, watch_chain
+from numberdesk.payments.service._tron import chain_lag, claim_txid, scan_due, watch_chain
 
 __all__ = [
     "LIST_MAX",
@@ -92,6 +100,7 @@ __all__ = [
     "assign",
     "attach",
     "begin",
+    "chain_lag",
     "claim_txid",
     "claim_utr",
     "close_vpa",
@@ -132,6 +141,7 @@ __all__ = [
     "settle",
     "settle_waiting",
     "show",
+    "skip_addresses",
     "suspend_unclaimed",
     "take_alert",
     "take_statement",

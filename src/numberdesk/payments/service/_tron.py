@@ -157,11 +157,17 @@ async def watch_chain(till: Till) -> None:
     """Say so when the node's newest final block is old: then nothing is credited, and nobody would know why."""
     if till.chain is None:
         return
-    age = await trongrid.head_age(till.chain.grid, now=clock.now())
-    if isinstance(age, Trouble):
-        log.warning("tron_node_not_asked", problem=age.reason)
+    age = await chain_lag(till.chain)
+    if isinstance(age, str):
+        log.warning("tron_node_not_asked", problem=age)
     elif age > LAG_SECONDS:
-        log.error("tron_node_lags", seconds=int(age))
+        log.error("tron_node_lags", seconds=age)
+
+
+async def chain_lag(chain: Chain) -> int | str:
+    """Return how many seconds old the node's newest final block is, or why that is not known."""
+    age = await trongrid.head_age(chain.grid, now=clock.now())
+    return age.reason if isinstance(age, Trouble) else int(age)
 
 
 def _assets(till: Till) -> list[Asset]:

@@ -59,6 +59,13 @@ async def take_index(tx: Tx, fingerprint: str) -> int:
     return taken
 
 
+async def skip_indexes(tx: Tx, count: int) -> int:
+    """Leave out so many indexes of every wallet; returns how many wallets there are."""
+    return await run(
+        tx, "UPDATE tron_wallets SET next_index = next_index + $1 WHERE next_index + $1 <= 2147483648", count
+    )
+
+
 async def insert_address(tx: Tx, *, address: str, fingerprint: str, index: int, account_id: AccountId) -> TronAddress:
     """Give an address to an account; a second one for it breaks `tron_addresses_account`."""
     return await one(

@@ -331,12 +331,15 @@ async def set_refund_state(
 
 
 async def list_at_gateways(tx: Tx, *, rails: Sequence[str], since: datetime, after: int, limit: int) -> list[Recharge]:
-    """Return recharges at gateways that were begun since a moment, ascending by id from `after`."""
+    """Return recharges at gateways that were begun since a moment, ascending by id from `after`.
+
+    Those whose page we know nothing of are among them: after a crash or a restore the gateway may know it.
+    """
     return await many(
         tx,
         Recharge,
         """
-        SELECT * FROM recharges WHERE rail = ANY($1::text[]) AND created_at >= $2 AND id > $3 AND status <> 'created'
+        SELECT * FROM recharges WHERE rail = ANY($1::text[]) AND created_at >= $2 AND id > $3
         ORDER BY id LIMIT $4
         """,
         rails,
