@@ -42,6 +42,7 @@ from numberdesk.maintenance import service as maintenance
 from numberdesk.monitoring import jobs as monitoring_jobs
 from numberdesk.monitoring import routes as monitoring_routes
 from numberdesk.monitoring import service as monitoring
+from numberdesk.notifications.jobs import tell_errors
 from numberdesk.orders import routes as orders_routes
 from numberdesk.orders import service as orders
 from numberdesk.orders.model import OrderRules
@@ -231,6 +232,7 @@ async def _kept_fresh(site: Site) -> AsyncIterator[None]:
         passes.Pass("board", 3.0, desk.board.sweep),
         passes.Pass("feed", 3.0, desk.feed.sweep),
         *monitoring_jobs.steps(site.watch),
+        passes.Pass("errors", 5.0, lambda: tell_errors(site.db, site.vault)),
     )
     try:
         async with passes.running(steps):

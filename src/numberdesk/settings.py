@@ -1,6 +1,7 @@
 """The only reader of the environment: every setting with its unit, default and bounds, checked once at the start."""
 
 import os
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -19,7 +20,7 @@ SECRETS = (
     "JWT_SECRET", "API_KEY_SALT", "ENCRYPTION_KEYS", "DATABASE_URL", "DATABASE_OWNER_URL", "SMTP_PASSWORD", "REDIS_URL",
     "BANK_ALERT_KEYS", "RAZORPAY_KEY_SECRET", "RAZORPAY_WEBHOOK_SECRETS", "CASHFREE_CLIENT_SECRETS",
     "PHONEPE_CLIENT_SECRET", "PHONEPE_WEBHOOK_LOGINS", "TRON_XPUB", "TRON_KEYS", "TRON_SECOND_KEYS",
-    "COINGECKO_KEY", "METRICS_TOKEN", "SENTRY_DSN", "TELEGRAM_BOT_TOKEN",
+    "COINGECKO_KEY", "METRICS_TOKEN", "SENTRY_DSN", "TELEGRAM_BOT_TOKEN", "APPRISE_URLS",
 )  # fmt: skip
 """Settings that may also come as NAME_FILE, the path of a file that holds the value."""
 
@@ -106,6 +107,20 @@ class Settings(BaseSettings):
     """How the connection is encrypted; `none` is for a server on this machine."""
     mail_from: str = "Numberdesk <no-reply@localhost>"
     """The sender of our mails."""
+    telegram_bot_token: SecretStr | None = None
+    """The token of the bot that writes to the staff's chat and to customers; none is no Telegram."""
+    telegram_chat_id: int | None = None
+    """The staff's chat; a group's id is negative. None: staff are told by mail only."""
+    telegram_topic_id: int | None = None
+    """The topic in that chat, where it has topics."""
+    telegram_customers: bool = True
+    """Whether customers may link their own chat with the bot."""
+    telegram_url: str = "https://api.telegram.org"
+    """Where the API of Telegram is; a server of one's own has the same one."""
+    staff_events: str = "registration,recharge,service,system,error"
+    """What the staff's chat is told of, separated by commas."""
+    apprise_urls: SecretStr | None = None
+    """Addresses of apprise that are told the same, separated by blanks; needs the extra `notify`."""
     cancel_timeout: Milliseconds = 120_000
     """The age before which a number cannot be cancelled. Unit: milliseconds."""
     order_timeout: Annotated[int, Field(ge=1000, le=86_400_000)] = 1_200_000
@@ -206,10 +221,6 @@ class Settings(BaseSettings):
     """The rate. Unit: hundredths of a percent."""
     invoice_series: str = "R"
     """What numbers of receipts begin with, such as R in R/26-27/000123."""
-    telegram_bot_token: SecretStr | None = None
-    """The token of the bot that sends notices; with it they go to Telegram."""
-    telegram_url: str = "https://api.telegram.org"
-    """Where Telegram's API for bots is."""
     webhook_loopback: bool = False
     """Whether customers' webhooks may also go to this machine, by http and on any port: for tests and demonstrations.
     It cannot be on in production."""
@@ -270,6 +281,29 @@ class Settings(BaseSettings):
         if token is not None and (len(token) < 16 or not token.get_secret_value().isascii()):
             raise ValueError("must be at least 16 ASCII characters")
         return token
+
+    @field_validator("staff_events")
+    @classmethod
+    def _refuse_unknown_events(cls, text: str) -> str:
+        known = ("registration", "recharge", "service", "system", "error")
+        unknown = [word for word in map(str.strip, text.split(",")) if word and word not in known]
+        if unknown:
+            raise ValueError(f"may hold {', '.join(known)}, separated by commas")
+        return text
+
+    @field_validator("telegram_bot_token")
+    @classmethod
+    def _refuse_other_tokens(cls, token: SecretStr | None) -> SecretStr | None:
+        if token is not None and not re.fullmatch(r"[0-9]{3,20}:[A-Za-z0-9_-]{20,100}", token.get_secret_value()):
+            raise ValueError("must be as @BotFather gave it, such as 123456789:AAF and more")
+        return token
+
+    @field_validator("telegram_url")
+    @classmethod
+    def _refuse_other_servers(cls, text: str) -> str:
+        if not text.startswith(("https://", "http://")):
+            raise ValueError("must begin with https:// (or http:// on one machine)")
+        return text.rstrip("/")
 
     @field_validator("public_base_url")
     @classmethod

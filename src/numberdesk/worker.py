@@ -10,6 +10,7 @@ from functools import partial
 import structlog
 
 from numberdesk.accounts import jobs as accounts_jobs
+from numberdesk.accounts import service as accounts
 from numberdesk.admin import jobs as admin_jobs
 from numberdesk.audit import service as audit
 from numberdesk.base import clock, passes
@@ -22,8 +23,9 @@ from numberdesk.catalogue import jobs as catalogue_jobs
 from numberdesk.catalogue import service as catalogue
 from numberdesk.main import Site
 from numberdesk.monitoring import jobs as monitoring_jobs
+from numberdesk.notices import ringing
 from numberdesk.notifications import jobs as notifications_jobs
-from numberdesk.notifications.service import Mailer
+from numberdesk.notifications.service import Bell, Mailer
 from numberdesk.orders import jobs as orders_jobs
 from numberdesk.orders import service as orders
 from numberdesk.orders.service import Desk
@@ -43,12 +45,12 @@ IDLE_EVERY = 30.0
 LEASE_SECONDS = 10.0
 
 
-def steps(site: Site, mailer: Mailer | None) -> list[Pass]:
+def steps(site: Site, mailer: Mailer | None, bell: Bell) -> list[Pass]:
     """Return every pass with its interval in seconds and the size of a full hand."""
     db, desk, till = site.db, site.desk, site.till
     return [
+        *_telling(site, mailer, bell),
         Pass("answer_requests", 0.5, partial(accounts_jobs.answer_requests, site.people), full=100),
-        Pass("deliver", 0.5, partial(notifications_jobs.deliver, db, site.vault, mailer), full=50),
         Pass("follow_prolongations", 3.0, partial(orders.follow_prolongations, desk), full=50, patience=300.0),
         Pass("keep_rentals", 2.0, partial(orders_jobs.keep_rentals, desk), full=200),
         Pass("end_due", 1.0, partial(orders_jobs.end_due, desk), full=200),
@@ -80,9 +82,7 @@ def steps(site: Site, mailer: Mailer | None) -> list[Pass]:
         Pass("watch_balances", 5.0, partial(providers.watch_balances, desk.lines)),
         Pass("check_money", 15.0, partial(providers.check_money, desk.lines)),
         Pass("watch_prices", 10.0, partial(providers.watch_prices, db)),
-        Pass("tell_staff", 5.0, partial(admin_jobs.tell_staff, db, site.vault), full=50),
         Pass("seal_audit", 1.0, partial(audit.seal, db), full=500),
-        Pass("tell_maintenance", 1.0, partial(admin_jobs.tell_maintenance, db, site.vault), full=50),
         Pass("close_silent_tickets", 60.0, partial(support_jobs.close_silent, site.help_desk), full=200),
         Pass("send_events", 0.3, partial(webhooks_jobs.deliver, site.courier), full=1),
         Pass("roll_up", 5.0, partial(wallet_jobs.roll_up, db), full=50_000),
@@ -115,13 +115,34 @@ def _forgetting(site: Site) -> list[Pass]:
     ]
 
 
+def _telling(site: Site, mailer: Mailer | None, bell: Bell) -> list[Pass]:
+    """Return the passes that tell people what happened."""
+    db, vault, people = site.db, site.vault, site.people
+    return [
+        Pass("deliver", 0.5, partial(notifications_jobs.deliver, db, vault, mailer), full=50),
+        Pass("deliver_by_telegram", 0.5, partial(notifications_jobs.deliver_by_telegram, db, vault, bell)),
+        Pass("deliver_by_relay", 1.0, partial(notifications_jobs.deliver_by_relay, db, vault, bell), full=5,
+             patience=300.0),
+        Pass("link_chats", 1.0, partial(accounts.link_chats, people, bell)),
+        Pass("tell_codes", 0.5, partial(orders.tell_codes, db, vault), full=100),
+        Pass("tell_low_balances", 5.0, partial(accounts.tell_low_balances, people), full=200),
+        Pass("forget_errors", 600.0, partial(notifications_jobs.forget_errors, db), full=1000),
+        Pass("tell_staff", 5.0, partial(admin_jobs.tell_staff, db, vault), full=50),
+        Pass("tell_maintenance", 1.0, partial(admin_jobs.tell_maintenance, db, vault), full=50),
+        Pass("tell_trouble", 5.0, partial(admin_jobs.tell_trouble, db, vault)),
+    ]  # fmt: skip
+
+
 @asynccontextmanager
 async def running(site: Site, mailer: Mailer | None = None) -> AsyncIterator[None]:
     """Run all passes and watches for as long as the block lasts; without a mailer, mails wait."""
     watches = _Watches(site.desk)
     await monitoring_jobs.begin_work(site.watch)
     try:
-        async with passes.running([*steps(site, mailer), Pass("watches", 1.0, watches.follow)]):
+        async with (
+            ringing(site.db, site.vault, site.settings) as bell,
+            passes.running([*steps(site, mailer, bell), Pass("watches", 1.0, watches.follow)]),
+        ):
             try:
                 yield
             finally:

@@ -8,7 +8,7 @@ from importlinter import cli as import_linter
 
 from tests.architecture.sources import ROOT, listed
 
-WIRING = {"main", "till", "gate", "worker", "cli", "__main__"}
+WIRING = {"main", "till", "gate", "notices", "worker", "cli", "__main__"}
 """The top: it also connects routes and jobs."""
 NO_SLICE = {*WIRING, "settings", "client", "base"}
 """`client` is for programs elsewhere and knows nothing of ours."""

@@ -10,7 +10,7 @@ from numberdesk.audit.model import ActorKind
 from numberdesk.catalogue.model import SyncState
 from numberdesk.maintenance.model import Area, WindowKind
 from numberdesk.monitoring.model import LedgerScope, PartState
-from numberdesk.notifications.model import Channel, OutboxState
+from numberdesk.notifications.model import Channel, OutboxState, StaffChannel, TargetState
 from numberdesk.orders.model import (
     Action,
     EventType,
@@ -82,6 +82,8 @@ LITERALS: dict[str, Any] = {
     "recharges_status": payments.RechargeStatus,
     "reconciliations_source": payments.ReconciledSource,
     "sessions_ended_why": EndedWhy,
+    "staff_targets_channel": StaffChannel,
+    "staff_targets_state": TargetState,
     "statements_state": payments.StatementState,
     "ticket_attachments_type": support.ImageType,
     "ticket_messages_kind": support.MessageKind,
@@ -89,6 +91,7 @@ LITERALS: dict[str, Any] = {
     "tickets_priority": support.Priority,
     "tickets_state": support.TicketState,
     "status_parts_state": PartState,
+    "telegram_links_state": TargetState,
     "utr_claims_state": payments.ClaimState,
     "vpas_kind": payments.VpaKind,
     "webhook_deliveries_state": DeliveryState,

@@ -12,6 +12,7 @@ from numberdesk.base import crypto
 from numberdesk.providers.simulator import Simulator
 from tests.cli.conftest import PROVIDER_KEY, Install, Installation, asked
 from tests.cli.shell import Ended
+from tests.notifications.telegram import TOKEN
 
 SETTINGS = {
     "PORT": ["abc", "-1", "70000", "3000.5"],
@@ -84,6 +85,21 @@ REFUSED: dict[str, tuple[str, str]] = {
     "email-domain remove example.org": ("", "There was no word on example.org"),
     "email-domain deny not_a_domain": ("", "domain is not a mail domain"),
     "mail test you@example.org": ("", "SMTP_HOST is not set"),
+    "notify test": ("", "--to must be set to an address"),
+    "notify test --to you@example.org": ("", "SMTP_HOST is not set"),
+    "notify test --channel pigeon": ("", "--channel must be one of: email, telegram, apprise"),
+    "notify test --channel telegram": ("", "TELEGRAM_BOT_TOKEN is not set"),
+    "notify test --channel telegram ": ("TELEGRAM_BOT_TOKEN=hidden", "TELEGRAM_BOT_TOKEN: must be as @BotFather gave"),
+    "notify test --channel telegram  ": (f"TELEGRAM_BOT_TOKEN={TOKEN}", "TELEGRAM_CHAT_ID is not set, and --to was"),
+    "notify test --channel telegram --to me": (f"TELEGRAM_BOT_TOKEN={TOKEN}", "--to must be a chat's id"),
+    "notify test --channel apprise": ("", "APPRISE_URLS is not set"),
+    "notify test --channel apprise ": ("APPRISE_URLS=json://hidden", "but apprise is not installed: pip install"),
+    "notify list --state lost": ("", "--state must be one of: waiting, sent, failed, dropped"),
+    "notify retry": ("", "Name one notice, or say --all"),
+    "notify retry 77": ("", "There is no such notice"),
+    "notify drop 77": ("", "There is no such notice"),
+    "serve --port 0              ": ("TELEGRAM_URL=telegram", "TELEGRAM_URL: must begin with https://"),
+    "serve --port 0               ": ("STAFF_EVENTS=gossip", "STAFF_EVENTS: may hold registration, recharge"),
     "keys new NOTHING": ("", "There is no secret NOTHING"),
     "worker": ("ENCRYPTION_KEYS=", "ENCRYPTION_KEYS: must be set"),
     "seed --users 1 --balance 5 --keys-file keys": ("API_KEY_SALT=", "API_KEY_SALT: must be set"),

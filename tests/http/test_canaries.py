@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, replace
@@ -27,6 +28,7 @@ from numberdesk.monitoring import service as monitoring
 from tests.http import stand as stands
 from tests.http.stand import PASSWORD, Answer, Client, SignedIn, Stand
 from tests.notifications.mailbox import Mailbox, mailbox
+from tests.notifications.telegram import STAFF_CHAT, TOKEN, FakeTelegram, telegram, too_many
 
 PLANTED_MIN = 40
 METRICS_TOKEN = "scrapes-with-this-token"
@@ -60,6 +62,7 @@ class Scene:
 
     stand: Stand
     box: Mailbox
+    chat: FakeTelegram
     logged: list[str] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
     typed: list[str] = field(default_factory=list)
@@ -167,14 +170,17 @@ def scene(portal: BlockingPortal, cluster: Cluster, run_folder: Path) -> Iterato
     often = "100000 per hour"
     with (
         portal.wrap_async_context_manager(mailbox()) as box,
+        portal.wrap_async_context_manager(telegram()) as chat,
         stands.opened(
             portal, cluster, proxy_folder=folder, smtp_host="127.0.0.1", smtp_port=box.port, smtp_security="none",
             mail_from="Numberdesk <desk@example.com>", public_base_url="https://numbers.test",
             rate_limit_register=often, rate_limit_login=often, rate_limit_otp=often, rate_limit_protocol="off",
             metrics_token=METRICS_TOKEN,
+            telegram_bot_token=TOKEN, telegram_chat_id=STAFF_CHAT, telegram_url=chat.url,
         ) as stand,
     ):  # fmt: skip
-        scene = Scene(stand, box)
+        scene = Scene(stand, box, chat)
+        scene.handed.append(TOKEN)
         with watched(scene.logged):
             mynah = stand.signed_in(EMAIL)
             plant_in_bodies(scene, mynah)
@@ -183,6 +189,7 @@ def scene(portal: BlockingPortal, cluster: Cluster, run_folder: Path) -> Iterato
             live_a_life(scene)
             use_keys_and_factors(scene)
             break_down(scene, mynah)
+            break_telegram(scene)
             log.ACCESS.write_rest()
         yield scene
 
@@ -363,6 +370,22 @@ def break_down(scene: Scene, mynah: SignedIn) -> None:
         scene.stand.mend_database()
 
 
+def break_telegram(scene: Scene) -> None:
+    """Have Telegram hang up, slow us down and misspeak while its token is at work, until all was told."""
+    chat = scene.chat
+    chat.drops = 1
+    chat.answers = [too_many(1), (500, {"ok": False, "description": "Internal Server Error"}), (502, {})]
+
+    def told() -> bool:
+        scene.stand.change("UPDATE outbox SET due_at = clock_timestamp() WHERE state = 'waiting'")
+        return "Unexpected error" in "".join(chat.texts()) and not chat.answers and not chat.drops
+
+    end = time.monotonic() + 40
+    while not told():
+        assert time.monotonic() < end, chat.texts()
+        time.sleep(0.2)
+
+
 def found_in(texts: list[str], secrets_planted: list[str]) -> list[tuple[str, str]]:
     """Return each secret that stands in a text, with the words around it."""
     whole = "\n".join(texts)
@@ -407,6 +430,17 @@ def test_no_mail_has_what_somebody_typed_and_only_links_have_their_tokens(scene:
     mails = [text_of(message) for message in scene.box.messages]
     assert found_in(mails, scene.typed) == []
     assert found_in([LINK.sub("", mail) for mail in mails], scene.handed) == []
+
+
+def test_the_staff_chat_was_told_of_people_and_errors_without_a_secret_or_a_whole_address(scene: Scene) -> None:
+    texts = scene.chat.texts(STAFF_CHAT)
+    told = "\n".join(texts)
+    assert "New registration" in told
+    assert "request_crashed RuntimeError" in told
+    assert found_in(texts, scene.everything()) == []
+    assert "bug of the tests" not in told
+    assert re.search(r"Customer: \w…@example\.com", told)
+    assert "bulbul@example.com" not in told
 
 
 def test_no_row_of_any_table_has_a_secret(scene: Scene) -> None:

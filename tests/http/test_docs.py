@@ -23,10 +23,12 @@ FOREIGN: dict[str, str] = {
     "api.phonepe.com": "a gateway, asked by the server",
     "api.razorpay.com": "a gateway, asked by the server",
     "api.trongrid.io": "a node of TRON, asked by the server",
+    "api.telegram.org": "the channel of notices, asked by the server",
+    "core.telegram.org": "where its limits and answers are documented",
+    "t.me": "where a customer opens the bot",
     "api.coingecko.com": "a source of prices, asked by the server",
     "api.coindcx.com": "a source of prices, asked by the server",
     "api.wazirx.com": "a source of prices, asked by the server",
-    "api.telegram.org": "notices to Telegram, sent by the server",
 }
 """Hosts that a file of ours may name, each with the reason."""
 

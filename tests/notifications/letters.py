@@ -69,6 +69,25 @@ SAMPLES: Mapping[Template, Mapping[str, Value]] = {
         "order": None,
         "recharge": TRANSACTION,
     },
+    "webhook_made": {
+        "name": "Asha",
+        "endpoint": 12,
+        "host": "hooks.example.com",
+        "is_new": True,
+        "at": AT,
+        "ip": IP,
+    },
+    "channel_off": {
+        "name": "Asha",
+        "channel": "Telegram",
+        "problem": "the bot was blocked there, or removed",
+        "at": AT,
+    },
+    "low_balance": {"name": "Asha", "balance": "49.10", "threshold": "50.00"},
+    "order_refunded": {"name": "Asha", "order": 77, "amount": "21.30", "reason": "no code came", "at": AT},
+    "order_code": {"name": "Asha", "order": 77, "number": "919812345678", "code": "48213"},
+    "telegram_linked": {"name": "Asha", "at": AT},
+    "telegram_unlinked": {"name": "Asha", "at": AT, "ip": IP},
 }
 
 

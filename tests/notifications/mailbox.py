@@ -29,6 +29,8 @@ class Mailbox:
     """Cut the connection when the message has come, and do not keep it."""
     hangs: bool = False
     """Never answer to the message."""
+    holds: bool = False
+    """Keep the message, and never say so."""
 
     _given: set[int] = field(default_factory=set)
     _came: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -78,6 +80,8 @@ class Mailbox:
         async with self._came:
             self.messages.append(message)
             self._came.notify_all()
+        if self.holds:
+            await asyncio.Event().wait()
         return "250 OK"
 
 

@@ -9,8 +9,8 @@ from structlog.testing import capture_logs
 
 from numberdesk.base.crypto import Vault
 from numberdesk.base.db import Database
-from numberdesk.notifications import jobs
 from numberdesk.notifications.channels.email import ConsoleMailer, SmtpMailer
+from numberdesk.notifications.jobs import _mails as jobs
 from numberdesk.notifications.model import Mail, Outcome, Sent
 from tests.notifications.conftest import mailer_to
 from tests.notifications.letters import LINK, notice

@@ -115,8 +115,10 @@ class Office:
         await service.resend(self.courier, account or self.world.alice, DeliveryId(delivery_id))
 
     async def letters(self) -> list[tuple[str, int]]:
-        """Return template and account of every mail."""
-        found = await self.world.backstage.fetch("SELECT template, account_id FROM outbox ORDER BY id")
+        """Return template and account of every mail, without those that an endpoint was added."""
+        found = await self.world.backstage.fetch(
+            "SELECT template, account_id FROM outbox WHERE template <> 'webhook_made' ORDER BY id"
+        )
         return [(row[0], row[1]) for row in found]
 
 

@@ -133,6 +133,23 @@ def test_an_account_has_so_many_webhooks_and_no_more(stand: Stand, alice: Client
     assert alice.post("/user/webhooks", {"url": receiver.url}).status == 200
 
 
+def test_the_owner_is_told_by_mail_where_events_go_from_now_on(stand: Stand, alice: Client, receiver: Receiver) -> None:
+    def mails() -> int:
+        return int(
+            stand.ask(
+                "SELECT count(*) FROM outbox WHERE template = 'webhook_made' AND account_id = $1", alice.account_id
+            )
+        )
+
+    webhook = alice.post("/user/webhooks", {"url": receiver.url}).data["webhook"]
+    assert mails() == 1
+    assert put(alice, webhook["id"], {"state": "off"}).status == 200
+    assert put(alice, webhook["id"], {"url": receiver.url}).status == 200
+    assert mails() == 1
+    assert put(alice, webhook["id"], {"url": receiver.url + "/elsewhere"}).status == 200
+    assert mails() == 2
+
+
 def test_only_a_proven_address_may_add_one(stand: Stand, alice: Client, receiver: Receiver) -> None:
     stand.change("UPDATE accounts SET verified_at = NULL WHERE id = $1", alice.account_id)
     until(lambda: alice.post("/user/webhooks", {"url": receiver.url}).refusal == (403, "email_unverified"))

@@ -1,6 +1,6 @@
 """Passes for staff: telling them by mail what is wrong with providers, and when it is over."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -11,9 +11,9 @@ from numberdesk.base import ids
 from numberdesk.base.crypto import Vault
 from numberdesk.base.db import Database
 from numberdesk.maintenance import service as maintenance
-from numberdesk.maintenance.model import Window
+from numberdesk.maintenance.model import News, Window
 from numberdesk.notifications import service as notifications
-from numberdesk.notifications.model import Notice, Value
+from numberdesk.notifications.model import Notice, StaffEvent, Value
 from numberdesk.providers import service as providers
 from numberdesk.providers.model import Alert
 
@@ -22,6 +22,7 @@ log = structlog.get_logger()
 TOLD: Final[tuple[Role, ...]] = ("finance", "ops", "owner")
 """Who can do something about a provider or its money."""
 TOLD_OF_MAINTENANCE: Final[tuple[Role, ...]] = ("support", "finance", "ops", "owner")
+TOLD_OF_CHANNELS: Final[tuple[Role, ...]] = ("ops", "owner")
 BETWEEN: Final = " • "
 
 
@@ -47,6 +48,7 @@ async def tell_staff(db: Database, vault: Vault, *, limit: int = 50) -> int:
             for person in staff
         ]  # fmt: skip
         await notifications.enqueue(tx, vault, notices)
+        await notifications.tell(tx, vault, [_alert_event(alert) for alert in news])
         await providers.set_told(tx, news)
     for alert in news:
         is_over = alert.closed_at is not None
@@ -73,10 +75,59 @@ async def tell_maintenance(db: Database, vault: Vault) -> int:
             for person in await accounts.staff(tx, TOLD_OF_MAINTENANCE)
         ]  # fmt: skip
         await notifications.enqueue(tx, vault, notices)
+        await notifications.tell(tx, vault, [_maintenance_event(item) for item in news])
     for item in news:
         log.warning("maintenance", window=item.window.id, area=item.window.area, target=item.window.target,
                     is_over=item.is_over)  # fmt: skip
     return len(news)
+
+
+async def tell_trouble(db: Database, vault: Vault) -> int:
+    """Mail to staff which way to them stopped working, each once; returns how many."""
+    async with db.transaction() as tx:
+        troubles = await notifications.take_trouble(tx)
+        if not troubles:
+            return 0
+        staff = await accounts.staff(tx, TOLD_OF_CHANNELS)
+        key = ids.base62(16)
+        notices = [
+            Notice(
+                "channel_off", person.email,
+                {
+                    "name": person.name, "channel": trouble.channel.title(), "problem": trouble.problem,
+                    "at": trouble.at.isoformat(timespec="seconds"),
+                },
+                f"channel_off:{key}:{place}:{person.id}", person.id,
+            )
+            for place, trouble in enumerate(troubles) for person in staff
+        ]  # fmt: skip
+        await notifications.enqueue(tx, vault, notices)
+    return len(troubles)
+
+
+async def tell_ledger(db: Database, vault: Vault, wrong: Mapping[str, str]) -> None:
+    """Tell the staff's chat of checks of the ledger that failed, by what they are called."""
+    if not wrong:
+        return
+    facts: dict[str, Value] = dict(wrong)
+    event = StaffEvent("system", "Checks of the ledger failed", facts, f"ledger:{ids.base62(12)}")
+    async with db.transaction() as tx:
+        await notifications.tell(tx, vault, [event])
+
+
+def _alert_event(alert: Alert) -> StaffEvent:
+    is_over = alert.closed_at is not None
+    facts: dict[str, Value] = {
+        "Provider": alert.provider, "Alert": alert.kind.replace("_", " "), "Detail": alert.detail,
+    }  # fmt: skip
+    title = "Provider alert is over" if is_over else "Provider alert"
+    return StaffEvent("service", title, facts, f"alert:{alert.id}:{is_over}")
+
+
+def _maintenance_event(item: News) -> StaffEvent:
+    title = "Maintenance is over" if item.is_over else "Maintenance has begun"
+    facts: dict[str, Value] = {"What": _about(item.window)}
+    return StaffEvent("system", title, facts, f"maintenance:{item.window.id}:{item.is_over}")
 
 
 def _about(window: Window) -> str:

@@ -19,7 +19,7 @@ import msgspec
 import structlog
 from structlog.types import EventDict, WrappedLogger
 
-from numberdesk.base import clock
+from numberdesk.base import clock, troubles
 from numberdesk.base.metrics import LOG_DROPPED
 
 Form = Literal["auto", "json", "text"]
@@ -174,12 +174,22 @@ def report(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     return event
 
 
+def count_troubles(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Note errors that nobody foresaw, which are those that are logged with their exception."""
+    problem = event.get("exc_info")
+    if problem and method in ("error", "exception", "critical"):
+        problem = problem if isinstance(problem, BaseException) else sys.exc_info()[1]
+        troubles.note(str(event.get("event", "")), problem)
+    return event
+
+
 def processors(*, as_text: bool) -> list[Any]:
     """Return what a line goes through until it is written."""
     return [
         structlog.contextvars.merge_contextvars,
         tell_about,
         report,
+        count_troubles,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),

@@ -11,6 +11,7 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
+from numberdesk.base import troubles
 from numberdesk.base.errors import AppError, Category, InvalidFields
 from numberdesk.base.metrics import REFUSALS
 from numberdesk.base.money import NotAnAmount, Paise, format_rupees, parse_rupees
@@ -149,6 +150,7 @@ def headers_of(problem: AppError) -> dict[str, str]:
 
 def crash(problem: BaseException, request_id: str) -> bytes:
     """Log a bug of ours and encode the one sentence that callers see of it."""
+    troubles.note("request_crashed", problem)
     log.error(
         "request_crashed",
         request_id=request_id,

@@ -25,6 +25,7 @@ from numberdesk.cli import (
     _keys,
     _ledger,
     _maintenance,
+    _notify,
     _orders,
     _payments,
     _people,
@@ -52,7 +53,7 @@ app = typer.Typer(
 )
 for module in (
     _demo, _serve, _database, _seed, _people, _config, _doctor, _keys, _backup, _export, _ledger, _audit, _maintenance,
-    _orders, _payments, _simulator,
+    _notify, _orders, _payments, _simulator,
 ):  # fmt: skip
     module.register(app)
 _providers.register(app)

@@ -1,5 +1,6 @@
 """`ledger` and `credit`: checking the money, and giving some."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import typer
@@ -7,12 +8,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from numberdesk.accounts import service as accounts
+from numberdesk.admin import jobs as admin_jobs
 from numberdesk.base import ids
 from numberdesk.base.errors import NotFound
 from numberdesk.base.money import NotAnAmount, format_rupees, parse_rupees
 from numberdesk.cli._place import HOME, CommandFailed, console, opened_database, run
+from numberdesk.main import secrets_of
 from numberdesk.monitoring import service as monitoring
 from numberdesk.monitoring.model import Check
+from numberdesk.settings import BadSettings
 from numberdesk.wallet import service as wallet
 from numberdesk.wallet.model import Credit
 
@@ -45,8 +49,12 @@ def credit(
 
 
 async def _verify(home: Path | None) -> list[Check]:
-    async with opened_database(home) as (_, db):
-        return await monitoring.verify(db, on_check=show_check)
+    async with opened_database(home) as (place, db):
+        checks = await monitoring.verify(db, on_check=show_check)
+        wrong = {check.name: check.invariant for check in checks if not check.ok}
+        with suppress(BadSettings):  # without the secrets nothing can be written down, and what is wrong is shown
+            await admin_jobs.tell_ledger(db, secrets_of(place.settings).vault, wrong)
+    return checks
 
 
 def show_check(check: Check) -> None:

@@ -13,14 +13,11 @@ from rich.table import Table
 from numberdesk.accounts import service as accounts
 from numberdesk.accounts.model import AccountState, Role, Verdict
 from numberdesk.accounts.service import People
-from numberdesk.base import clock, ids
+from numberdesk.base import ids
 from numberdesk.base.db import Duplicate
 from numberdesk.base.errors import InvalidFields, NotFound
-from numberdesk.cli._place import HOME, CommandFailed, console, opened, opened_database, run
-from numberdesk.cli._serve import mailer_of
+from numberdesk.cli._place import HOME, CommandFailed, console, opened_database, run
 from numberdesk.main import open_people, secrets_of
-from numberdesk.notifications import service as notifications
-from numberdesk.notifications.model import Failed, Mail
 from numberdesk.wallet.model import AccountId
 
 ROLES = tuple(role for role in get_args(Role) if role != "customer")
@@ -48,9 +45,6 @@ def register(app: typer.Typer) -> None:
     terms = typer.Typer(help="The terms of service.", no_args_is_help=True)
     terms.command("publish")(publish_terms)
     app.add_typer(terms, name="terms")
-    mail = typer.Typer(help="Mails.", no_args_is_help=True)
-    mail.command("test")(test_mail)
-    app.add_typer(mail, name="mail")
 
 
 @asynccontextmanager
@@ -193,24 +187,6 @@ async def _publish_terms(home: Path | None, *, text: str) -> None:
     async with _people(home) as people:
         version = await accounts.publish_terms(people.db, text)
     console.print("These terms are in force already." if version is None else f"Version {version} is in force.")
-
-
-def test_mail(to: str = typer.Argument(help="Who gets it."), home: Path = HOME) -> None:
-    """Send a mail now, to see whether the mail server takes it."""
-    run(_test_mail(home, to=to))
-
-
-async def _test_mail(home: Path | None, *, to: str) -> None:
-    async with opened(home) as place:
-        mailer = mailer_of(place.settings)
-        if mailer is None:
-            raise CommandFailed("SMTP_HOST is not set.")
-        data = {"name": "", "at": clock.now().isoformat(timespec="seconds")}
-        subject, text, html = notifications.render("mail_test", data)
-        outcome = await mailer.send(Mail(to, subject, text, html, f"mail_test:{ids.base62(16)}"))
-    if isinstance(outcome, Failed):
-        raise CommandFailed(f"The mail was not taken: {outcome.reason}.")
-    console.print("[green]The mail server took it.[/]")
 
 
 def _password(from_stdin: bool) -> tuple[str, bool]:

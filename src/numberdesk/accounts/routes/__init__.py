@@ -11,6 +11,7 @@ from msgspec import UNSET
 
 from numberdesk.accounts import service
 from numberdesk.accounts.model import Caller, Key, KeyId, NewKey, Person, Session, SessionId, Tokens
+from numberdesk.accounts.routes import _notices
 from numberdesk.accounts.routes._bodies import (
     Accepted,
     AcceptTerms,
@@ -56,7 +57,7 @@ LANGUAGES = ("en", "hi")
 
 def calls(people: Any) -> list[Call[Any]]:
     """Return the calls of this slice; without people they can only be described."""
-    return [*_entry_calls(people), *_own_calls(people)]
+    return [*_entry_calls(people), *_own_calls(people), *_notices.calls(people)]
 
 
 def _entry_calls(people: Any) -> list[Call[Any]]:
@@ -362,7 +363,7 @@ def _visit(request: Request[Any, Any, Any]) -> Visit:
 router = Router(
     path="/",
     route_handlers=[
-        profile, list_keys, revoke_key, list_sessions, end_sessions, end_session, list_ips, terms,
+        profile, list_keys, revoke_key, list_sessions, end_sessions, end_session, list_ips, terms, *_notices.HANDLERS,
         *document(calls(None)),
     ],
     tags=["people"],

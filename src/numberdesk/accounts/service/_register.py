@@ -21,7 +21,7 @@ from numberdesk.base.visit import Visit, harmless_agent
 from numberdesk.maintenance import service as maintenance
 from numberdesk.maintenance.model import Intent
 from numberdesk.notifications import service as notifications
-from numberdesk.notifications.model import Notice
+from numberdesk.notifications.model import Notice, StaffEvent, Value
 from numberdesk.wallet import service as wallet
 
 VERIFY_LIVES = timedelta(hours=24)
@@ -104,6 +104,10 @@ async def _sign_up(
                     tx, account_id, version=version, ip=visit.ip, user_agent=harmless_agent(visit.user_agent)
                 )
             await audit.record(tx, happened(visit, "registered", account_id, is_new=is_new))
+            if is_new:
+                facts: dict[str, Value] = {"Account": account_id, "Customer": notifications.masked_email(address.shown)}
+                event = StaffEvent("registration", "New registration", facts, f"registered:{account_id}")
+                await notifications.tell(tx, people.vault, [event])
         if wants_mail:
             await sql.insert_mail_request(tx, purpose="register", email_key=address.key, ip=visit.ip)
 

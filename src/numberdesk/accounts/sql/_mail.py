@@ -167,3 +167,8 @@ async def delete_old_tokens(tx: Tx, *, days: int, limit: int) -> int:
         days,
         limit,
     )
+
+
+async def set_notified_by_telegram(tx: Tx, account_id: AccountId) -> None:
+    """Have an account be told by Telegram: it has linked its chat."""
+    await run(tx, "UPDATE accounts SET notify_by_telegram = true WHERE id = $1 AND NOT notify_by_telegram", account_id)

@@ -4,7 +4,7 @@ from typing import Any
 
 from litestar import Router
 
-from numberdesk.admin.routes import _accounts, _maintenance, _payments, _providers, _statistics, _tickets
+from numberdesk.admin.routes import _accounts, _maintenance, _notices, _payments, _providers, _statistics, _tickets
 from numberdesk.base.calls import Call
 from numberdesk.base.described import document
 
@@ -13,7 +13,7 @@ def calls(people: Any, till: Any, shelf: Any, help_desk: Any) -> list[Call[Any]]
     """Return the calls of this slice; without what they work with they can only be described."""
     return [
         *_accounts.calls(people), *_payments.calls(people, till), *_providers.calls(people),
-        *_maintenance.calls(people, shelf), *_tickets.calls(help_desk),
+        *_maintenance.calls(people, shelf), *_notices.calls(people), *_tickets.calls(help_desk),
     ]  # fmt: skip
 
 
@@ -23,7 +23,7 @@ router = Router(
         _accounts.list_users, _accounts.read_user, _accounts.list_events, *_payments.HANDLERS,
         *_providers.HANDLERS,
         *_tickets.HANDLERS,
-        _statistics.read_statistics, _maintenance.list_windows,
+        _statistics.read_statistics, _maintenance.list_windows, _notices.list_notices,
         *document(calls(None, None, None, None)),
     ],
     tags=["staff"],

@@ -17,6 +17,7 @@ from numberdesk.orders.service._close import (
     NotPossibleNow,
     RentalKept,
 )
+from numberdesk.orders.service._codes import tell_codes
 from numberdesk.orders.service._desk import CHANNEL, Desk, drain, open_desk
 from numberdesk.orders.service._events import (
     START,
@@ -172,6 +173,7 @@ __all__ = [
     "shown_status",
     "take_push",
     "tell",
+    "tell_codes",
     "tell_unowned",
     "told_route",
     "trade",

@@ -142,3 +142,39 @@ async def delete_old_events(tx: Tx, *, keep: timedelta, limit: int) -> int:
         keep,
         limit,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class CodeNews:
+    """A code that an account has not been told of elsewhere."""
+
+    account_id: AccountId
+    seq: int
+    order_id: OrderId
+    ordinal: int
+    number: str
+    code: str
+
+
+async def list_code_news(tx: Tx, after: Mapping[int, int], *, limit: int) -> list[CodeNews]:
+    """Return readable codes that follow a number of each account's log, in its order, at most `limit` of each."""
+    return await many(
+        tx,
+        CodeNews,
+        """
+        SELECT event.account_id, event.seq, event.order_id, event.ordinal, owned.number, message.code
+        FROM unnest($1::bigint[], $2::bigint[]) AS reader (account_id, seq),
+        LATERAL (
+            SELECT * FROM order_events AS event
+            WHERE event.account_id = reader.account_id AND event.seq > reader.seq AND event.type = 'code'
+            ORDER BY event.seq LIMIT $3
+        ) AS event
+        JOIN orders AS owned ON owned.id = event.order_id
+        JOIN messages AS message
+            ON message.order_id = event.order_id AND message.ordinal = event.ordinal AND NOT message.is_sealed
+        ORDER BY event.account_id, event.seq
+        """,
+        list(after.keys()),
+        list(after.values()),
+        limit,
+    )

@@ -8,6 +8,7 @@ from numberdesk.base.errors import InvalidFields, NotFound
 from numberdesk.payments import sql
 from numberdesk.payments.methods import upi
 from numberdesk.payments.model import Recharge, RechargeEvent
+from numberdesk.payments.service import _staff
 from numberdesk.payments.service._bank import bank_id, match
 from numberdesk.payments.service._errors import ClaimsLocked, UtrAlreadyUsed, WrongMethod
 from numberdesk.payments.service._till import Till
@@ -87,3 +88,5 @@ async def _write(till: Till, recharge: Recharge, rrn: str, payer: str | None) ->
         await sql.insert_event(tx, locked.id, event, detail=f"UTR …{rrn[-4:]}")
         if locked.status in ("awaiting_payment", "expired", "submitted"):
             await sql.set_submitted(tx, locked)
+            told = _staff.claimed(locked.ref, rrn, locked.payable_paise, locked.account_id)
+            await _staff.tell(till, tx, [told])

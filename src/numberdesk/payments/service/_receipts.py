@@ -18,6 +18,7 @@ from numberdesk.notifications.model import Notice
 from numberdesk.payments import sql
 from numberdesk.payments.methods import gst
 from numberdesk.payments.model import GatewayRefundRow, Payment, Rail, Receipt, Recharge
+from numberdesk.payments.service import _staff
 from numberdesk.payments.service._till import Supplier, Till
 from numberdesk.wallet.model import AccountId
 
@@ -61,6 +62,14 @@ async def issue(till: Till, tx: Tx, items: Sequence[Issue]) -> None:
         for item, receipt in zip(items, receipts, strict=True)
     ]
     await notifications.enqueue(tx, till.vault, notices)
+    events = [
+        _staff.credited(
+            item.payment.cause, people[item.account_id], item.amount_paise, PAID_BY[item.payment.rail], receipt.number,
+            item.note,
+        )
+        for item, receipt in zip(items, receipts, strict=True)
+    ]  # fmt: skip
+    await _staff.tell(till, tx, events)
 
 
 async def issue_refund_note(till: Till, tx: Tx, payment: Payment, refund: GatewayRefundRow) -> None:
@@ -84,6 +93,8 @@ async def issue_refund_note(till: Till, tx: Tx, payment: Payment, refund: Gatewa
     await notifications.enqueue(
         tx, till.vault, [Notice("recharge_refunded", person.email, data, f"refund_note:{refund.id}", person.id)]
     )
+    told = _staff.refunded(refund.id, person, refund.amount_paise, PAID_BY[payment.rail], note.number)
+    await _staff.tell(till, tx, [told])
 
 
 def _receipt(

@@ -34,6 +34,8 @@ from numberdesk.payments.model import (
 )
 from numberdesk.payments.service._rates import Price, spot
 from numberdesk.payments.service._receipts import Issue, issue
+from numberdesk.payments.service._staff import suspended as staff_suspended
+from numberdesk.payments.service._staff import tell
 from numberdesk.payments.service._till import Till
 from numberdesk.wallet import service as wallet
 from numberdesk.wallet.model import Credit, Unowned
@@ -322,10 +324,12 @@ async def _write(till: Till, tx: Tx, book: _Book) -> None:
     crash_point("settle.recharges_written")
     await issue(till, tx, [_issue(book, item) for item in ended if item.state == "credited"])
     crash_point("settle.receipts_written")
-    for item in ended:
-        if item.state == "suspense":
-            payment = book.payments[item.id]
-            log.warning("payment_in_suspense", payment_id=item.id, rail=payment.rail, why=item.why)
+    suspended = [item for item in ended if item.state == "suspense"]
+    events = [staff_suspended(item.id, item.amount_paise, book.payments[item.id].rail, item.why) for item in suspended]
+    await tell(till, tx, events)
+    for item in suspended:
+        payment = book.payments[item.id]
+        log.warning("payment_in_suspense", payment_id=item.id, rail=payment.rail, why=item.why)
 
 
 def _credit(book: _Book, item: sql.Decided) -> Credit:

@@ -11,12 +11,13 @@ from yarl import URL
 from numberdesk.accounts import service as accounts
 from numberdesk.accounts.model import Caller
 from numberdesk.audit import service as audit
-from numberdesk.base import ids
+from numberdesk.base import clock, ids
 from numberdesk.base.crypto import Vault, WrongKey
 from numberdesk.base.db import Database, Tx
 from numberdesk.base.errors import AppError, InvalidFields, NotFound
 from numberdesk.base.visit import Visit
-from numberdesk.notifications.model import BadWebhookAddress
+from numberdesk.notifications import service as notifications
+from numberdesk.notifications.model import BadWebhookAddress, Notice
 from numberdesk.orders.model import EventType
 from numberdesk.wallet.model import AccountId
 from numberdesk.webhooks import sql
@@ -94,6 +95,7 @@ async def create(courier: Courier, caller: Caller, visit: Visit, wanted: Wanted)
         sealed = courier.vault.seal(secret, about=place(endpoint_id))
         endpoint = await sql.insert_endpoint(tx, endpoint_id, caller.account_id, change, sealed)
         await _record(tx, caller, visit, "webhook_made", endpoint)
+        await _warn(courier, tx, visit, endpoint, is_new=True)
     return endpoint, secret
 
 
@@ -118,6 +120,8 @@ async def change(courier: Courier, caller: Caller, visit: Visit, endpoint_id: En
             ),
         )
         await _record(tx, caller, visit, "webhook_changed", endpoint)
+        if endpoint.url != old.url:
+            await _warn(courier, tx, visit, endpoint, is_new=False)
     return endpoint
 
 
@@ -278,6 +282,23 @@ def _events(wanted: Sequence[EventType] | None, form: Format, known: Sequence[Ev
         return CODES_ONLY
     chosen = wanted if wanted is not None else known
     return [name for name in get_args(EventType) if chosen is None or name in chosen]
+
+
+async def _warn(courier: Courier, tx: Tx, visit: Visit, endpoint: Endpoint, *, is_new: bool) -> None:
+    """Tell the owner by mail: whoever got hold of a key could have all codes sent elsewhere."""
+    people = await accounts.recipients(tx, [endpoint.account_id])
+    notices = [
+        Notice(
+            "webhook_made", person.email,
+            {
+                "name": person.name, "endpoint": int(endpoint.id), "host": URL(endpoint.url).host or "",
+                "is_new": is_new, "at": clock.now().isoformat(timespec="seconds"), "ip": visit.ip,
+            },
+            f"webhook_made:{endpoint.id}:{endpoint.version}", person.id,
+        )
+        for person in people.values()
+    ]  # fmt: skip
+    await notifications.enqueue(tx, courier.vault, notices)
 
 
 async def _record(tx: Tx, caller: Caller, visit: Visit, action: str, endpoint: Endpoint) -> None:

@@ -1,4 +1,4 @@
-"""Passes of the notifications slice: sending what waits, and forgetting what ended."""
+"""Sending mails that wait, and forgetting letters that ended."""
 
 import asyncio
 import random
@@ -12,7 +12,7 @@ from numberdesk.base.crypto import Vault, WrongKey
 from numberdesk.base.db import Database
 from numberdesk.notifications import sql
 from numberdesk.notifications.channels import Mailer
-from numberdesk.notifications.model import Failed, Outcome, Sent
+from numberdesk.notifications.model import EPHEMERAL, Failed, Outcome, Sent
 from numberdesk.notifications.service import unseal
 
 log = structlog.get_logger()
@@ -39,7 +39,7 @@ async def deliver(db: Database, vault: Vault, mailer: Mailer | None, *, limit: i
         return 0
     ends = clock.seconds() + START_WITHIN
     async with db.transaction() as tx:
-        letters = await sql.lease_due(tx, lease=LEASE, limit=limit)
+        letters = await sql.lease_due(tx, "email", lease=LEASE, limit=limit)
     places = asyncio.Semaphore(AT_ONCE)
     left: list[sql.Letter] = []
 
@@ -80,7 +80,7 @@ async def _settle(db: Database, letter: sql.Letter, outcome: Outcome) -> None:
             return
         is_over = outcome.permanent or letter.attempts >= ATTEMPTS_MAX
         if is_over:
-            await sql.set_failed(tx, letter, problem=outcome.reason)
+            await sql.set_failed(tx, letter, problem=outcome.reason, keeps_payload=letter.template not in EPHEMERAL)
         else:
             await sql.set_retry(tx, letter, after=pause(letter.attempts), problem=outcome.reason)
     say = log.error if is_over else log.warning
