@@ -54,7 +54,7 @@ from numberdesk.settings import BadSettings, Settings
 from numberdesk.support import routes as support_routes
 from numberdesk.support.model import SupportRules
 from numberdesk.support.service import HelpDesk
-from numberdesk.till import open_till
+from numberdesk.till import open_till, staff_rules
 from numberdesk.wallet import routes as wallet_routes
 from numberdesk.wallet.model import AccountId
 from numberdesk.webhooks import routes as webhooks_routes
@@ -146,6 +146,7 @@ def open_people(
             session_lifetime=timedelta(milliseconds=settings.session_timeout),
             public_url=settings.base_url,
             allows_test_addresses=settings.app_env == "demo",
+            staff=staff_rules(settings),
         ),
         switches=switches or maintenance.Switches(),
     )
@@ -273,7 +274,7 @@ def calls(site: Site) -> list[Call[Any]]:
         *orders_routes.calls(site.desk),
         *payments_routes.calls(site.till),
         *support_routes.calls(site.help_desk),
-        *admin_routes.calls(site.people, site.till, site.shelf, site.help_desk),
+        *admin_routes.calls(site.people, site.till, site.shelf, site.desk, site.help_desk),
         *webhooks_routes.calls(site.courier),
     ]
 

@@ -137,6 +137,10 @@ class Settings(BaseSettings):
     """What new recharges by UPI are paid through: the operator's own UPI addresses, or a gateway."""
     duplicate_payment_policy: Literal["credit", "suspense"] = "credit"
     """What becomes of a second payment for one recharge; `suspense` leaves it to a person."""
+    staff_two_person_amount: Annotated[int, Field(ge=0, le=10_000_000)] = 5_000
+    """Above it two people must agree to a credit, a debit or a refund by hand. Unit: rupees."""
+    staff_daily_cap: Annotated[int, Field(ge=1, le=100_000_000)] = 100_000
+    """What one member of the staff may move by hand in 24 hours, approved payments included. Unit: rupees."""
     review_dual_control_amount: Annotated[int, Field(ge=0, le=10_000_000)] = 5_000
     """Above it two people must approve a payment by hand. Unit: rupees."""
     bank_alert_keys: SecretStr | None = None

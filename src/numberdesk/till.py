@@ -6,6 +6,7 @@ from datetime import timedelta
 from aiohttp import ClientSession
 from pydantic import SecretStr
 
+from numberdesk.accounts.model import StaffRules
 from numberdesk.base.crypto import Vault
 from numberdesk.base.db import Database
 from numberdesk.base.limits import Limiter
@@ -53,6 +54,13 @@ async def open_till(
     )
 
 
+def staff_rules(settings: Settings) -> StaffRules:
+    """Return what the operator decided about money by hand."""
+    return StaffRules(
+        Paise(settings.staff_two_person_amount * PAISE_PER_RUPEE), Paise(settings.staff_daily_cap * PAISE_PER_RUPEE)
+    )
+
+
 def _rules(settings: Settings) -> PaymentRules:
     return PaymentRules(
         min_paise=Paise(settings.min_recharge_amount * PAISE_PER_RUPEE),
@@ -68,6 +76,7 @@ def _rules(settings: Settings) -> PaymentRules:
         usdt_contract=None if settings.usdt_contract is None else settings.usdt_contract.strip(),
         public_url=settings.base_url,
         own_addresses=_own_addresses(settings),
+        staff=staff_rules(settings),
         alert_keys=dict(_pairs("BANK_ALERT_KEYS", settings.bank_alert_keys)),
     )
 

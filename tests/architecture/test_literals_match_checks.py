@@ -5,7 +5,17 @@ from typing import Any, get_args
 
 import pytest
 
-from numberdesk.accounts.model import AccountState, Dialect, EndedWhy, RequestPurpose, Role, TokenPurpose, Verdict
+from numberdesk.accounts.model import (
+    AccountState,
+    Dialect,
+    EndedWhy,
+    MoneyAction,
+    MoneyState,
+    RequestPurpose,
+    Role,
+    TokenPurpose,
+    Verdict,
+)
 from numberdesk.audit.model import ActorKind
 from numberdesk.catalogue.model import SyncState
 from numberdesk.maintenance.model import Area, WindowKind
@@ -56,6 +66,8 @@ LITERALS: dict[str, Any] = {
     "order_events_type": EventType,
     "maintenance_windows_area": Area,
     "maintenance_windows_kind": WindowKind,
+    "money_requests_action": MoneyAction,
+    "money_requests_state": MoneyState,
     "orders_failure": Failure,
     "orders_state": OrderState,
     "orders_upstream_refund": UpstreamRefund,

@@ -31,7 +31,10 @@ BY_SIGNATURE = {
     "POST /webhooks/provider/{name}/{token}": (404, "not_found"),
 }
 """What anybody may call, and who is none of ours is refused by the route itself."""
-RAW = {"POST /admin/statements": (400, "invalid_request")}
+RAW = {
+    "POST /admin/statements": (400, "invalid_request"),
+    "POST /admin/prices/import": (400, "invalid_request"),
+}
 """What takes a file, so that a body of no form is read as one."""
 ANY_ID = {"GET /recharge/return/{transaction_id}"}
 """A page that says nothing of anybody, so it is the same whether or not there is such a thing."""

@@ -32,6 +32,7 @@ RAW = {
     ("post", "/webhooks/provider/{name}/{token}"): (404, "not_found"),
     ("post", "/webhooks/bank/alert"): (401, "bad_signature"),
     ("post", "/admin/statements"): (400, "invalid_request"),
+    ("post", "/admin/prices/import"): (400, "invalid_request"),
 }
 """What takes the bytes of somebody else's form, and how it refuses what is none."""
 
@@ -219,6 +220,8 @@ def test_answers_look_as_described(described: dict[str, Any], stand: Stand) -> N
                 continue
             if "image/*" in item["responses"]["200"]["content"]:
                 assert answer.headers["content-type"] == "image/png"
+            if "text/csv" in item["responses"]["200"]["content"]:
+                assert answer.headers["content-type"].startswith("text/csv")
                 continue
             assert_fits(described, item["responses"]["200"]["content"]["application/json"]["schema"], answer.json)
             refusal = stand.nobody.send("PATCH", path.replace("{order_id}", "1"))

@@ -170,6 +170,12 @@ WHERE posting_id = {admin_credit_goodwill} AND bucket = 'adjustments';
 -- I6: posting {admin_credit_goodwill} (admin_credit goodwill): lines of wallets: 1, which sum to -700
 UPDATE entries SET amount_paise = -700 WHERE posting_id = {admin_credit_goodwill} AND bucket = 'available';
 
+-- I6: posting … (admin_debit staff:7): lines of wallets: 1, which sum to 5
+WITH taken AS (INSERT INTO postings (kind, cause_type, cause_id) VALUES ('admin_debit', 'credit', 'staff:7') RETURNING id)
+INSERT INTO entries (posting_id, at, account_id, bucket, amount_paise, balance_after_paise, version)
+SELECT id, now(), {bob}, 'available', 5, 50705, 99 FROM taken
+UNION ALL SELECT id, now(), NULL, 'adjustments', -5, NULL, NULL FROM taken;
+
 -- I7: table activations lacks PRIMARY KEY (provider_id, upstream_id)
 ALTER TABLE activations DROP CONSTRAINT activations_pkey;
 DROP INDEX activations_order;

@@ -42,6 +42,7 @@ SAMPLES: Mapping[Template, Mapping[str, Value]] = {
         "method": "UPI (Razorpay)",
         "at": AT,
     },
+    "order_refunded": {"name": "Asha", "order": 501, "amount": "21.30"},
     "provider_alerts": {
         "name": "Asha",
         "count": 3,
@@ -84,7 +85,6 @@ SAMPLES: Mapping[Template, Mapping[str, Value]] = {
         "at": AT,
     },
     "low_balance": {"name": "Asha", "balance": "49.10", "threshold": "50.00"},
-    "order_refunded": {"name": "Asha", "order": 77, "amount": "21.30", "reason": "no code came", "at": AT},
     "order_code": {"name": "Asha", "order": 77, "number": "919812345678", "code": "48213"},
     "telegram_linked": {"name": "Asha", "at": AT},
     "telegram_unlinked": {"name": "Asha", "at": AT, "ip": IP},

@@ -113,6 +113,7 @@ class Stage:
         """Return a member of the staff, as the gate makes him known."""
         async with self.db.transaction() as tx:
             (account_id,) = await accounts.create(tx, emails=[f"staff{next(_numbers)}@example.com"], names=["Chitra"])
+        await accounts.set_role(self.db, account_id, role)
         return Caller(
             account_id, None, None, ("read", "recharge", *STAFF_SCOPES[role]), "active", role, None, True, False, None
         )

@@ -36,6 +36,7 @@ steps = st.lists(
         st.tuples(st.just("capture"), st.sets(orders, max_size=4)),
         st.tuples(st.just("void"), st.sets(orders, max_size=4)),
         st.tuples(st.just("credit"), st.tuples(customers, st.integers(1, 500), st.integers(0, 5))),
+        st.tuples(st.just("debit"), st.tuples(customers, st.integers(1, 500), st.integers(0, 5))),
         st.tuples(st.just("refund"), orders),
         st.tuples(st.just("roll_up"), st.none()),
     ),
@@ -60,6 +61,7 @@ class Model:
     available: list[int] = field(default_factory=lambda: list(START))
     holds: list[ModelHold] = field(default_factory=list)
     causes: set[int] = field(default_factory=set)
+    debits: set[int] = field(default_factory=set)
 
     def hold(self, items: list[tuple[int, int]]) -> list[bool]:
         return [self._hold(customer, paise) for customer, paise in items]
@@ -82,6 +84,15 @@ class Model:
         self.causes.add(cause)
         self.available[customer] += paise * is_new
         return is_new
+
+    def debit(self, customer: int, paise: int, cause: int) -> bool | None:
+        if cause in self.debits:
+            return False
+        if self.available[customer] < paise:
+            return None
+        self.debits.add(cause)
+        self.available[customer] -= paise
+        return True
 
     def balances(self, customer: int) -> tuple[int, int]:
         held = [item.paise for item in self.holds if (item.customer, item.state) == (customer, "held")]
@@ -114,6 +125,14 @@ class Ledger:
                 item = Credit(self.account_ids[customer], Paise(paise), "recharge", f"{self.number}-{cause}")
                 async with self.db.transaction() as tx:
                     return (await wallet.credit(tx, [item]))[0]
+            case "debit", (customer, paise, cause):
+                try:
+                    async with self.db.transaction() as tx:
+                        return await wallet.debit(
+                            tx, self.account_ids[customer], amount_paise=Paise(paise), cause=f"{self.number}-{cause}"
+                        )
+                except wallet.TooLittleToTake:
+                    return None
             case "refund", order:
                 try:
                     return await refund(self.db, self.order_id(order))
@@ -136,6 +155,8 @@ def answer_of_model(model: Model, step: tuple[str, Any]) -> Any:
             ended = {order: model.end(order, "held", "voided", gives_back=True) for order in chosen}
         case "credit", (customer, paise, cause):
             return model.credit(customer, paise, cause)
+        case "debit", (customer, paise, cause):
+            return model.debit(customer, paise, cause)
         case "refund", order:
             return model.end(order, "captured", "refunded", gives_back=True)
         case _:

@@ -103,7 +103,7 @@ async def test_a_change_of_the_format_changes_the_events_with_it(office: Office)
     who = caller(office.world.alice)
     async with receiving(receivers.answering()) as receiver:
         endpoint = await office.hook(receiver.url)
-        assert len(endpoint.events) == 7
+        assert len(endpoint.events) == 8
         changed = await service.change(office.courier, who, VISIT, endpoint.id, Wanted(format="classic"))
         assert (changed.events, changed.format) == (["code"], "classic")
         back = await service.change(

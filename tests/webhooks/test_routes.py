@@ -54,7 +54,7 @@ def test_a_webhook_from_its_making_to_its_end(stand: Stand, alice: Client, recei
     made = alice.post("/user/webhooks", {"url": receiver.url}).data
     secret, webhook = made["secret"], made["webhook"]
     assert secret.startswith("whsec_")
-    assert (webhook["state"], webhook["format"], len(webhook["events"])) == ("on", "standard", 7)
+    assert (webhook["state"], webhook["format"], len(webhook["events"])) == ("on", "standard", 8)
     assert alice.get("/user/webhooks").data == {"items": [webhook], "nextCursor": None}
     order_id = stand.received(alice, "48213")
     until(lambda: len(receiver.got) == 2)

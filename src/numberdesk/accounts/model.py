@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NewType
 
+from numberdesk.base.money import Paise
 from numberdesk.wallet.model import AccountId, is_sandbox
 
 KeyId = NewType("KeyId", int)
 SessionId = NewType("SessionId", int)
+RequestId = NewType("RequestId", int)
 
 AccountState = Literal["active", "limited", "frozen", "banned"]
 Role = Literal["customer", "support", "finance", "ops", "owner"]
@@ -21,6 +23,14 @@ Mode = Literal["live", "test"]
 """Whose money a key moves: its account's, or the play money of that account's sandbox."""
 Dialect = Literal["classic", "hero", "grizzly"]
 """How the protocol of SMS-Activate is spoken to a key: as it was written down, or as one of its larger servers does."""
+
+MoneyAction = Literal["credit", "debit", "order_refund", "payment_refund", "review"]
+"""What staff do with money by hand. `review` is a payment from outside that they approved or assigned."""
+MoneyState = Literal["waiting", "done", "refused"]
+"""waiting: a second person must agree. refused: somebody did not, or whoever asked took it back."""
+
+TWO_PEOPLE_ABOVE = Paise(5_000_00)
+DAILY_CAP = Paise(100_000_00)
 
 Scope = Literal[
     "read", "order", "recharge", "webhook", "admin:support", "admin:finance", "admin:ops", "admin:owner",
@@ -172,3 +182,62 @@ class Answer:
 
     status: int
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StaffRules:
+    """What the operator decided about money by hand."""
+
+    two_people_above: Paise = TWO_PEOPLE_ABOVE
+    daily_cap: Paise = DAILY_CAP
+    """What one person may move in any 24 hours, asked for or agreed to."""
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyWanted:
+    """Something that one of the staff wants to be done with money.
+
+    `account_id` is whose money it is; None is nobody's. `subject_id` and `subject_version` name the order or payment.
+    """
+
+    action: MoneyAction
+    account_id: AccountId | None
+    amount_paise: Paise
+    reason: str
+    subject_id: int | None = None
+    subject_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyRequest:
+    """The same as a row: done at once, or waiting for a second person."""
+
+    id: RequestId
+    action: MoneyAction
+    account_id: AccountId | None
+    subject_id: int | None
+    subject_version: int | None
+    amount_paise: Paise
+    reason: str
+    state: MoneyState
+    asked_by: AccountId
+    asked_at: datetime
+    decided_by: AccountId | None
+    decided_at: datetime | None
+    is_over: bool
+    """It waited for too long: nobody can agree to it any more."""
+
+    @property
+    def cause(self) -> str:
+        """What its posting is caused by, once for ever."""
+        return f"staff:{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What one of the staff wrote down about an account."""
+
+    id: int
+    author_id: AccountId
+    text: str
+    at: datetime

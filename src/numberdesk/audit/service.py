@@ -5,7 +5,7 @@ wait for each other. Until then a row can be changed unseen by whoever may chang
 application may not.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 
 import msgspec
@@ -35,12 +35,27 @@ async def list_events(
     *,
     account_id: int | None = None,
     action: str | None = None,
+    actor_id: int | None = None,
+    request_id: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
     cursor: int | None = None,
     limit: int = 50,
 ) -> list[Recorded]:
-    """Return the newest events, before the id `cursor`; with an account, those it caused or that concern it."""
-    async with db.statement() as tx:
-        return await sql.list_events(tx, account_id=account_id, action=action, before=cursor, limit=limit)
+    """Return the newest events, before the id `cursor`; with an account, those it caused or that concern it.
+
+    Args:
+        actor_id: the person who acted.
+        request_id: of the request that made them happen.
+    """
+    async with db.transaction() as tx:
+        if request_id is not None:
+            return await sql.list_events_of_request(tx, request_id, limit=limit)
+        await sql.plan_for_values(tx)
+        return await sql.list_events(
+            tx, account_id=account_id, action=action, actor_id=actor_id, since=since, until=until, before=cursor,
+            limit=limit,
+        )  # fmt: skip
 
 
 async def seal(db: Database, *, limit: int = 500) -> int:

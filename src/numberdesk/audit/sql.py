@@ -1,7 +1,7 @@
 """Every statement on the table of the audit slice."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -27,8 +27,35 @@ async def insert_events(tx: Tx, events: Sequence[Event]) -> None:
     )
 
 
+async def plan_for_values(tx: Tx) -> None:
+    """Have statements of this transaction planned for the values they get, so that a filter can use its index."""
+    await run(tx, "SET LOCAL plan_cache_mode = force_custom_plan")
+
+
+async def list_events_of_request(tx: Tx, request_id: str, *, limit: int) -> list[Recorded]:
+    """Return what one request made happen, newest first."""
+    return await many(
+        tx,
+        Recorded,
+        """
+        SELECT id, at, action, actor_kind, actor_id, account_id, host(ip) AS ip, request_id, details::text AS details
+        FROM audit_log WHERE request_id = $1 ORDER BY id DESC LIMIT $2
+        """,
+        request_id,
+        limit,
+    )
+
+
 async def list_events(
-    tx: Tx, *, account_id: int | None, action: str | None, before: int | None, limit: int
+    tx: Tx,
+    *,
+    account_id: int | None,
+    action: str | None,
+    actor_id: int | None,
+    since: datetime | None,
+    until: datetime | None,
+    before: int | None,
+    limit: int,
 ) -> list[Recorded]:
     """Return the newest events before an id: of one account, as its subject or as who acted, or of all."""
     return await many(
@@ -39,12 +66,17 @@ async def list_events(
         FROM audit_log
         WHERE ($1::bigint IS NULL OR account_id = $1 OR (actor_kind = 'person' AND actor_id = $1))
           AND ($2::text IS NULL OR action = $2) AND ($3::bigint IS NULL OR id < $3)
+          AND ($5::bigint IS NULL OR (actor_kind = 'person' AND actor_id = $5))
+          AND ($6::timestamptz IS NULL OR at >= $6) AND ($7::timestamptz IS NULL OR at < $7)
         ORDER BY id DESC LIMIT $4
         """,
         account_id,
         action,
         before,
         limit,
+        actor_id,
+        since,
+        until,
     )
 
 

@@ -9,6 +9,8 @@ from rich.table import Table
 
 from numberdesk.accounts import service as accounts
 from numberdesk.admin import jobs as admin_jobs
+from numberdesk.audit import service as audit
+from numberdesk.audit.model import Detail, Event
 from numberdesk.base import ids
 from numberdesk.base.errors import NotFound
 from numberdesk.base.money import NotAnAmount, format_rupees, parse_rupees
@@ -75,7 +77,14 @@ async def _credit(home: Path | None, *, email: str, amount: str, reference: str)
         if account_id is None:
             raise NotFound(what="account")
         async with db.transaction() as tx:
+            before = (await wallet.lock_one(tx, account_id)).available_paise
             is_new = (await wallet.credit(tx, [Credit(account_id, paise, "admin_credit", reference)]))[0]
+            if is_new:
+                details: dict[str, Detail] = {
+                    "paise": int(paise), "cause": reference, "available_before": int(before),
+                    "available_after": int(before + paise),
+                }  # fmt: skip
+                await audit.record(tx, Event("credited", account_id, "shell", details=details))
         balance = await wallet.balance(db, account_id)
     table = Table("account", "credited", "available", "reference")
     table.add_row(

@@ -34,7 +34,7 @@ and is sealed there. unowned: it belongs to nothing that we know.
 """
 Action = Literal["rent", "cancel", "finish", "another_code", "look"]
 EndState = Literal["cancelled", "expired", "failed"]
-EventType = Literal["active", "code", "extended", "completed", "cancelled", "expired", "failed"]
+EventType = Literal["active", "code", "extended", "completed", "cancelled", "expired", "failed", "refunded"]
 """What can happen to an order that its buyer is told of. `code` and `extended` happen several times."""
 UpstreamRefund = Literal["none", "due", "assumed", "confirmed", "refused"]
 """What proves that the provider took a number without a code back; told apart from the customer's refund.
@@ -95,6 +95,8 @@ class Order:
     """For how long it was rented at first; None for a number for a code."""
     is_prolonging: bool = False
     """More hours are being bought for it."""
+    refunded_at: datetime | None = None
+    """When staff gave back what its code had cost; the order stays what it was."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,13 @@ from numberdesk.base.money import Paise
 AccountId = NewType("AccountId", int)
 
 PostingKind = Literal[
-    "recharge", "admin_credit", "hold", "capture", "void", "refund", "suspend", "assign", "pay_back", "pay_back_failed",
-    "play_money",
+    "recharge", "admin_credit", "admin_debit", "hold", "capture", "void", "refund", "suspend", "assign", "pay_back",
+    "pay_back_failed", "play_money",
 ]  # fmt: skip
 CauseType = Literal["order", "recharge", "credit"]
 Bucket = Literal["available", "held", "revenue", "clearing", "adjustments", "suspense", "fx", "sandbox"]
 HoldState = Literal["held", "captured", "voided"]
-TransactionType = Literal["recharge", "service_purchase", "refund", "admin_credit"]
+TransactionType = Literal["recharge", "service_purchase", "refund", "admin_credit", "admin_debit"]
 TransactionState = Literal["pending", "completed", "failed", "refunded"]
 
 SANDBOX_OFFSET = 1_000_000_000_000
@@ -61,6 +61,17 @@ class Hold:
     account_id: AccountId
     amount_paise: Paise
     state: HoldState
+
+
+@dataclass(frozen=True, slots=True)
+class HoldTrace:
+    """A hold with the posting of each thing that happened to it."""
+
+    purpose: str
+    amount_paise: Paise
+    state: HoldState
+    postings: tuple[tuple[PostingKind, int, datetime], ...]
+    """(kind, id, time), in their order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,14 @@ Locks are taken in the order of the whole program: order rows (by the caller), h
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from numberdesk.base.db import Database, Tx
 from numberdesk.base.errors import AppError, NotFound
 from numberdesk.base.money import Paise, format_rupees
 from numberdesk.wallet import sql
 from numberdesk.wallet.book import Book, open_book
+from numberdesk.wallet.by_hand import TooLittleToTake as TooLittleToTake
+from numberdesk.wallet.by_hand import debit as debit
 from numberdesk.wallet.model import (
     AccountId,
     Bucket,
@@ -21,15 +22,15 @@ from numberdesk.wallet.model import (
     Hold,
     HoldState,
     HoldWanted,
-    Transaction,
-    TransactionState,
-    TransactionType,
     Unowned,
     Wallet,
     is_sandbox,
 )
+from numberdesk.wallet.statement import LIST_MAX as LIST_MAX
+from numberdesk.wallet.statement import count_transactions as count_transactions
+from numberdesk.wallet.statement import list_transactions as list_transactions
+from numberdesk.wallet.statement import trace as trace
 
-LIST_MAX = 100
 SANDBOX_PAISE = Paise(1_000_00)
 """The play money of a sandbox, when it is made and whenever it was filled up."""
 SANDBOX_LOW_PAISE = Paise(100_00)
@@ -108,6 +109,18 @@ async def balance(db: Database, account_id: AccountId) -> Wallet:
     if wallet is None:
         raise NotFound(what="wallet")
     return wallet
+
+
+async def lock_one(tx: Tx, account_id: AccountId) -> Wallet:
+    """Lock a wallet and return it, so that what is decided by its balance stays true.
+
+    Raises:
+        NotFound: the account has none.
+    """
+    found = await sql.lock_wallets(tx, [account_id])
+    if not found:
+        raise NotFound(what="wallet")
+    return found[0]
 
 
 async def hold(tx: Tx, wanted: Sequence[HoldWanted]) -> list[InsufficientBalance | None]:
@@ -318,60 +331,42 @@ async def refund(tx: Tx, *, order_id: int, purpose: str) -> Hold:
     return item
 
 
+async def refund_order(tx: Tx, order_id: int) -> Paise:
+    """Give all captured payments of an order back, those for more time included; returns paise.
+
+    The caller has locked the order.
+
+    Raises:
+        NothingToRefund: nothing was captured, or all of it was refunded before.
+    """
+    captured = [item for item in await sql.list_holds(tx, [order_id]) if item.state == "captured"]
+    causes = [_cause(order_id, item.purpose) for item in captured]
+    known = {cause for _, cause in await sql.list_known_causes(tx, ["refund"], causes)}
+    fresh = [item for item in captured if _cause(order_id, item.purpose) not in known]
+    if not fresh:
+        raise NothingToRefund(order_id=order_id)
+    total = 0
+    for item in sorted(fresh, key=lambda hold: hold.purpose):
+        total += (await refund(tx, order_id=order_id, purpose=item.purpose)).amount_paise
+    return Paise(total)
+
+
 async def given_back(tx: Tx, order_ids: Sequence[int]) -> dict[int, dict[str, Paise]]:
     """Return what voided holds gave back, by order and purpose."""
+    return await _of_state(tx, order_ids, "voided")
+
+
+async def captured(tx: Tx, order_ids: Sequence[int]) -> dict[int, dict[str, Paise]]:
+    """Return what captured holds took, by order and purpose, whether or not it was refunded later."""
+    return await _of_state(tx, order_ids, "captured")
+
+
+async def _of_state(tx: Tx, order_ids: Sequence[int], state: HoldState) -> dict[int, dict[str, Paise]]:
     found: dict[int, dict[str, Paise]] = defaultdict(dict)
     for item in await sql.list_holds(tx, order_ids):
-        if item.state == "voided":
+        if item.state == state:
             found[item.order_id][item.purpose] = item.amount_paise
     return found
-
-
-_KINDS: dict[TransactionType, list[str]] = {
-    "recharge": ["recharge", "assign", "pay_back", "pay_back_failed"],
-    "service_purchase": ["hold"],
-    "refund": ["void", "refund"],
-    "admin_credit": ["admin_credit", "play_money"],
-}
-
-
-async def list_transactions(
-    db: Database,
-    *,
-    account_id: AccountId,
-    type: TransactionType | None,  # noqa: A002 - the contract's word
-    state: TransactionState | None,
-    since: datetime | None,
-    until: datetime | None,
-    cursor: int | None,
-    limit: int,
-    offset: int = 0,
-) -> list[Transaction]:
-    """Return a customer's statement, newest first, at most `limit` (up to `LIST_MAX`) lines.
-
-    Args:
-        cursor: the `version` of the last line seen.
-        offset: lines to leave out, for callers that count pages; a cursor is quicker.
-    """
-    kinds = None if type is None else _KINDS[type]
-    async with db.statement() as tx:
-        return await sql.list_transactions(
-            tx,
-            account_id=account_id,
-            before=cursor,
-            kinds=kinds,
-            state=state,
-            since=since,
-            until=until,
-            limit=min(limit, LIST_MAX),
-            offset=offset,
-        )
-
-
-async def count_transactions(db: Database, *, account_id: AccountId) -> int:
-    """Return how many lines a customer's statement has, for callers that count pages."""
-    async with db.statement() as tx:
-        return await sql.count_transactions(tx, account_id=account_id)
 
 
 def _cause(order_id: int, purpose: str) -> str:

@@ -11,6 +11,7 @@ from numberdesk.wallet.model import (
     Hold,
     HoldState,
     HoldWanted,
+    PostingKind,
     Transaction,
     TransactionState,
     Wallet,
@@ -165,6 +166,22 @@ async def list_known_causes(tx: Tx, kinds: Sequence[str], cause_ids: Sequence[st
             cause_ids,
         )
     }
+
+
+async def list_order_postings(tx: Tx, causes: Sequence[str]) -> list[tuple[str, PostingKind, int, datetime]]:
+    """Return (cause, kind, id, time) of what happened to holds, in its order."""
+    return [
+        (cause, kind, posting_id, at)
+        for cause, kind, posting_id, at in await rows(
+            tx,
+            """
+            SELECT cause_id, kind, id, at FROM postings
+            WHERE kind IN ('hold', 'capture', 'void', 'refund') AND cause_type = 'order'
+              AND cause_id = ANY($1::text[]) ORDER BY id
+            """,
+            causes,
+        )
+    ]
 
 
 async def list_transactions(

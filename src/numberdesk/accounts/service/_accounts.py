@@ -112,11 +112,14 @@ async def set_state(
         NotFound: no such account.
     """
     async with db.transaction() as tx:
-        if not await sql.set_account_state(tx, account_id, state):
+        before = await sql.lock_person(tx, account_id)
+        if before is None:
             raise NotFound(what="account")
+        await sql.set_account_state(tx, account_id, state)
         if state == "banned":
             await sql.set_sessions_ended(tx, account_id, "staff")
-        await audit.record(tx, _decided("account_state", account_id, by, visit, state=state, reason=reason))
+        event = _decided("account_state", account_id, by, visit, state=state, before=before.state, reason=reason)
+        await audit.record(tx, event)
 
 
 async def set_role(
@@ -128,10 +131,12 @@ async def set_role(
         NotFound: no such account.
     """
     async with db.transaction() as tx:
-        if not await sql.set_role(tx, account_id, role):
+        before = await sql.lock_person(tx, account_id)
+        if before is None:
             raise NotFound(what="account")
+        await sql.set_role(tx, account_id, role)
         await sql.set_sessions_ended(tx, account_id, "staff")
-        await audit.record(tx, _decided("account_role", account_id, by, visit, role=role))
+        await audit.record(tx, _decided("account_role", account_id, by, visit, role=role, before=before.role))
 
 
 def _decided(action: str, account_id: AccountId, by: Caller | None, visit: Visit | None, **details: str) -> Event:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from numberdesk.accounts.model import Caller
+from numberdesk.accounts.model import Caller, StaffRules
 from numberdesk.accounts.passwords import Hasher, PasswordRules
 from numberdesk.accounts.service._ring import Ring
 from numberdesk.accounts.tokens import TokenKeys
@@ -30,6 +30,7 @@ class PeopleRules:
     """Where links in mails lead; never taken from a request."""
     allows_test_addresses: bool = False
     """Whether addresses below `.test` may register; for demonstrations."""
+    staff: StaffRules = field(default_factory=StaffRules)
 
 
 @dataclass(frozen=True, eq=False)

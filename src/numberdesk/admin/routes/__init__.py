@@ -4,16 +4,30 @@ from typing import Any
 
 from litestar import Router
 
-from numberdesk.admin.routes import _accounts, _maintenance, _notices, _payments, _providers, _statistics, _tickets
+from numberdesk.admin.routes import (
+    _accounts,
+    _catalogue,
+    _maintenance,
+    _money,
+    _notices,
+    _orders,
+    _payments,
+    _providers,
+    _search,
+    _settings,
+    _statistics,
+    _tickets,
+)
 from numberdesk.base.calls import Call
 from numberdesk.base.described import document
 
 
-def calls(people: Any, till: Any, shelf: Any, help_desk: Any) -> list[Call[Any]]:
+def calls(people: Any, till: Any, shelf: Any, desk: Any, help_desk: Any) -> list[Call[Any]]:
     """Return the calls of this slice; without what they work with they can only be described."""
     return [
         *_accounts.calls(people), *_payments.calls(people, till), *_providers.calls(people),
-        *_maintenance.calls(people, shelf), *_notices.calls(people), *_tickets.calls(help_desk),
+        *_maintenance.calls(people, shelf), *_money.calls(people, till, desk), *_orders.calls(people, desk),
+        *_catalogue.calls(people, shelf), *_notices.calls(people), *_tickets.calls(help_desk),
     ]  # fmt: skip
 
 
@@ -21,10 +35,10 @@ router = Router(
     path="/",
     route_handlers=[
         _accounts.list_users, _accounts.read_user, _accounts.list_events, *_payments.HANDLERS,
-        *_providers.HANDLERS,
-        *_tickets.HANDLERS,
+        *_providers.HANDLERS, *_money.HANDLERS, *_orders.HANDLERS, *_tickets.HANDLERS,
+        *_search.HANDLERS, *_catalogue.HANDLERS, _settings.read_settings,
         _statistics.read_statistics, _maintenance.list_windows, _notices.list_notices,
-        *document(calls(None, None, None, None)),
+        *document(calls(None, None, None, None, None)),
     ],
     tags=["staff"],
 )  # fmt: skip

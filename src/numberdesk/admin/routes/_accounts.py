@@ -5,26 +5,31 @@ from functools import partial
 from typing import Annotated, Any
 
 import msgspec
-from litestar import get
+from litestar import Request, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 from msgspec import Meta, Struct
 
 from numberdesk.accounts import service as accounts
-from numberdesk.accounts.model import AccountState, Caller, Person, Role
+from numberdesk.accounts.model import AccountState, Caller, Key, Note, Person, Role
 from numberdesk.accounts.service import People
+from numberdesk.admin.routes._orders import StaffOrderView, order_view
+from numberdesk.admin.routes._reads import note_read, refuse_local_times
 from numberdesk.audit import service as audit
 from numberdesk.audit.model import Recorded
 from numberdesk.base.calls import ID_MAX, Asked, Call, number_in_path
 from numberdesk.base.db import Database
-from numberdesk.base.errors import InvalidFields
-from numberdesk.base.money import Paise, format_rupees
-from numberdesk.base.web import ACCESS, Items, Ok, amount_in, encode, rfc3339
+from numberdesk.base.money import format_rupees
+from numberdesk.base.web import ACCESS, Items, Ok, encode, rfc3339
+from numberdesk.orders import service as orders
+from numberdesk.orders.service import Wanted
+from numberdesk.payments import service as payments
+from numberdesk.payments.model import Line
 from numberdesk.wallet import service as wallet
-from numberdesk.wallet.model import AccountId, Credit
+from numberdesk.wallet.model import AccountId
 
-CREDIT_MAX = Paise(100_000_00)
-"""What one credit by hand may be at the most, in paise."""
+NEWEST = 20
+"""So many lines and orders of an account are shown with it."""
 Reason = Annotated[str, Meta(min_length=3, max_length=200)]
 Cursor = Annotated[int | None, QueryParameter(ge=1, le=ID_MAX)]
 
@@ -43,14 +48,6 @@ class ChangeRole(Struct, rename="camel", forbid_unknown_fields=True, frozen=True
     totp: Annotated[str, Meta(min_length=1, max_length=64)]
 
 
-class CreditAccount(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
-    """Money for an account, why, and a fresh code of the second factor."""
-
-    amount: str | float
-    reason: Reason
-    totp: Annotated[str, Meta(min_length=1, max_length=64)]
-
-
 class AccountView(Struct, rename="camel", frozen=True):
     """An account as staff see it."""
 
@@ -64,19 +61,93 @@ class AccountView(Struct, rename="camel", frozen=True):
     created_at: datetime | None
 
 
+class ChangeLimits(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
+    """Requests a minute for this account; null is the setting's number, 0 is no limit."""
+
+    api_per_minute: Annotated[int, Meta(ge=0, le=1_000_000)] | None
+
+
+class WriteNote(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
+    """Something that the staff should know about an account."""
+
+    text: Annotated[str, Meta(min_length=1, max_length=2000)]
+
+
+class NoteView(Struct, rename="camel", frozen=True):
+    """What one of the staff wrote down; a note is never changed."""
+
+    id: int
+    author_id: int
+    text: str
+    at: datetime | None
+
+
+class StaffKeyView(Struct, rename="camel", frozen=True):
+    """A key of a customer, without its secret."""
+
+    id: int
+    name: str
+    prefix: str
+    scopes: list[str]
+    mode: str
+    created_at: datetime | None
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    last_used_ip: str | None
+
+
+class StaffSessionView(Struct, rename="camel", frozen=True):
+    """A device that a customer signed in with."""
+
+    id: int
+    created_at: datetime | None
+    last_used_at: datetime | None
+    ip: str
+    user_agent: str
+
+
+class UsedFromView(Struct, rename="camel", frozen=True):
+    """An address that an account was used from."""
+
+    ip: str
+    first_seen_at: datetime | None
+    last_seen_at: datetime | None
+
+
+class StatementLineView(Struct, rename="camel", frozen=True):
+    """A line of a customer's statement."""
+
+    id: str
+    type: str
+    state: str
+    amount: str
+    balance_after: str | None
+    order_id: int | None
+    transaction_id: str | None
+    at: datetime | None
+
+
+class LimitsView(Struct, rename="camel", frozen=True):
+    """What an account may do, where it is another number than everybody's."""
+
+    api_per_minute: int | None
+
+
 class AccountDetail(Struct, rename="camel", frozen=True):
-    """An account with its money."""
+    """An account with its money, what it did lately, and what the staff wrote down about it."""
 
     account: AccountView
     available: str
     held: str
-
-
-class CreditedView(Struct, rename="camel", frozen=True):
-    """What an account has after a credit."""
-
-    credited: str
-    available: str
+    phone: str | None
+    """Its last four digits."""
+    limits: LimitsView
+    statement: list[StatementLineView]
+    orders: list[StaffOrderView]
+    keys: list[StaffKeyView]
+    sessions: list[StaffSessionView]
+    used_from: list[UsedFromView]
+    notes: list[NoteView]
 
 
 class EventView(Struct, rename="camel", frozen=True):
@@ -107,11 +178,32 @@ def calls(people: Any) -> list[Call[Any]]:
             description="Change what an account may do as staff; its sessions end. Needs a fresh code.",
         ),
         Call(
-            path="/admin/users/{id}/credit", body=CreditAccount, access="admin:finance", is_repeatable=True,
-            run=partial(_credit, people), answer=CreditedView, summary="Credit an account",
-            description="Credit a wallet from the operator's adjustments. Needs a fresh code of the second factor.",
+            path="/admin/users/{id}/limits", body=ChangeLimits, access="admin:ops", run=partial(_set_limits, people),
+            answer=LimitsView, summary="Change limits",
+            description="Give an account a request limit of its own; every process follows within a second.",
+        ),
+        Call(
+            path="/admin/users/{id}/notes", body=WriteNote, access="admin:support", run=partial(_add_note, people),
+            answer=NoteView, summary="Write a note",
+            description="Append a note to an account, for the staff only; it is never changed.",
         ),
     ]  # fmt: skip
+
+
+async def _set_limits(people: People, asked: Asked, data: ChangeLimits) -> bytes:
+    account_id = AccountId(asked.id)
+    await accounts.refuse_above(people.db, asked.caller, account_id)
+    await accounts.set_limits(
+        people.db, account_id, api_per_minute=data.api_per_minute, by=asked.caller, visit=asked.visit
+    )
+    return encode(LimitsView(data.api_per_minute))
+
+
+async def _add_note(people: People, asked: Asked, data: WriteNote) -> bytes:
+    account_id = AccountId(asked.id)
+    await accounts.refuse_above(people.db, asked.caller, account_id)
+    note = await accounts.add_note(people.db, account_id, text=data.text, by=asked.caller, visit=asked.visit)
+    return encode(_note(note))
 
 
 async def _set_state(people: People, asked: Asked, data: ChangeState) -> bytes:
@@ -127,30 +219,6 @@ async def _set_role(people: People, asked: Asked, data: ChangeRole) -> bytes:
     await accounts.prove_again(people, asked.caller, asked.visit, data.totp)
     await accounts.set_role(people.db, account_id, data.role, by=asked.caller, visit=asked.visit)
     return encode(_view(await accounts.get_person(people.db, account_id)))
-
-
-async def _credit(people: People, asked: Asked, data: CreditAccount) -> bytes:
-    account_id = AccountId(asked.id)
-    paise = amount_in(data.amount)
-    if paise > CREDIT_MAX:
-        raise InvalidFields({"amount": f"must be at most {format_rupees(CREDIT_MAX)} rupees"})
-    await accounts.refuse_above(people.db, asked.caller, account_id)
-    await accounts.prove_again(people, asked.caller, asked.visit, data.totp)
-    await people.db.to_the_end(_write_credit(people, asked, account_id, paise, data.reason))
-    balance = await wallet.balance(people.db, account_id)
-    return encode(CreditedView(format_rupees(paise), format_rupees(balance.available_paise)))
-
-
-async def _write_credit(people: People, asked: Asked, account_id: AccountId, paise: Paise, reason: str) -> None:
-    caller: Caller = asked.caller
-    # One effect for one Idempotency-Key; without one, a code of the second factor is good for one credit only.
-    cause = f"staff:{caller.account_id}:{asked.once or asked.visit.id}"
-    async with people.db.transaction() as tx:
-        if (await wallet.credit(tx, [Credit(account_id, paise, "admin_credit", cause)]))[0]:
-            event = accounts.done_by(
-                caller, asked.visit, "credited", to=account_id, paise=paise, reason=reason, cause=cause
-            )
-            await audit.record(tx, event)
 
 
 def _view(person: Person) -> AccountView:
@@ -174,15 +242,58 @@ async def list_users(
 
 @get("/admin/users/{id:str}", summary="Read an account", opt={ACCESS: "admin:support"})
 async def read_user(
+    request: Request[Any, Any, Any],
     id: FromPath[str],  # noqa: A002 - the name in the path
-    db: NamedDependency[Database],
+    people: NamedDependency[People],
+    caller: NamedDependency[Caller],
 ) -> Ok[AccountDetail]:
-    """Read an account with its money."""
+    """Read an account: its money, its newest lines and orders, its keys by their prefixes, its devices and notes."""
+    db = people.db
     person = await accounts.get_person(db, AccountId(number_in_path(id, what="account")))
-    balance = await wallet.balance(db, person.id)
-    return Ok(
-        data=AccountDetail(_view(person), format_rupees(balance.available_paise), format_rupees(balance.held_paise))
+    balance, dossier = await wallet.balance(db, person.id), await accounts.read_dossier(db, person.id)
+    page = await payments.list_transactions(
+        db, account_id=person.id, type=None, state=None, since=None, until=None, cursor=None, limit=NEWEST
     )
+    newest = await orders.find_orders(db, Wanted(account_id=person.id), limit=NEWEST)
+    phone = accounts.phone_of(people, person)
+    await note_read(db, caller, request, "account", person.id)
+    return Ok(
+        data=AccountDetail(
+            _view(person), format_rupees(balance.available_paise), format_rupees(balance.held_paise),
+            None if phone is None else f"…{phone[-4:]}", LimitsView(dossier.api_per_minute),
+            [_line(item) for item in page.lines], [order_view(order) for order in newest],
+            [_key(item) for item in dossier.keys],
+            [
+                StaffSessionView(item.id, rfc3339(item.created_at), rfc3339(item.last_used_at), item.ip,
+                                 item.user_agent)
+                for item in dossier.sessions
+            ],
+            [
+                UsedFromView(item.ip, rfc3339(item.first_seen_at), rfc3339(item.last_seen_at))
+                for item in dossier.used_from
+            ],
+            [_note(item) for item in dossier.notes],
+        )
+    )  # fmt: skip
+
+
+def _line(item: Line) -> StatementLineView:
+    after = None if item.balance_after_paise is None else format_rupees(item.balance_after_paise)
+    return StatementLineView(
+        item.id, item.type, item.state, format_rupees(item.amount_paise), after, item.order_id, item.ref,
+        rfc3339(item.at),
+    )  # fmt: skip
+
+
+def _key(item: Key) -> StaffKeyView:
+    return StaffKeyView(
+        item.id, item.name, item.prefix, list(item.scopes), item.mode, rfc3339(item.created_at),
+        rfc3339(item.expires_at), rfc3339(item.last_used_at), item.last_used_ip,
+    )  # fmt: skip
+
+
+def _note(item: Note) -> NoteView:
+    return NoteView(item.id, item.author_id, item.text, rfc3339(item.at))
 
 
 @get("/admin/audit", summary="Read the audit log, newest first", opt={ACCESS: "admin:support"})
@@ -190,11 +301,19 @@ async def list_events(
     db: NamedDependency[Database],
     account: Cursor = None,
     action: Annotated[str | None, QueryParameter(max_length=60)] = None,
+    actor: Cursor = None,
+    request_id: Annotated[str | None, QueryParameter(name="request", max_length=64)] = None,
+    since: Annotated[datetime | None, QueryParameter(name="from")] = None,
+    until: Annotated[datetime | None, QueryParameter(name="to")] = None,
     cursor: Cursor = None,
     limit: Annotated[int, QueryParameter(ge=1, le=audit.LIST_MAX)] = 50,
 ) -> Ok[Items[EventView]]:
-    """Read what happened: to one account or by it, or everything."""
-    found = await audit.list_events(db, account_id=account, action=action, cursor=cursor, limit=limit)
+    """Read what happened: to one account or by it, by one person, by one request, in a time, or everything."""
+    refuse_local_times(("from", since), ("to", until))
+    found = await audit.list_events(
+        db, account_id=account, action=action, actor_id=actor, request_id=request_id, since=since, until=until,
+        cursor=cursor, limit=limit,
+    )  # fmt: skip
     return Ok(data=Items([_event(item) for item in found], str(found[-1].id) if len(found) == limit else None))
 
 

@@ -12,14 +12,13 @@ from numberdesk.payments.model import (
     SHOWN,
     BankCredit,
     Event,
-    GatewayRefundRow,
     Payment,
     RailTotal,
     Recharge,
     Reconciliation,
     Statement,
 )
-from numberdesk.payments.service import Queue, Waiting
+from numberdesk.payments.service import Queue, RefundAsked, Waiting
 
 
 class PaymentView(Struct, rename="camel", frozen=True):
@@ -117,9 +116,10 @@ class RechargeDetail(Struct, rename="camel", frozen=True):
 
 
 class RefundView(Struct, rename="camel", frozen=True):
-    """Money on its way back."""
+    """Money on its way back; `one_more_person` has no id yet, and waits until somebody else agrees to its request."""
 
-    id: int
+    id: int | None
+    request_id: int
     payment_id: int
     state: str
     amount: str
@@ -224,9 +224,14 @@ def _summary(item: Recharge) -> RechargeSummary:
     )  # fmt: skip
 
 
-def refund_view(item: GatewayRefundRow) -> RefundView:
+def refund_view(asked: RefundAsked) -> RefundView:
     """Shape a refund."""
-    return RefundView(item.id, item.payment_id, item.state, format_rupees(item.amount_paise), item.reason)
+    request, row = asked.request, asked.row
+    if row is None:
+        state = "one_more_person" if request.state == "waiting" else request.state
+        amount = format_rupees(request.amount_paise)
+        return RefundView(None, request.id, request.subject_id or 0, state, amount, request.reason)
+    return RefundView(row.id, request.id, row.payment_id, row.state, format_rupees(row.amount_paise), row.reason)
 
 
 def statement_view(item: Statement) -> StatementView:

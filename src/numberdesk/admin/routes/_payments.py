@@ -30,6 +30,7 @@ from numberdesk.admin.routes._payment_views import (
     statement_view,
     total_view,
 )
+from numberdesk.admin.routes._reads import note_read
 from numberdesk.base import clock
 from numberdesk.base.calls import ID_MAX, Asked, Call, number_in_path
 from numberdesk.base.errors import InvalidFields
@@ -178,7 +179,8 @@ def calls(people: Any, till: Any) -> list[Call[Any]]:
         call(f"{review}ignore", Ignore, _ignore, DecisionView, "Ignore a bank credit",
              "Say that a credit on the bank's statement is no money of this service."),
         call("/admin/payments/{id}/refund", Refund, _refund, RefundView, "Refund a payment",
-             "Send money back to its payer through its gateway. Needs a fresh code."),
+             "Send money back to its payer through its gateway. Needs a fresh code; above a limit it waits until"
+             " somebody else agrees."),
         call("/admin/rates", FixRate, _fix_rate, RateView, "Fix a rate",
              "Fix what TRX or USDT is worth when no source says. Needs a fresh code."),
     ]  # fmt: skip
@@ -312,9 +314,15 @@ async def list_recharges(
 
 
 @get("/admin/recharges/{transaction_id:str}", summary="Read a recharge", opt={ACCESS: "admin:support"})
-async def read_recharge(transaction_id: FromPath[str], till: NamedDependency[Till]) -> Ok[RechargeDetail]:
+async def read_recharge(
+    request: Request[Any, Any, Any],
+    transaction_id: FromPath[str],
+    till: NamedDependency[Till],
+    caller: NamedDependency[Caller],
+) -> Ok[RechargeDetail]:
     """Read a recharge with its time line and its payments."""
     recharge = await service.find(till.db, account_id=None, ref=transaction_id)
+    await note_read(till.db, caller, request, "recharge", recharge.account_id, transaction=recharge.ref)
     events = await service.time_line(till.db, recharge)
     return Ok(data=recharge_detail(recharge, events, await service.payments_of(till.db, recharge)))
 

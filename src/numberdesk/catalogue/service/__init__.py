@@ -37,6 +37,17 @@ from numberdesk.catalogue.service._rentals import (
     set_rental_hours,
 )
 from numberdesk.catalogue.service._routing import explain, flush_observations, observe, watch_phantoms
+from numberdesk.catalogue.service._rules import (
+    PricePreview,
+    RuleChange,
+    RuleWanted,
+    list_rules,
+    preview,
+    read_wanted,
+    told,
+    write_rules,
+)
+from numberdesk.catalogue.service._sheets import SHEET_MAX, read_sheet, write_sheet
 from numberdesk.catalogue.service._shelf import Contents, DeliveriesByService, Shelf, open_shelf, refresh
 from numberdesk.catalogue.service._statistics import (
     SHOWN_MIN,
@@ -64,7 +75,14 @@ from numberdesk.catalogue.service._sync import (
     sync,
     take_turns,
 )
-from numberdesk.catalogue.service._upkeep import forget_gone, set_category_block, set_country, set_service
+from numberdesk.catalogue.service._upkeep import (
+    change_country,
+    change_service,
+    forget_gone,
+    set_category_block,
+    set_country,
+    set_service,
+)
 from numberdesk.catalogue.service._words import WordList, list_words, map_words
 
 __all__ = [
@@ -72,6 +90,7 @@ __all__ = [
     "DEFAULT_MARGIN_BASIS_POINTS",
     "DEFAULT_RULE",
     "HOURS_MAX",
+    "SHEET_MAX",
     "SHOWN_MIN",
     "WAIT_BOUNDS_MS",
     "WINDOW_HOURS",
@@ -85,8 +104,11 @@ __all__ = [
     "NotOffered",
     "OnProgress",
     "PriceBook",
+    "PricePreview",
     "PriceTooLow",
     "Rentals",
+    "RuleChange",
+    "RuleWanted",
     "ServerOff",
     "ServiceBlocked",
     "ServiceOff",
@@ -104,6 +126,8 @@ __all__ = [
     "ask_for_sync",
     "assortment",
     "carry_out",
+    "change_country",
+    "change_service",
     "count_deliveries",
     "deliveries_by_service",
     "delivery_of",
@@ -116,6 +140,7 @@ __all__ = [
     "list_delivery_totals",
     "list_offers",
     "list_rentals",
+    "list_rules",
     "list_syncs",
     "list_words",
     "listed_words",
@@ -124,11 +149,14 @@ __all__ = [
     "observe",
     "offers_for",
     "open_shelf",
+    "preview",
     "price",
     "price_of_cost",
     "price_table",
     "read_rental_lists",
+    "read_sheet",
     "read_statistics",
+    "read_wanted",
     "refresh",
     "refresh_statistics",
     "render",
@@ -143,6 +171,9 @@ __all__ = [
     "shown_rates",
     "sync",
     "take_turns",
+    "told",
     "watch_phantoms",
     "wilson",
+    "write_rules",
+    "write_sheet",
 ]

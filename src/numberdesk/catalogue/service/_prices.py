@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from numberdesk.audit import service as audit
+from numberdesk.audit.model import Event
 from numberdesk.base.db import Database, Tx
 from numberdesk.base.errors import InvalidFields
 from numberdesk.base.money import AMOUNT_MAX, Paise
@@ -97,7 +99,7 @@ async def set_price_rule(
     margin_percent: Decimal | int,
     floor_paise: Paise = DEFAULT_FLOOR_PAISE,
 ) -> PriceRule:
-    """Store the one rule for this combination, in place of an older one; what is None fits all.
+    """Store the one rule for this combination, in place of an older one, from the shell; what is None fits all.
 
     Args:
         country: its number, or two letters in any case.
@@ -108,7 +110,7 @@ async def set_price_rule(
         InvalidFields: names every argument that is unknown or out of range.
     """
     problems: dict[str, str] = {}
-    margin_basis_points = _basis_points(margin_percent, problems)
+    margin_basis_points = basis_points(margin_percent, problems)
     if not 1 <= floor_paise <= AMOUNT_MAX:
         problems["floor"] = "must be more than zero and not above ten crore rupees"
     async with db.transaction() as tx:
@@ -119,11 +121,17 @@ async def set_price_rule(
             raise InvalidFields(problems)
         rule = PriceRule(*scope, margin_basis_points=margin_basis_points, floor_paise=floor_paise)
         await sql.upsert_price_rule(tx, rule)
+        details = {
+            "account": rule.account_id, "service": rule.service, "country": rule.country,
+            "provider": rule.provider_id, "margin_basis_points": margin_basis_points, "floor": int(floor_paise),
+        }  # fmt: skip
+        await audit.record(tx, Event("price_rule", None, "shell", details=details))
         await sql.set_version(tx)
     return rule
 
 
-def _basis_points(margin_percent: Decimal | int, problems: dict[str, str]) -> int:
+def basis_points(margin_percent: Decimal | int, problems: dict[str, str]) -> int:
+    """Return a margin in hundredths of a percent; what is wrong with it goes into `problems`."""
     points = Decimal(margin_percent) * 100
     if not points.is_finite() or not MARGIN_BASIS_POINTS_MIN <= points <= MARGIN_BASIS_POINTS_MAX:
         problems["marginPercent"] = "must be from -99.99 to 10000"

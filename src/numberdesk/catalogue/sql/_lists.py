@@ -120,7 +120,7 @@ async def upsert_services(tx: Tx, services: Sequence[Service]) -> int:
         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bool[])
         ON CONFLICT (code) DO UPDATE
         SET name = excluded.name, category = excluded.category
-        WHERE (old.name, old.category) IS DISTINCT FROM (excluded.name, excluded.category)
+        WHERE (old.name, old.category) IS DISTINCT FROM (excluded.name, excluded.category) AND NOT old.is_ours
         """,
         *columns(services, "code", "name", "category", "is_on"),
     )
@@ -215,6 +215,60 @@ async def upsert_price_rule(tx: Tx, rule: PriceRule) -> None:
 async def set_service(tx: Tx, code: str, *, is_on: bool) -> bool:
     """On <-> off; False if there is no such service."""
     return bool(await run(tx, "UPDATE services SET is_on = $2 WHERE code = $1", code, is_on))
+
+
+async def lock_service(tx: Tx, code: str) -> Service | None:
+    """The service of this code, which nobody else changes until the transaction ends."""
+    return await maybe(tx, Service, "SELECT * FROM services WHERE code = $1 FOR NO KEY UPDATE", code)
+
+
+async def has_category(tx: Tx, category: str) -> bool:
+    """Whether a service is of this category, or it is or was blocked."""
+    query = """
+        SELECT EXISTS (SELECT FROM services WHERE category = $1)
+            OR EXISTS (SELECT FROM blocked_categories WHERE category = $1)
+        """
+    return bool(await value(tx, query, category))
+
+
+async def set_service_row(tx: Tx, service: Service, *, is_ours: bool) -> None:
+    """Write a service; ours: its name and category are not taken from the list any more."""
+    await run(
+        tx,
+        "UPDATE services SET is_on = $2, name = $3, category = $4, is_ours = is_ours OR $5 WHERE code = $1",
+        service.code,
+        service.is_on,
+        service.name,
+        service.category,
+        is_ours,
+    )
+
+
+async def list_known_accounts(tx: Tx, account_ids: Sequence[int]) -> set[int]:
+    """Which of these accounts there are."""
+    query = "SELECT id FROM accounts WHERE id = ANY($1::bigint[])"
+    return {account_id for (account_id,) in await rows(tx, query, account_ids)}
+
+
+async def lock_price_rules(tx: Tx) -> None:
+    """Let nobody else change price rules until the end of the transaction."""
+    await run(tx, "LOCK TABLE price_rules IN SHARE ROW EXCLUSIVE MODE")
+
+
+async def delete_price_rule(tx: Tx, rule: PriceRule) -> None:
+    """Take away the one rule for this combination."""
+    await run(
+        tx,
+        """
+        DELETE FROM price_rules
+        WHERE account_id IS NOT DISTINCT FROM $1 AND service IS NOT DISTINCT FROM $2
+          AND country IS NOT DISTINCT FROM $3 AND provider_id IS NOT DISTINCT FROM $4
+        """,
+        rule.account_id,
+        rule.service,
+        rule.country,
+        rule.provider_id,
+    )
 
 
 async def set_country(tx: Tx, code: CountryCode, *, is_on: bool) -> bool:

@@ -242,7 +242,7 @@ async def find_repeated_causes(tx: Tx) -> Found:
 
 
 async def find_bad_credits(tx: Tx) -> Found:
-    """Recharges and credits that do not put money into exactly one wallet once."""
+    """Recharges, credits and debits that do not move the money of exactly one wallet once, and their way."""
     return await find(
         tx,
         """
@@ -250,8 +250,9 @@ async def find_bad_credits(tx: Tx) -> Found:
                       id, kind, cause_id, count(account_id), coalesce(sum(amount_paise), 0)),
                count(*) OVER ()
         FROM postings LEFT JOIN entries ON posting_id = id AND account_id IS NOT NULL
-        WHERE kind IN ('recharge', 'admin_credit', 'play_money')
-        GROUP BY id, kind, cause_id HAVING count(account_id) <> 1 OR bool_or(amount_paise <= 0 OR bucket <> 'available')
+        WHERE kind IN ('recharge', 'admin_credit', 'admin_debit', 'play_money')
+        GROUP BY id, kind, cause_id
+        HAVING count(account_id) <> 1 OR bool_or(bucket <> 'available' OR (amount_paise < 0) <> (kind = 'admin_debit'))
         ORDER BY id LIMIT $1
         """,
     )

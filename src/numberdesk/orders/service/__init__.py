@@ -74,6 +74,16 @@ from numberdesk.orders.service._prolong import (
 )
 from numberdesk.orders.service._prolonged import follow_prolongations
 from numberdesk.orders.service._route import list_offers, told_route
+from numberdesk.orders.service._staff import (
+    NothingToAsk,
+    OrderFile,
+    ask_provider,
+    find_orders,
+    get_any,
+    read_file,
+    refund,
+    refundable,
+)
 from numberdesk.orders.service._verbs import (
     WAIT_MAX,
     NoMoreCodes,
@@ -91,7 +101,7 @@ from numberdesk.orders.service._verbs import (
     settle_cancel,
     shown_status,
 )
-from numberdesk.orders.sql import Stray
+from numberdesk.orders.sql import Stray, Wanted
 
 __all__ = [
     "ANSWER_SECONDS",
@@ -120,6 +130,8 @@ __all__ = [
     "NoNumbers",
     "NotCancellable",
     "NotPossibleNow",
+    "NothingToAsk",
+    "OrderFile",
     "OutcomeUnknown",
     "Place",
     "ProviderSilent",
@@ -131,7 +143,9 @@ __all__ = [
     "Told",
     "TooManyStreams",
     "Trade",
+    "Wanted",
     "Wish",
+    "ask_provider",
     "buy",
     "cancel",
     "check",
@@ -142,6 +156,7 @@ __all__ = [
     "drain",
     "extend",
     "find_end",
+    "find_orders",
     "find_place",
     "find_seq",
     "finish",
@@ -150,6 +165,7 @@ __all__ = [
     "forget_inbound",
     "forget_undelivered",
     "get",
+    "get_any",
     "history",
     "is_waiting",
     "list_newer",
@@ -167,8 +183,11 @@ __all__ = [
     "prolong_price",
     "raise_alarms",
     "read_events",
+    "read_file",
     "read_stale",
     "reference_of",
+    "refund",
+    "refundable",
     "settle_cancel",
     "shown_status",
     "take_push",

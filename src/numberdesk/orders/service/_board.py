@@ -191,7 +191,22 @@ async def read_cards(tx: Tx, orders: Sequence[Order]) -> list[Card]:
             messages[message.order_id].append(message)
     voided = [order.id for order in orders if order.state in ("cancelled", "expired", "failed")]
     given_back = await wallet.given_back(tx, voided) if voided else {}
-    return [Card(order, tuple(messages[order.id]), refund_of(order, given_back.get(order.id, {}))) for order in orders]
+    refunded = [order.id for order in orders if order.refunded_at is not None]
+    paid = await wallet.captured(tx, refunded) if refunded else {}
+    return [
+        Card(
+            order,
+            tuple(messages[order.id]),
+            refund_of(order, given_back.get(order.id, {})) or _refund_by_staff(order, paid.get(order.id, {})),
+        )
+        for order in orders
+    ]
+
+
+def _refund_by_staff(order: Order, paid: Mapping[str, Paise]) -> Refund | None:
+    if order.refunded_at is None:
+        return None
+    return Refund(Paise(sum(paid.values())), order.refunded_at)
 
 
 def refund_of(order: Order, voided: Mapping[str, Paise]) -> Refund | None:

@@ -29,7 +29,8 @@ ORDINAL_MAX = 2**15 - 1
 _MARGIN = timedelta(hours=1)
 """A message is written seconds before its event; the rest is for a clock that was set meanwhile."""
 _ID = re.compile(r"evt_([1-9]\d{0,18})_([a-z]+)_([1-9]\d{0,4})", re.ASCII)
-_ENDS: Final = frozenset[EventType]({"cancelled", "expired", "failed"})
+_ENDS: Final = frozenset[EventType]({"cancelled", "expired", "failed", "refunded"})
+"""Events that give money back."""
 
 
 @dataclass(frozen=True, slots=True)

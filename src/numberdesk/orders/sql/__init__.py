@@ -9,3 +9,4 @@ from numberdesk.orders.sql._passes import *  # noqa: F403
 from numberdesk.orders.sql._reads import *  # noqa: F403
 from numberdesk.orders.sql._releases import *  # noqa: F403
 from numberdesk.orders.sql._rentals import *  # noqa: F403
+from numberdesk.orders.sql._staff import *  # noqa: F403

@@ -35,7 +35,7 @@ from numberdesk.payments.service._rates import fetch_rates, fix_rate, forget_sam
 from numberdesk.payments.service._read import ask_for_look, find, history, list_recharges, payments_of, time_line
 from numberdesk.payments.service._receipts import get_receipt, list_receipts
 from numberdesk.payments.service._reconcile import MORE, Comparison, comparisons, reconcile, reconcile_daily, totals
-from numberdesk.payments.service._refunds import follow_refunds, refund
+from numberdesk.payments.service._refunds import RefundAsked, agree_to_refund, follow_refunds, refund
 from numberdesk.payments.service._review import (
     Decision,
     Queue,
@@ -47,6 +47,7 @@ from numberdesk.payments.service._review import (
     queue,
     reject,
 )
+from numberdesk.payments.service._search import FoundPayments, find_named
 from numberdesk.payments.service._settle import settle, settle_waiting
 from numberdesk.payments.service._setup import (
     close_vpa,
@@ -75,6 +76,7 @@ __all__ = [
     "ClaimsLocked",
     "Comparison",
     "Decision",
+    "FoundPayments",
     "GatewayUnavailable",
     "MethodClosed",
     "NothingToRefund",
@@ -84,6 +86,7 @@ __all__ = [
     "Queue",
     "RateUnknown",
     "RechargeOver",
+    "RefundAsked",
     "RejectReason",
     "SandboxPaysNothing",
     "SecondPersonNeeded",
@@ -94,6 +97,7 @@ __all__ = [
     "UtrAlreadyUsed",
     "Waiting",
     "WrongMethod",
+    "agree_to_refund",
     "approve",
     "ask",
     "ask_for_look",
@@ -108,6 +112,7 @@ __all__ = [
     "confirm_wallet",
     "fetch_rates",
     "find",
+    "find_named",
     "find_vpa",
     "fix_rate",
     "follow_refunds",

@@ -124,7 +124,8 @@ async def fix_rate(
         "paise_per_unit": None if paise_per_unit is None else str(paise_per_unit),
     }
     async with till.db.transaction() as tx:
-        await sql.end_staff_rates(tx, asset)
+        before = await sql.end_staff_rates(tx, asset)
+        details["paise_per_unit_before"] = str(before[0]) if before else None
         if paise_per_unit is not None:
             await sql.insert_samples(tx, [Sample(STAFF, asset, paise_per_unit, now, now + lasting)])
         if caller is None or visit is None:

@@ -4,12 +4,15 @@ The wallet gives the money first, then the gateway is asked; a sure no puts it b
 again under the same key until it is known.
 """
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
 
 from numberdesk.accounts import service as accounts
-from numberdesk.accounts.model import Caller
+from numberdesk.accounts.model import Caller, MoneyRequest, MoneyWanted, RequestId
+from numberdesk.accounts.service import MoneyAsked
 from numberdesk.audit import service as audit
 from numberdesk.audit.model import Event
 from numberdesk.base import clock, ids
@@ -34,10 +37,20 @@ LEASE = timedelta(seconds=60)
 AGAIN = timedelta(minutes=10)
 
 
+@dataclass(frozen=True, slots=True)
+class RefundAsked:
+    """What became of a wish to refund: `row` is None while a second person must agree to the request."""
+
+    request: MoneyRequest
+    row: GatewayRefundRow | None
+
+
 async def refund(
     till: Till, *, caller: Caller, visit: Visit, payment_id: PaymentId, version: int, amount_paise: Paise, reason: str
-) -> GatewayRefundRow:
+) -> RefundAsked:
     """Take a payment's money out of its wallet, or out of suspense, and send it back through its gateway.
+
+    Above a limit nothing moves before a second person agrees, by `agree_to_refund`.
 
     Returns:
         The refund as it stands after the gateway was asked once; a pass follows it to its end.
@@ -48,18 +61,62 @@ async def refund(
         ChangedMeanwhile: it is not of this version any more.
         NothingToRefund: less is left of it, or it came by no gateway that is set up.
         InsufficientBalance: the money is spent or held.
+        AskedTwice, DailyCapReached, KeyReused, ScopeTooSmall: as in `accounts.service.ask_money`.
     """
-    row = await till.db.to_the_end(_begin(till, caller, visit, payment_id, version, amount_paise, reason))
-    await till.db.to_the_end(_send(till, row))
     async with till.db.statement() as tx:
-        return await sql.get_refund(tx, row.id)
+        found = await sql.find_payment(tx, payment_id)
+    if found is None:
+        raise NotFound(what="payment")
+    if found.account_id == caller.account_id:
+        raise OwnPayment
+    wanted = MoneyWanted("payment_refund", found.account_id, amount_paise, reason, payment_id, version)
+
+    async def ask(tx: Tx) -> MoneyAsked:
+        return await accounts.ask_money(tx, till.rules.staff, caller, visit, wanted)
+
+    return await _sent(till, caller, visit, payment_id, ask)
 
 
-async def _begin(
-    till: Till, caller: Caller, visit: Visit, payment_id: PaymentId, version: int, amount_paise: Paise, reason: str
-) -> GatewayRefundRow:
+async def agree_to_refund(till: Till, *, caller: Caller, visit: Visit, request_id: RequestId) -> RefundAsked:
+    """Agree to a refund that somebody else asked for, and send it.
+
+    Raises:
+        NotFound, RequestOver, AnotherPersonNeeded, OwnAccount, ScopeTooSmall, DailyCapReached: as in
+            `accounts.service.agree`.
+        ChangedMeanwhile, NothingToRefund, InsufficientBalance: as in `refund`.
+    """
+
+    request = await accounts.find_money_request(till.db, request_id)
+    if request.action != "payment_refund" or request.subject_id is None:
+        raise NotFound(what="request")
+
+    async def agree(tx: Tx) -> MoneyAsked:
+        return await accounts.agree(tx, till.rules.staff, caller, visit, request_id)
+
+    return await _sent(till, caller, visit, PaymentId(request.subject_id), agree)
+
+
+Decide = Callable[[Tx], Awaitable[MoneyAsked]]
+
+
+async def _sent(till: Till, caller: Caller, visit: Visit, payment_id: PaymentId, decide: Decide) -> RefundAsked:
+    begun = await till.db.to_the_end(_begin(till, caller, visit, payment_id, decide))
+    if begun.row is None:
+        return begun
+    await till.db.to_the_end(_send(till, begun.row))
+    async with till.db.statement() as tx:
+        return RefundAsked(begun.request, await sql.get_refund(tx, begun.row.id))
+
+
+async def _begin(till: Till, caller: Caller, visit: Visit, payment_id: PaymentId, decide: Decide) -> RefundAsked:
     async with till.db.transaction() as tx:
+        # Recharge and payment first, then who decides, as where a payment is approved.
         payment = await _lock(tx, payment_id)
+        asked = await decide(tx)
+        request, amount_paise = asked.request, asked.request.amount_paise
+        version = request.subject_version
+        if not asked.is_new:
+            return RefundAsked(request, None)
         if payment.version != version:
             raise ChangedMeanwhile
         if payment.account_id == caller.account_id:
@@ -67,18 +124,22 @@ async def _begin(
         left = payment.amount_paise - payment.refunded_paise
         if payment.rail not in till.gateways or payment.state not in ("credited", "suspense") or amount_paise > left:
             raise NothingToRefund(left_paise=Paise(left if payment.rail in till.gateways else 0))
+        if not asked.is_due:
+            return RefundAsked(request, None)
         row = await sql.insert_refund(
             tx, payment, key=f"rf-{ids.ulid(clock.now())}", amount_paise=amount_paise, state="requested",
-            begun_by="staff", by_account=caller.account_id, reason=reason, gateway_id=None,
+            begun_by="staff", by_account=request.asked_by, reason=request.reason, gateway_id=None,
         )  # fmt: skip
         assert row is not None, "a new key is new"
         await _take(till, tx, payment, row, may_fall_short=False)
         await audit.record(
             tx, accounts.done_by(caller, visit, "payment_refund_begun", to=payment.account_id, payment=payment_id,
-                                 paise=amount_paise, reason=reason),
+                                 paise=amount_paise, reason=request.reason, request=request.id,
+                                 refunded_before=payment.refunded_paise,
+                                 refunded_after=payment.refunded_paise + amount_paise),
         )  # fmt: skip
         await _tell(tx, payment, "refund_begun", amount_paise)
-    return row
+    return RefundAsked(request, row)
 
 
 async def _lock(tx: Tx, payment_id: PaymentId) -> Payment:

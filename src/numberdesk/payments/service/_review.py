@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from numberdesk.accounts import service as accounts
-from numberdesk.accounts.model import Caller
+from numberdesk.accounts.model import Caller, MoneyWanted
 from numberdesk.audit import service as audit
 from numberdesk.base import ids
 from numberdesk.base.db import Database, Tx
@@ -129,7 +129,7 @@ async def approve(
         known = await _said_by_bank(tx, recharge.vpa_id, rrn, amount_paise)
         await record(tx, caller, visit, "recharge_approved", recharge, paise=amount_paise, utr=rrn, note=note)
         if not await is_enough(
-            till, tx, caller, "recharge", recharge.id, recharge.version, recharge.account_id, amount_paise, rrn
+            till, tx, caller, visit, "recharge", recharge.id, recharge.version, recharge.account_id, amount_paise, rrn
         ):
             await sql.insert_event(tx, recharge.id, "approved_once", amount_paise=amount_paise)
             return Decision("one_more_person", recharge, amount_paise)
@@ -247,15 +247,22 @@ async def _rrn(tx: Tx, recharge: Recharge, utr: str | None) -> str:
 
 
 async def is_enough(
-    till: Till, tx: Tx, caller: Caller, subject: Subject, subject_id: int, version: int, account_id: AccountId,
-    amount_paise: Paise, rrn: str | None,
+    till: Till, tx: Tx, caller: Caller, visit: Visit, subject: Subject, subject_id: int, version: int,
+    account_id: AccountId, amount_paise: Paise, rrn: str | None,
 ) -> bool:  # fmt: skip
-    """Tell whether an amount needs no second person, or has had its first one say just the same."""
+    """Tell whether an amount needs no second person, or has had its first one say just the same.
+
+    Raises:
+        SecondPersonNeeded: this person was the first one.
+        DailyCapReached: the caller moved too much by hand within 24 hours.
+    """
+    wanted = MoneyWanted("review", account_id, amount_paise, subject, subject_id, version)
+    await accounts.count_money(tx, till.rules.staff, caller, visit, wanted)
     if amount_paise <= till.rules.two_people_above:
         return True
     before = await sql.list_approvals(tx, subject=subject, subject_id=subject_id, version=version)
-    wanted = (account_id, amount_paise, rrn)
-    same = [item for item in before if (item.account_id, item.amount_paise, item.rrn) == wanted]
+    said = (account_id, amount_paise, rrn)
+    same = [item for item in before if (item.account_id, item.amount_paise, item.rrn) == said]
     if any(item.approver_id != caller.account_id for item in same):
         return True
     if same:
@@ -297,7 +304,9 @@ async def record(
     tx: Tx, caller: Caller, visit: Visit, action: str, recharge: Recharge, **details: str | int | None
 ) -> None:
     """Record what a person decided about a recharge."""
-    event = accounts.done_by(caller, visit, action, to=recharge.account_id, transaction=recharge.ref, **details)
+    event = accounts.done_by(
+        caller, visit, action, to=recharge.account_id, transaction=recharge.ref, before=recharge.status, **details
+    )
     await audit.record(tx, event)
 
 

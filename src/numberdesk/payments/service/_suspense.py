@@ -68,7 +68,9 @@ async def _assign(
             tx, accounts.done_by(caller, visit, "payment_assigned", to=owner, payment=payment_id,
                                  paise=payment.amount_paise, note=note),
         )  # fmt: skip
-        if not await is_enough(till, tx, caller, "payment", payment.id, version, owner, payment.amount_paise, None):
+        if not await is_enough(
+            till, tx, caller, visit, "payment", payment.id, version, owner, payment.amount_paise, None
+        ):
             return Decision("one_more_person", recharge, payment.amount_paise)
         if not await sql.set_assigned(
             tx, payment, account_id=owner, recharge_id=None if recharge is None else recharge.id
@@ -109,8 +111,8 @@ async def attach(
         refuse_own(caller, recharge.account_id)
         await record(tx, caller, visit, "bank_credit_attached", recharge, credit=credit.id, note=note)
         if not await is_enough(
-            till, tx, caller, "recharge", recharge.id, recharge.version, recharge.account_id, credit.amount_paise,
-            credit.reference,
+            till, tx, caller, visit, "recharge", recharge.id, recharge.version, recharge.account_id,
+            credit.amount_paise, credit.reference,
         ):  # fmt: skip
             await sql.insert_event(tx, recharge.id, "approved_once", amount_paise=credit.amount_paise)
             return Decision("one_more_person", recharge, credit.amount_paise)

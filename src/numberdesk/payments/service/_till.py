@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from numberdesk.accounts.model import StaffRules
 from numberdesk.base.crypto import Vault
 from numberdesk.base.db import Database
 from numberdesk.base.limits import Limiter
@@ -40,6 +41,7 @@ class PaymentRules:
     alert_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The secrets of devices that forward the bank's messages, by the device's name."""
     open_max: int = 3
+    staff: StaffRules = field(default_factory=StaffRules)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,4 +9,5 @@ from numberdesk.payments.sql._recharges import *  # noqa: F403
 from numberdesk.payments.sql._reports import *  # noqa: F403
 from numberdesk.payments.sql._review import *  # noqa: F403
 from numberdesk.payments.sql._sealed import *  # noqa: F403
+from numberdesk.payments.sql._search import *  # noqa: F403
 from numberdesk.payments.sql._settle import *  # noqa: F403

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from numberdesk.base.db import Tx, columns, many, maybe, one, run, value
+from numberdesk.base.db import Tx, columns, many, maybe, one, rows, run, value
 from numberdesk.payments.methods.rate_sources import Sample
 from numberdesk.payments.model import AddressId, Asset, Basis, Quote, TronAddress
 from numberdesk.wallet.model import AccountId
@@ -172,16 +172,17 @@ async def list_samples(tx: Tx, asset: Asset, *, since: timedelta) -> list[Sample
     )
 
 
-async def end_staff_rates(tx: Tx, asset: Asset) -> int:
-    """Take back the rates that staff fixed; returns how many were in force."""
-    return await run(
+async def end_staff_rates(tx: Tx, asset: Asset) -> list[Decimal]:
+    """Take back the rates that staff fixed; returns those that were in force."""
+    found = await rows(
         tx,
         """
         UPDATE rate_samples SET valid_until = clock_timestamp()
-        WHERE asset = $1 AND valid_until > clock_timestamp()
+        WHERE asset = $1 AND valid_until > clock_timestamp() RETURNING paise_per_unit
         """,
         asset,
     )
+    return [row[0] for row in found]
 
 
 async def delete_samples(tx: Tx, *, keep: timedelta, limit: int) -> int:
