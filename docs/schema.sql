@@ -67,6 +67,17 @@ CREATE TABLE public.account_ips (
     last_login_at timestamp with time zone
 );
 
+CREATE TABLE public.account_notes (
+    id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    author_id bigint NOT NULL,
+    text text NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT account_notes_text_check CHECK (((length(text) >= 1) AND (length(text) <= 2000)))
+);
+
+ALTER TABLE public.account_notes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
 CREATE TABLE public.accounts (
     id bigint NOT NULL,
     email text NOT NULL,
@@ -325,6 +336,17 @@ CREATE TABLE public.entries_default (
     CONSTRAINT entries_check CHECK (((account_id IS NOT NULL) = (bucket = ANY (ARRAY['available'::text, 'held'::text])))),
     CONSTRAINT entries_check1 CHECK (((account_id IS NOT NULL) = ((balance_after_paise IS NOT NULL) AND (version IS NOT NULL)))),
     CONSTRAINT entries_version_check CHECK ((version > 0))
+);
+
+CREATE TABLE public.error_alerts (
+    fingerprint text NOT NULL,
+    happened text NOT NULL,
+    place text NOT NULL,
+    count bigint NOT NULL,
+    told_count bigint DEFAULT 0 NOT NULL,
+    first_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    last_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    told_at timestamp with time zone
 );
 
 CREATE TABLE public.event_counters (
@@ -688,6 +710,41 @@ CREATE TABLE public.metric_totals (
 )
 WITH (fillfactor='60');
 
+CREATE TABLE public.money_requests (
+    id bigint NOT NULL,
+    action text NOT NULL,
+    account_id bigint,
+    subject_id bigint,
+    subject_version integer,
+    amount_paise bigint NOT NULL,
+    reason text NOT NULL,
+    state text NOT NULL,
+    asked_by bigint NOT NULL,
+    request_key text NOT NULL,
+    asked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    decided_by bigint,
+    decided_at timestamp with time zone,
+    CONSTRAINT money_requests_action CHECK ((action = ANY (ARRAY['credit'::text, 'debit'::text, 'order_refund'::text, 'payment_refund'::text, 'review'::text]))),
+    CONSTRAINT money_requests_amount_paise_check CHECK ((amount_paise > 0)),
+    CONSTRAINT money_requests_check CHECK (((decided_by IS NULL) = (decided_at IS NULL))),
+    CONSTRAINT money_requests_check1 CHECK (((state <> 'waiting'::text) OR (decided_by IS NULL))),
+    CONSTRAINT money_requests_check2 CHECK (((state <> 'done'::text) OR (decided_by <> asked_by))),
+    CONSTRAINT money_requests_state CHECK ((state = ANY (ARRAY['waiting'::text, 'done'::text, 'refused'::text])))
+);
+
+ALTER TABLE public.money_requests ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE public.notice_choices (
+    account_id bigint NOT NULL,
+    switched_on text[] DEFAULT '{}'::text[] NOT NULL,
+    switched_off text[] DEFAULT '{}'::text[] NOT NULL,
+    low_balance_paise bigint,
+    is_low boolean DEFAULT false NOT NULL,
+    low_count bigint DEFAULT 0 NOT NULL,
+    code_seq bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT notice_choices_low_balance_paise_check CHECK ((low_balance_paise > 0))
+);
+
 CREATE TABLE public.offers (
     id bigint NOT NULL,
     service text NOT NULL,
@@ -717,8 +774,7 @@ CREATE TABLE public.order_events (
     ordinal smallint DEFAULT 1 NOT NULL,
     at timestamp with time zone NOT NULL,
     CONSTRAINT order_events_ordinal_check CHECK ((ordinal > 0)),
-    CONSTRAINT order_events_seq_check CHECK ((seq > 0)),
-    CONSTRAINT order_events_type CHECK ((type = ANY (ARRAY['active'::text, 'code'::text, 'extended'::text, 'completed'::text, 'cancelled'::text, 'expired'::text, 'failed'::text])))
+    CONSTRAINT order_events_seq_check CHECK ((seq > 0))
 );
 
 CREATE TABLE public.orders (
@@ -761,6 +817,7 @@ CREATE TABLE public.orders (
     route text,
     hours smallint,
     is_prolonging boolean DEFAULT false NOT NULL,
+    refunded_at timestamp with time zone,
     CONSTRAINT orders_attempt_check CHECK ((attempt > 0)),
     CONSTRAINT orders_charged_paise_check CHECK ((charged_paise >= 0)),
     CONSTRAINT orders_check CHECK (((state <> ALL (ARRAY['active'::text, 'received'::text, 'cancelling'::text, 'expiring'::text, 'completed'::text, 'cancelled'::text, 'expired'::text])) OR ((number IS NOT NULL) AND (upstream_id IS NOT NULL) AND (expires_at IS NOT NULL)))),
@@ -799,10 +856,11 @@ CREATE TABLE public.outbox (
     due_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     last_problem text,
     ended_at timestamp with time zone,
-    CONSTRAINT outbox_channel CHECK ((channel = 'email'::text)),
+    under_way boolean DEFAULT false NOT NULL,
+    CONSTRAINT outbox_channel CHECK ((channel = ANY (ARRAY['email'::text, 'telegram'::text, 'apprise'::text]))),
     CONSTRAINT outbox_check CHECK (((state = 'waiting'::text) = (ended_at IS NULL))),
     CONSTRAINT outbox_check1 CHECK (((state <> 'waiting'::text) OR (payload IS NOT NULL))),
-    CONSTRAINT outbox_state CHECK ((state = ANY (ARRAY['waiting'::text, 'sent'::text, 'failed'::text])))
+    CONSTRAINT outbox_state CHECK ((state = ANY (ARRAY['waiting'::text, 'sent'::text, 'failed'::text, 'dropped'::text])))
 );
 
 ALTER TABLE public.outbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
@@ -1240,7 +1298,8 @@ CREATE TABLE public.services (
     code text NOT NULL,
     name text NOT NULL,
     category text NOT NULL,
-    is_on boolean DEFAULT true NOT NULL
+    is_on boolean DEFAULT true NOT NULL,
+    is_ours boolean DEFAULT false NOT NULL
 );
 
 CREATE TABLE public.sessions (
@@ -1265,6 +1324,22 @@ CREATE TABLE public.sessions (
 );
 
 ALTER TABLE public.sessions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE public.staff_targets (
+    channel text NOT NULL,
+    kinds text[] NOT NULL,
+    configured bigint,
+    chat_id bigint,
+    thread_id bigint,
+    state text DEFAULT 'on'::text NOT NULL,
+    problem text,
+    off_at timestamp with time zone,
+    told_at timestamp with time zone,
+    CONSTRAINT staff_targets_channel CHECK ((channel = ANY (ARRAY['telegram'::text, 'apprise'::text]))),
+    CONSTRAINT staff_targets_check CHECK (((channel = 'telegram'::text) = (chat_id IS NOT NULL))),
+    CONSTRAINT staff_targets_check1 CHECK (((state = 'off'::text) = (off_at IS NOT NULL))),
+    CONSTRAINT staff_targets_state CHECK ((state = ANY (ARRAY['on'::text, 'off'::text])))
+);
 
 CREATE TABLE public.statements (
     id bigint NOT NULL,
@@ -1323,6 +1398,33 @@ CREATE TABLE public.system_balances (
 CREATE TABLE public.system_changes (
     bucket text NOT NULL,
     amount_paise bigint NOT NULL
+);
+
+CREATE TABLE public.telegram_channel (
+    one boolean DEFAULT true NOT NULL,
+    owner text,
+    leased_until timestamp with time zone,
+    next_update bigint DEFAULT 0 NOT NULL,
+    bot_name text,
+    stopped_at timestamp with time zone,
+    stopped_for text,
+    told_at timestamp with time zone,
+    CONSTRAINT telegram_channel_one_check CHECK (one)
+);
+
+CREATE TABLE public.telegram_codes (
+    account_id bigint NOT NULL,
+    code_hash bytea NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.telegram_links (
+    account_id bigint NOT NULL,
+    chat_id bigint NOT NULL,
+    linked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    state text DEFAULT 'on'::text NOT NULL,
+    problem text,
+    CONSTRAINT telegram_links_state CHECK ((state = ANY (ARRAY['on'::text, 'off'::text])))
 );
 
 CREATE TABLE public.terms (
@@ -1562,6 +1664,9 @@ ALTER TABLE ONLY public.transcripts ATTACH PARTITION public.transcripts_default 
 ALTER TABLE ONLY public.account_ips
     ADD CONSTRAINT account_ips_pkey PRIMARY KEY (account_id, ip);
 
+ALTER TABLE ONLY public.account_notes
+    ADD CONSTRAINT account_notes_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.accounts
     ADD CONSTRAINT accounts_pkey PRIMARY KEY (id);
 
@@ -1619,6 +1724,9 @@ ALTER TABLE ONLY public.email_domains
 ALTER TABLE public.entries
     ADD CONSTRAINT entries_bucket CHECK ((bucket = ANY (ARRAY['available'::text, 'held'::text, 'revenue'::text, 'clearing'::text, 'adjustments'::text, 'suspense'::text, 'fx'::text, 'sandbox'::text]))) NOT VALID;
 
+ALTER TABLE ONLY public.error_alerts
+    ADD CONSTRAINT error_alerts_pkey PRIMARY KEY (fingerprint);
+
 ALTER TABLE ONLY public.event_counters
     ADD CONSTRAINT event_counters_pkey PRIMARY KEY (account_id);
 
@@ -1673,6 +1781,15 @@ ALTER TABLE ONLY public.maintenance_windows
 ALTER TABLE ONLY public.metric_totals
     ADD CONSTRAINT metric_totals_pkey PRIMARY KEY (sample, labels);
 
+ALTER TABLE ONLY public.money_requests
+    ADD CONSTRAINT money_requests_key UNIQUE (asked_by, request_key);
+
+ALTER TABLE ONLY public.money_requests
+    ADD CONSTRAINT money_requests_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.notice_choices
+    ADD CONSTRAINT notice_choices_pkey PRIMARY KEY (account_id);
+
 ALTER TABLE ONLY public.offers
     ADD CONSTRAINT offers_one UNIQUE (service, country, provider_id, operator);
 
@@ -1684,6 +1801,9 @@ ALTER TABLE ONLY public.order_events
 
 ALTER TABLE ONLY public.order_events
     ADD CONSTRAINT order_events_pkey PRIMARY KEY (account_id, seq);
+
+ALTER TABLE public.order_events
+    ADD CONSTRAINT order_events_type CHECK ((type = ANY (ARRAY['active'::text, 'code'::text, 'extended'::text, 'completed'::text, 'cancelled'::text, 'expired'::text, 'failed'::text, 'refunded'::text]))) NOT VALID;
 
 ALTER TABLE ONLY public.orders
     ADD CONSTRAINT orders_pkey PRIMARY KEY (id);
@@ -1704,7 +1824,7 @@ ALTER TABLE ONLY public.postings
     ADD CONSTRAINT postings_cause UNIQUE (kind, cause_type, cause_id);
 
 ALTER TABLE public.postings
-    ADD CONSTRAINT postings_kind CHECK ((kind = ANY (ARRAY['recharge'::text, 'admin_credit'::text, 'hold'::text, 'capture'::text, 'void'::text, 'refund'::text, 'suspend'::text, 'assign'::text, 'pay_back'::text, 'pay_back_failed'::text, 'play_money'::text]))) NOT VALID;
+    ADD CONSTRAINT postings_kind CHECK ((kind = ANY (ARRAY['recharge'::text, 'admin_credit'::text, 'admin_debit'::text, 'hold'::text, 'capture'::text, 'void'::text, 'refund'::text, 'suspend'::text, 'assign'::text, 'pay_back'::text, 'pay_back_failed'::text, 'play_money'::text]))) NOT VALID;
 
 ALTER TABLE ONLY public.postings
     ADD CONSTRAINT postings_pkey PRIMARY KEY (id);
@@ -1829,6 +1949,9 @@ ALTER TABLE ONLY public.services
 ALTER TABLE ONLY public.sessions
     ADD CONSTRAINT sessions_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.staff_targets
+    ADD CONSTRAINT staff_targets_pkey PRIMARY KEY (channel);
+
 ALTER TABLE ONLY public.statements
     ADD CONSTRAINT statements_once UNIQUE (vpa_id, sha256);
 
@@ -1846,6 +1969,21 @@ ALTER TABLE ONLY public.status_parts
 
 ALTER TABLE ONLY public.system_balances
     ADD CONSTRAINT system_balances_pkey PRIMARY KEY (bucket);
+
+ALTER TABLE ONLY public.telegram_channel
+    ADD CONSTRAINT telegram_channel_pkey PRIMARY KEY (one);
+
+ALTER TABLE ONLY public.telegram_codes
+    ADD CONSTRAINT telegram_codes_hash UNIQUE (code_hash);
+
+ALTER TABLE ONLY public.telegram_codes
+    ADD CONSTRAINT telegram_codes_pkey PRIMARY KEY (account_id);
+
+ALTER TABLE ONLY public.telegram_links
+    ADD CONSTRAINT telegram_links_chat UNIQUE (chat_id);
+
+ALTER TABLE ONLY public.telegram_links
+    ADD CONSTRAINT telegram_links_pkey PRIMARY KEY (account_id);
 
 ALTER TABLE ONLY public.terms_acceptances
     ADD CONSTRAINT terms_acceptances_pkey PRIMARY KEY (account_id, version);
@@ -1927,6 +2065,8 @@ ALTER TABLE ONLY public.webhook_events
 
 CREATE INDEX account_ips_network ON public.account_ips USING btree (account_id, network);
 
+CREATE INDEX account_notes_account ON public.account_notes USING btree (account_id, id DESC);
+
 CREATE INDEX accounts_changed_at ON public.accounts USING btree (changed_at);
 
 CREATE UNIQUE INDEX accounts_email_key ON public.accounts USING btree (email_key);
@@ -1936,6 +2076,8 @@ CREATE UNIQUE INDEX activations_order ON public.activations USING btree (order_i
 CREATE INDEX api_keys_account ON public.api_keys USING btree (account_id);
 
 CREATE INDEX api_keys_changed_at ON public.api_keys USING btree (changed_at);
+
+CREATE INDEX api_keys_prefix ON public.api_keys USING btree (prefix);
 
 CREATE INDEX audit_log_account ON ONLY public.audit_log USING btree (account_id, id DESC);
 
@@ -1948,6 +2090,10 @@ CREATE INDEX audit_log_default_actor_id_id_idx ON public.audit_log_default USING
 CREATE INDEX audit_log_id ON ONLY public.audit_log USING btree (id DESC);
 
 CREATE INDEX audit_log_default_id_idx ON public.audit_log_default USING btree (id DESC);
+
+CREATE INDEX audit_log_request ON ONLY public.audit_log USING btree (request_id) WHERE (request_id IS NOT NULL);
+
+CREATE INDEX audit_log_default_request_id_idx ON public.audit_log_default USING btree (request_id) WHERE (request_id IS NOT NULL);
 
 CREATE INDEX bank_credits_amount ON public.bank_credits USING btree (vpa_id, amount_paise) WHERE (state = 'open'::text);
 
@@ -1964,6 +2110,8 @@ CREATE INDEX entries_default_account_id_version_idx ON public.entries_default US
 CREATE INDEX entries_posting ON ONLY public.entries USING btree (posting_id);
 
 CREATE INDEX entries_default_posting_id_idx ON public.entries_default USING btree (posting_id);
+
+CREATE INDEX error_alerts_last_at ON public.error_alerts USING btree (last_at);
 
 CREATE INDEX exchanges_order ON ONLY public.exchanges USING btree (order_id);
 
@@ -2013,6 +2161,16 @@ CREATE INDEX messages_order ON ONLY public.messages USING btree (order_id);
 
 CREATE INDEX messages_default_order_id_idx ON public.messages_default USING btree (order_id);
 
+CREATE INDEX money_requests_asked ON public.money_requests USING btree (asked_by, asked_at);
+
+CREATE INDEX money_requests_decided ON public.money_requests USING btree (decided_by, decided_at) WHERE (decided_by IS NOT NULL);
+
+CREATE INDEX money_requests_waiting ON public.money_requests USING btree (id) WHERE (state = 'waiting'::text);
+
+CREATE INDEX notice_choices_codes ON public.notice_choices USING btree (account_id) WHERE ('telegram:code'::text = ANY (switched_on));
+
+CREATE INDEX notice_choices_low_balance ON public.notice_choices USING btree (account_id) WHERE (low_balance_paise IS NOT NULL);
+
 CREATE INDEX offers_phantom ON public.offers USING btree (phantom_until) WHERE (phantom_until IS NOT NULL);
 
 CREATE INDEX offers_provider_id ON public.offers USING btree (provider_id, id);
@@ -2033,6 +2191,8 @@ CREATE INDEX orders_expiry ON public.orders USING btree (expires_at) WHERE (stat
 
 CREATE UNIQUE INDEX orders_live_number ON public.orders USING btree (number, service) WHERE ((ended_at IS NULL) AND (number IS NOT NULL));
 
+CREATE INDEX orders_number ON public.orders USING btree (number, id DESC) WHERE (number IS NOT NULL);
+
 CREATE INDEX orders_open ON public.orders USING btree (provider_id, id) WHERE (ended_at IS NULL);
 
 CREATE INDEX orders_overcharged ON public.orders USING btree (provider_id, activated_at) WHERE ((charged_paise * 100) > (cost_paise * 101));
@@ -2047,9 +2207,11 @@ CREATE INDEX orphans_due ON public.orphans USING btree (next_try_at) WHERE (next
 
 CREATE INDEX outbox_account ON public.outbox USING btree (account_id, id DESC);
 
-CREATE INDEX outbox_due ON public.outbox USING btree (due_at) WHERE (state = 'waiting'::text);
+CREATE INDEX outbox_due ON public.outbox USING btree (channel, due_at) WHERE (state = 'waiting'::text);
 
 CREATE INDEX outbox_ended_at ON public.outbox USING btree (ended_at) WHERE (state <> 'waiting'::text);
+
+CREATE INDEX outbox_failed ON public.outbox USING btree (id DESC) WHERE (state = 'failed'::text);
 
 CREATE INDEX price_overruns_provider ON public.price_overruns USING btree (provider_id, at);
 
@@ -2193,6 +2355,8 @@ ALTER INDEX public.audit_log_actor ATTACH PARTITION public.audit_log_default_act
 
 ALTER INDEX public.audit_log_id ATTACH PARTITION public.audit_log_default_id_idx;
 
+ALTER INDEX public.audit_log_request ATTACH PARTITION public.audit_log_default_request_id_idx;
+
 ALTER INDEX public.entries_wallet ATTACH PARTITION public.entries_default_account_id_version_idx;
 
 ALTER INDEX public.entries_posting ATTACH PARTITION public.entries_default_posting_id_idx;
@@ -2204,6 +2368,10 @@ ALTER INDEX public.messages_order ATTACH PARTITION public.messages_default_order
 ALTER INDEX public.transcripts_at ATTACH PARTITION public.transcripts_default_provider_id_at_idx;
 
 ALTER INDEX public.transcripts_subject ATTACH PARTITION public.transcripts_default_provider_id_subject_idx;
+
+CREATE TRIGGER account_notes_append_only BEFORE DELETE OR UPDATE ON public.account_notes FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER account_notes_no_truncate BEFORE TRUNCATE ON public.account_notes FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER accounts_email_key BEFORE INSERT ON public.accounts FOR EACH ROW EXECUTE FUNCTION public.fill_email_key();
 
@@ -2229,6 +2397,12 @@ CREATE TRIGGER postings_no_truncate BEFORE TRUNCATE ON public.postings FOR EACH 
 
 ALTER TABLE ONLY public.account_ips
     ADD CONSTRAINT account_ips_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.account_notes
+    ADD CONSTRAINT account_notes_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.account_notes
+    ADD CONSTRAINT account_notes_author_id_fkey FOREIGN KEY (author_id) REFERENCES public.accounts(id);
 
 ALTER TABLE ONLY public.accounts
     ADD CONSTRAINT accounts_sandbox_of_fkey FOREIGN KEY (sandbox_of) REFERENCES public.accounts(id);
@@ -2304,6 +2478,18 @@ ALTER TABLE ONLY public.inbound_messages
 
 ALTER TABLE ONLY public.mail_tokens
     ADD CONSTRAINT mail_tokens_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.money_requests
+    ADD CONSTRAINT money_requests_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.money_requests
+    ADD CONSTRAINT money_requests_asked_by_fkey FOREIGN KEY (asked_by) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.money_requests
+    ADD CONSTRAINT money_requests_decided_by_fkey FOREIGN KEY (decided_by) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.notice_choices
+    ADD CONSTRAINT notice_choices_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
 ALTER TABLE ONLY public.offers
     ADD CONSTRAINT offers_country_fkey FOREIGN KEY (country) REFERENCES public.countries(code);
@@ -2446,6 +2632,12 @@ ALTER TABLE ONLY public.statements
 ALTER TABLE ONLY public.statements
     ADD CONSTRAINT statements_vpa_id_fkey FOREIGN KEY (vpa_id) REFERENCES public.vpas(id);
 
+ALTER TABLE ONLY public.telegram_codes
+    ADD CONSTRAINT telegram_codes_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.telegram_links
+    ADD CONSTRAINT telegram_links_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
 ALTER TABLE ONLY public.terms_acceptances
     ADD CONSTRAINT terms_acceptances_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
@@ -2521,6 +2713,10 @@ GRANT ALL ON FUNCTION public.is_sandbox(account_id bigint) TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.account_ips TO numberdesk_app;
 
+GRANT SELECT,INSERT ON TABLE public.account_notes TO numberdesk_app;
+
+GRANT USAGE ON SEQUENCE public.account_notes_id_seq TO numberdesk_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.accounts TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.activations TO numberdesk_app;
@@ -2552,6 +2748,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.delivery_stats_mark TO numberd
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.email_domains TO numberdesk_app;
 
 GRANT SELECT,INSERT ON TABLE public.entries TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.error_alerts TO numberdesk_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.event_counters TO numberdesk_app;
 
@@ -2594,6 +2792,12 @@ GRANT USAGE ON SEQUENCE public.maintenance_windows_id_seq TO numberdesk_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.messages TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.metric_totals TO numberdesk_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.money_requests TO numberdesk_app;
+
+GRANT USAGE ON SEQUENCE public.money_requests_id_seq TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.notice_choices TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.offers TO numberdesk_app;
 
@@ -2671,6 +2875,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.services TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sessions TO numberdesk_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.staff_targets TO numberdesk_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.statements TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.status_days TO numberdesk_app;
@@ -2682,6 +2888,12 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.status_parts TO numberdesk_app
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.system_balances TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.system_changes TO numberdesk_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.telegram_channel TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.telegram_codes TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.telegram_links TO numberdesk_app;
 
 GRANT SELECT,INSERT ON TABLE public.terms TO numberdesk_app;
 

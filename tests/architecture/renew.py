@@ -75,7 +75,7 @@ SETTINGS_HEAD = """\
 # Settings
 
 Every setting is a variable of the environment, read once at the start; a wrong one stops the start with a sentence.
-Made by `make docs` from `src/numberdesk/settings.py`.
+Made by `make docs` from `src/numberdesk/settings`.
 
 | name | what it is for | values | default |
 |---|---|---|---|
@@ -97,7 +97,9 @@ def settings() -> str:
 
 def settings_notes() -> dict[str, str]:
     """Return the sentences below the fields of `Settings`; the last may name the unit: `Unit: milliseconds.`"""
-    body = next(node.body for node in ast.parse(inspect.getsource(Settings)).body if isinstance(node, ast.ClassDef))
+    kinds = (kind for kind in Settings.__mro__ if kind.__module__.startswith("numberdesk."))
+    classes = [node for kind in kinds for node in ast.parse(inspect.getsource(kind)).body]
+    body = [item for node in classes if isinstance(node, ast.ClassDef) for item in node.body]
     return {
         ast.unparse(field.target): note.value.value
         for field, note in pairwise(body)
