@@ -35,6 +35,8 @@ from numberdesk.catalogue import routes as catalogue_routes
 from numberdesk.catalogue import service as catalogue
 from numberdesk.catalogue.service import Shelf
 from numberdesk.compat import routes as compat_routes
+from numberdesk.conduct import routes as conduct_routes
+from numberdesk.conduct.model import PurchaseRules
 from numberdesk.console import routes as console_routes
 from numberdesk.gate import ApiGate, ProtocolGate
 from numberdesk.maintenance import routes as maintenance_routes
@@ -179,6 +181,8 @@ async def open_site(settings: Settings) -> AsyncIterator[Site]:
             shelf=shelf,
             rules=OrderRules(settings.cancel_after, settings.order_lifetime, settings.route),
             switches=switches,
+            limits=_purchase_rules(settings),
+            withholds=settings.quarantine,
         )
         session = await stack.enter_async_context(http_client.session())
         till = await open_till(
@@ -199,6 +203,14 @@ async def open_site(settings: Settings) -> AsyncIterator[Site]:
         await db.drain(timeout=DRAIN_SECONDS)
         await orders.drain(desk)
         await monitoring_jobs.end(site.watch)
+
+
+def _purchase_rules(settings: Settings) -> PurchaseRules:
+    return PurchaseRules(
+        settings.orders_first_day, settings.orders_first_week, settings.orders_per_hour, settings.orders_per_day,
+        settings.countries_per_day, settings.orders_open, settings.cancel_ratio,
+        cool_down=timedelta(milliseconds=settings.cancel_pause),
+    )  # fmt: skip
 
 
 def _calm_collector() -> None:
@@ -261,6 +273,7 @@ ROUTERS = (
     wallet_routes.router,
     catalogue_routes.router,
     maintenance_routes.router,
+    conduct_routes.router,
     monitoring_routes.router,
     webhooks_routes.router,
     console_routes.router,
@@ -309,6 +322,7 @@ def build(site: Site) -> Edge:
             "till": Provide(lambda: site.till, sync_to_thread=False),
             "help_desk": Provide(lambda: site.help_desk, sync_to_thread=False),
             "courier": Provide(lambda: site.courier, sync_to_thread=False),
+            "abuse_contact": Provide(lambda: site.settings.abuse_contact, sync_to_thread=False),
             "switches": Provide(lambda: site.switches, sync_to_thread=False),
             "settings": Provide(lambda: site.settings, sync_to_thread=False),
             "watch": Provide(lambda: site.watch, sync_to_thread=False),

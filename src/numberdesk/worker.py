@@ -21,6 +21,7 @@ from numberdesk.base.migrate import ensure_partitions
 from numberdesk.base.passes import Pass
 from numberdesk.catalogue import jobs as catalogue_jobs
 from numberdesk.catalogue import service as catalogue
+from numberdesk.conduct import service as conduct
 from numberdesk.main import Site
 from numberdesk.monitoring import jobs as monitoring_jobs
 from numberdesk.notices import ringing
@@ -88,7 +89,25 @@ def steps(site: Site, mailer: Mailer | None, bell: Bell) -> list[Pass]:
         Pass("roll_up", 5.0, partial(wallet_jobs.roll_up, db), full=50_000),
         *monitoring_jobs.worker_steps(db, whole_every=site.settings.whole_ledger_every),
         Pass("partitions", 6 * 3600.0, partial(_make_partitions, db)),
+        *_purges(site),
         *_forgetting(site),
+    ]
+
+
+def _purges(site: Site) -> list[Pass]:
+    """Return the passes that take personal data out after its time; see docs/retention.md."""
+    db, desk, settings = site.db, site.desk, site.settings
+    return [
+        Pass("purge_messages", 30.0, partial(orders.purge_messages, desk, keep=settings.message_keep), full=500),
+        Pass("purge_inbound", 30.0, partial(orders.purge_inbound, desk, keep=settings.message_keep), full=500),
+        Pass("forget_numbers", 600.0, partial(orders.forget_numbers, db, keep=settings.metadata_keep), full=500),
+        Pass(
+            "forget_addresses",
+            600.0,
+            partial(accounts_jobs.forget_addresses, db, keep=settings.metadata_keep),
+            full=1000,
+        ),
+        Pass("forget_counts", 600.0, partial(conduct.forget_counts, db), full=1000),
     ]
 
 

@@ -18,6 +18,8 @@ from numberdesk.accounts.model import (
 )
 from numberdesk.audit.model import ActorKind
 from numberdesk.catalogue.model import SyncState
+from numberdesk.conduct.model import Kind as MessageKind
+from numberdesk.conduct.model import LawfulState
 from numberdesk.maintenance.model import Area, WindowKind
 from numberdesk.monitoring.model import LedgerScope, PartState
 from numberdesk.notifications.model import Channel, OutboxState, StaffChannel, TargetState
@@ -30,6 +32,7 @@ from numberdesk.orders.model import (
     OrphanState,
     ProlongationState,
     UpstreamRefund,
+    WithheldState,
 )
 from numberdesk.payments import model as payments
 from numberdesk.payments.methods.gateway import GatewayName
@@ -61,6 +64,7 @@ LITERALS: dict[str, Any] = {
     "inbound_messages_state": InboundState,
     "ledger_results_scope": LedgerScope,
     "ledger_runs_scope": LedgerScope,
+    "lawful_requests_state": LawfulState,
     "mail_requests_purpose": RequestPurpose,
     "mail_tokens_purpose": TokenPurpose,
     "order_events_type": EventType,
@@ -111,6 +115,8 @@ LITERALS: dict[str, Any] = {
     "webhook_endpoints_state": EndpointState,
     "webhook_events_gateway": GatewayName,
     "webhook_events_state": payments.WebhookState,
+    "withheld_messages_kind": MessageKind,
+    "withheld_messages_state": WithheldState,
 }
 """The `Literal` of each constraint."""
 

@@ -129,6 +129,8 @@ def test_seeded_customers_have_keys_that_work_and_money(
 
     asked_wallets = asked(portal, installation.app_url, "SELECT DISTINCT available_paise FROM wallets")
     assert portal.call(balances) == {1250}
+    free = "SELECT count(*) FROM purchase_limits WHERE is_free AND may_cancel"
+    assert asked(portal, installation.app_url, free) == [1201]
 
 
 def test_a_second_keys_file_takes_the_place_of_the_first(installation: Installation, run: Callable[[str], str]) -> None:

@@ -19,6 +19,7 @@ from numberdesk.catalogue import reference
 from numberdesk.catalogue import service as catalogue
 from numberdesk.catalogue.model import PricedOffer
 from numberdesk.catalogue.service import Shelf
+from numberdesk.conduct.model import PurchaseRules
 from numberdesk.monitoring import service as monitoring
 from numberdesk.orders import jobs, sql
 from numberdesk.orders import service as orders
@@ -227,6 +228,7 @@ async def opened(
     beta: str | Profile | None = None,
     rules: OrderRules = RULES,
     options: dict[str, Any] | None = None,
+    limits: PurchaseRules | None = None,
     **upstream: Any,
 ) -> AsyncIterator[World]:
     """Open a market of one or two simulated providers; at the end every invariant of the money must hold.
@@ -235,6 +237,7 @@ async def opened(
         profile: how the first provider, `alpha`, behaves.
         beta: how the second one does; without it there is none.
         options: of the providers' rows.
+        limits: how fast an account may buy.
         upstream: of the simulators.
     """
     vault = Vault([new_key()])
@@ -247,7 +250,7 @@ async def opened(
                 given: dict[str, Any] = {"min_cancel_age": timedelta(0), "name": name} | upstream
                 upstreams[name] = await simulator.start(api_key=KEY, record_path=None, profile=chosen, **given)
                 await add_provider(db, vault, name, upstreams[name].base_url, **options or {})
-        async with process(db, vault, rules=rules) as (lines, shelf, desk):
+        async with process(db, vault, rules=rules, limits=limits) as (lines, shelf, desk):
             alice, bob, carol = await _people(db)
             world = World(db, backstage, vault, lines, shelf, desk, upstreams, alice, bob, carol)
             yield world
@@ -277,12 +280,14 @@ def _offer(service: str, country: int, cost: int) -> UpstreamOffer:
 
 
 @asynccontextmanager
-async def process(db: Database, vault: Vault, *, rules: OrderRules = RULES) -> AsyncIterator[tuple[Lines, Shelf, Desk]]:
+async def process(
+    db: Database, vault: Vault, *, rules: OrderRules = RULES, limits: PurchaseRules | None = None
+) -> AsyncIterator[tuple[Lines, Shelf, Desk]]:
     """Open what one process works with."""
     lines = await providers.open_lines(db, vault)
     try:
         shelf = await catalogue.open_shelf(db)
-        desk = orders.open_desk(db, lines=lines, shelf=shelf, rules=rules)
+        desk = orders.open_desk(db, lines=lines, shelf=shelf, rules=rules, limits=limits)
         yield lines, shelf, desk
         desk.end_waits()
         await db.drain(timeout=3)
@@ -292,11 +297,13 @@ async def process(db: Database, vault: Vault, *, rules: OrderRules = RULES) -> A
 
 
 @asynccontextmanager
-async def another_process(world: World, *, rules: OrderRules = RULES) -> AsyncIterator[World]:
+async def another_process(
+    world: World, *, rules: OrderRules = RULES, limits: PurchaseRules | None = None
+) -> AsyncIterator[World]:
     """Open a second process on the same database: a pool, lines, a shelf and a desk of its own."""
     db = await open_database(world.db.url, size=5, name="second")
     try:
-        async with process(db, world.vault, rules=rules) as (lines, shelf, desk):
+        async with process(db, world.vault, rules=rules, limits=limits) as (lines, shelf, desk):
             yield replace(world, db=db, lines=lines, shelf=shelf, desk=desk)
     finally:
         await db.close()

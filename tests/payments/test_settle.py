@@ -9,10 +9,12 @@ import pytest
 
 from numberdesk.base import clock
 from numberdesk.base.money import Paise
+from numberdesk.conduct import service as conduct
 from numberdesk.payments import jobs
 from numberdesk.payments import service as payments
 from numberdesk.payments.model import Proof, RechargeId
 from tests.payments.stage import UTR, Stage
+from tests.payments.test_claims import claim
 
 pytestmark = pytest.mark.anyio
 
@@ -298,3 +300,21 @@ async def _price(stage: Stage, rupees: str) -> None:
             source,
             rupees,
         )
+
+
+async def test_accounts_with_one_payer_are_found_however_the_payer_was_told(stage: Stage) -> None:
+    of_asha, of_bela = await stage.begin(100), await stage.begin(101, account=stage.bela)
+    await stage.settle(stage.proof(of_asha, payer="Ravi@YBL"), stage.proof(of_bela, payer="somebody@ybl"))
+    assert await conduct.list_links(stage.db, stage.asha) == []
+    more = await stage.begin(102, account=stage.bela)
+    await claim(stage, more, UTR)
+    line = f"{clock.now():%d/%m/%Y},{UTR},{more.payable_paise / 100:.2f},ravi@ybl"
+    raw = f"date,utr,amount,payer\n{line}\n".encode()
+    await payments.take_statement(stage.till, vpa=stage.vpa, raw=raw, name="x.csv", profile=None, by=None)
+    while await payments.read_statements(stage.till):
+        pass
+    assert (await stage.again(more)).status == "completed"
+    (link,) = await conduct.list_links(stage.db, stage.asha)
+    assert (link.kind, link.account_id, link.shared, link.others) == ("payer", stage.bela, 1, 2)
+    assert [item.account_id for item in await conduct.list_links(stage.db, stage.bela)] == [stage.asha]
+    assert b"ybl" not in await stage.ask("SELECT string_agg(payer_hash, '') FROM external_payments")

@@ -1,11 +1,13 @@
 """Passes of the accounts slice."""
 
+from datetime import timedelta
+
 from numberdesk.accounts import sql
 from numberdesk.accounts.service import People, answer_mail_requests
 from numberdesk.base.db import Database
 
 KEPT_HOURS = 48
-ENDED_DAYS = 90
+ENDED_DAYS = 180
 """How long an ended session is kept: whoever asks what happened to an account needs it."""
 LINK_DAYS = 7
 
@@ -26,3 +28,9 @@ async def forget_old_visits(db: Database, *, limit: int = 1000) -> int:
     async with db.statement() as tx:
         sessions = await sql.delete_old_sessions(tx, days=ENDED_DAYS, limit=limit)
         return max(sessions, await sql.delete_old_tokens(tx, days=LINK_DAYS, limit=limit))
+
+
+async def forget_addresses(db: Database, *, keep: timedelta, limit: int = 1000) -> int:
+    """Delete addresses that accounts were not used from for long; returns how many went."""
+    async with db.statement() as tx:
+        return await sql.delete_old_ips(tx, keep=keep, limit=limit)

@@ -136,6 +136,16 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """Why an account is in its state: its owner reads it."""
+
+    state: AccountState
+    reason: str | None
+    decided_by: str | None
+    decided_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Recipient:
     """Where mails to an account go, and how it is called there."""
 

@@ -23,6 +23,7 @@ class Vault:
     def __init__(self, keys: list[str]) -> None:
         self._newest = Fernet(keys[0])
         self._fernet = MultiFernet([self._newest, *(Fernet(key) for key in keys[1:])])
+        self._oldest = keys[-1]
 
     def seal(self, plain: str, *, about: str = "") -> bytes:
         """Encrypt text for a column.
@@ -66,6 +67,10 @@ class Vault:
         if place != about.encode():
             raise WrongKey(_MISPLACED)
         return plain
+
+    def fingerprint(self, plain: str) -> bytes:
+        """Return a keyed hash by which two equal texts are known as such; another one after the oldest key goes."""
+        return keyed_hash(plain, key=self._oldest)
 
     def is_newest(self, sealed: bytes) -> bool:
         """Tell whether the newest key sealed it; if not, `seal` again what `open` gives."""

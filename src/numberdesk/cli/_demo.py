@@ -30,6 +30,7 @@ from numberdesk.catalogue import service as catalogue
 from numberdesk.cli._place import HOME, Place, console, opened, run, write_private
 from numberdesk.cli._providers import sync_provider
 from numberdesk.cli._serve import free_port, mailer_of, serving, stopped
+from numberdesk.conduct import service as conduct
 from numberdesk.main import Site, open_people, open_site, secrets_of
 from numberdesk.monitoring import service as monitoring
 from numberdesk.notifications.service import ConsoleMailer
@@ -234,6 +235,7 @@ async def _make_customers(db: Database, pepper: str) -> Credentials:
     async with db.transaction() as tx:
         account_ids = await accounts.create(tx, emails=emails, names=["Demo customer"] * len(emails))
         await accounts.lift_limit(tx, account_ids[1:])
+        await conduct.let_free(tx, account_ids, reason="demonstration")
         money = [STARTING_PAISE] + [TRAFFIC_PAISE] * TRAFFIC_CUSTOMERS
         await wallet.credit(
             tx,

@@ -11,6 +11,7 @@ from numberdesk.accounts import service as accounts
 from numberdesk.base.db import Database
 from numberdesk.base.money import NotAnAmount, Paise, parse_rupees
 from numberdesk.cli._place import HOME, CommandFailed, console, opened_database, run, write_private
+from numberdesk.conduct import service as conduct
 from numberdesk.main import secrets_of
 from numberdesk.wallet import service as wallet
 from numberdesk.wallet.model import Credit
@@ -64,5 +65,6 @@ async def make_customers(db: Database, *, count: int, paise: Paise, pepper: str)
             tx, [Credit(account_id, paise, "admin_credit", f"seed-{run_id}-{account_id}") for account_id in account_ids]
         )
         await accounts.lift_limit(tx, account_ids)
+        await conduct.let_free(tx, account_ids, reason="load tests")
         issued = await accounts.issue_keys(tx, account_ids=account_ids, name="seed", pepper=pepper)
     return [key.secret for key in issued]

@@ -6,6 +6,7 @@ from typing import Literal, NewType
 
 from numberdesk.base.money import Paise
 from numberdesk.catalogue.model import PricedOffer, Route
+from numberdesk.conduct.model import Kind
 from numberdesk.providers.model import ProviderId, Received, RentAnswer
 from numberdesk.wallet.model import AccountId
 
@@ -23,7 +24,9 @@ OrderState = Literal[
     "expired",
     "failed",
 ]
-Failure = Literal["no_numbers", "provider_refused", "never_sold", "provider_cancelled"]
+Failure = Literal["no_numbers", "provider_refused", "never_sold", "provider_cancelled", "withheld"]
+WithheldState = Literal["held", "released", "confirmed"]
+"""What staff decided about a withheld message."""
 OrphanState = Literal["seen", "linked", "cancelling", "cancelled", "lost"]
 ProlongationState = Literal["requested", "unknown", "done", "refused"]
 InboundState = Literal["parked", "delivered", "unowned", "refused"]
@@ -108,6 +111,27 @@ class Message:
     code: str
     text: str
     received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """A message that its buyer does not get, as staff see it."""
+
+    order_id: OrderId
+    ordinal: int
+    account_id: AccountId
+    service: str
+    country: int
+    kind: Kind
+    signs: str
+    state: WithheldState
+    withheld_at: datetime
+    decided_at: datetime | None
+    decided_by: AccountId | None
+    reason: str | None
+    text: str
+    received_at: datetime
+    purged_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

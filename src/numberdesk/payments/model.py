@@ -164,6 +164,8 @@ class Proof:
     version: int | None = None
     """Of the recharge, for a person's word: good only as long as nothing else happened to it."""
     raw: str = field(default="", repr=False)
+    payer: str | None = field(default=None, repr=False)
+    """Who paid, as the outside names it: a UPI address or an address of the chain."""
 
 
 Outcome = Literal["credited", "known", "suspense", "waiting", "ignored", "stale", "failed"]
@@ -238,6 +240,7 @@ class NewBankCredit:
     is_exact: bool
     """False when the bank tells the day only; `paid_at` is its noon then."""
     details: bytes = field(repr=False)
+    payer_hash: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

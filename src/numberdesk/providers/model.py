@@ -243,10 +243,11 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One message. `text` may be empty when the provider passes the code only."""
+    """One message. `text` may be empty when the provider passes the code only; most pass no sender on."""
 
     code: str
     text: str
+    sender: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from numberdesk.base.client_ip import TrustedProxies
 from numberdesk.base.limits import NUMBERS, LimitName, parse
+from numberdesk.settings._conduct import ConductSettings
 from numberdesk.settings._money import MoneySettings
 
 SECRETS = (
@@ -28,7 +29,7 @@ class BadSettings(RuntimeError):
     """The environment is not usable; `str()` names every wrong setting."""
 
 
-class Settings(MoneySettings):
+class Settings(MoneySettings, ConductSettings):
     """One field per environment variable; the name in the environment is the field's in capitals."""
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True, env_ignore_empty=True)
@@ -245,6 +246,16 @@ class Settings(MoneySettings):
     def support_days(self) -> tuple[int, int, int]:
         """Days after which tickets are closed in silence, cannot be reopened, and lose their words."""
         return self.support_close_after, self.support_reopen_within, self.support_keep
+
+    @property
+    def message_keep(self) -> timedelta:
+        """How long texts and codes are kept."""
+        return timedelta(hours=self.message_retention)
+
+    @property
+    def metadata_keep(self) -> timedelta:
+        """How long numbers and addresses are kept."""
+        return timedelta(days=self.metadata_retention)
 
     @property
     def cancel_after(self) -> timedelta:

@@ -4,6 +4,7 @@ from numberdesk.accounts.passwords import Hasher, PasswordRules
 from numberdesk.accounts.service._accounts import (
     create,
     find_by_email,
+    find_standing,
     freeze,
     get_person,
     judge_domain,
@@ -189,6 +190,7 @@ __all__ = [
     "find_by_email",
     "find_by_prefix",
     "find_money_request",
+    "find_standing",
     "freeze",
     "get_person",
     "issue_keys",

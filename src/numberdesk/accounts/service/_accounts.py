@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 
 from numberdesk.accounts import addresses, sql
-from numberdesk.accounts.model import AccountState, Caller, Person, Recipient, Role, Terms, Verdict
+from numberdesk.accounts.model import AccountState, Caller, Person, Recipient, Role, Standing, Terms, Verdict
 from numberdesk.accounts.service._errors import OwnAccount
 from numberdesk.accounts.service._people import done_by
 from numberdesk.accounts.service._ring import require
@@ -75,7 +75,7 @@ async def recipients(tx: Tx, account_ids: Sequence[AccountId]) -> dict[AccountId
 
 async def freeze(tx: Tx, account_id: AccountId, *, reason: str) -> None:
     """Freeze an active account in the transaction of what makes it necessary."""
-    if await sql.set_account_frozen(tx, account_id):
+    if await sql.set_account_frozen(tx, account_id, reason=reason):
         await audit.record(tx, Event("account_state", account_id, details={"state": "frozen", "reason": reason}))
 
 
@@ -115,11 +115,18 @@ async def set_state(
         before = await sql.lock_person(tx, account_id)
         if before is None:
             raise NotFound(what="account")
-        await sql.set_account_state(tx, account_id, state)
+        who = "the operator" if by is None else f"staff {by.account_id}"
+        await sql.set_account_state(tx, account_id, state, by=who, reason=reason)
         if state == "banned":
             await sql.set_sessions_ended(tx, account_id, "staff")
         event = _decided("account_state", account_id, by, visit, state=state, before=before.state, reason=reason)
         await audit.record(tx, event)
+
+
+async def find_standing(db: Database, account_id: AccountId) -> Standing | None:
+    """Return why an account is in its state, or None when there is no such account."""
+    async with db.statement() as tx:
+        return await sql.find_standing(tx, account_id)
 
 
 async def set_role(

@@ -1,9 +1,12 @@
 """What people are refused with, in one place because several verbs raise the same."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from numberdesk.accounts.model import Scope
 from numberdesk.base.errors import AppError
+
+APPEAL = "Money in its wallet stays there. To appeal, write to support and name your address."
 
 
 @dataclass(eq=False)
@@ -143,7 +146,15 @@ class AccountBanned(AppError):
     status = 403
     code = "account_banned"
     category = "authentication"
-    message = "This account is closed. Write to support."
+
+    reason: str | None = None
+    decided_by: str | None = None
+    decided_at: datetime | None = None
+    appeal: str = APPEAL
+
+    def sentence(self) -> str:
+        why = "" if self.reason is None else f" Reason: {self.reason.rstrip('.')}."
+        return f"This account is closed.{why} {self.appeal}"
 
 
 @dataclass(eq=False)

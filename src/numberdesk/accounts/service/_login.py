@@ -6,12 +6,12 @@ from datetime import timedelta
 from numberdesk.accounts import addresses, sql
 from numberdesk.accounts.model import Caller, Person, Session, SessionId, Tokens
 from numberdesk.accounts.service._errors import (
-    AccountBanned,
     BadCredentials,
     BadRefreshToken,
     SecondFactorNeeded,
 )
 from numberdesk.accounts.service._people import People, done_by, happened, told
+from numberdesk.accounts.service._ring import banned
 from numberdesk.accounts.service._second_factor import prove
 from numberdesk.accounts.tokens import is_genuine, issue_access, read_refresh, refresh_token
 from numberdesk.audit import service as audit
@@ -58,7 +58,8 @@ async def login(people: People, visit: Visit, *, email: str, password: str, totp
         raise BadCredentials
     if person.state == "banned":
         await _record(people.db, visit, "login_refused", person)
-        raise AccountBanned
+        async with people.db.statement() as tx:
+            raise await banned(tx, person.id)
     if person.role == "customer":  # staff are never locked out
         maintenance.refuse(people.switches, Intent("login", person.id))
     if person.has_second_factor:

@@ -35,8 +35,9 @@ from numberdesk.accounts.tokens import Access, TokenKeys, read_access
 from numberdesk.base import clock, ids
 from numberdesk.base.client_ip import network_of
 from numberdesk.base.crypto import keyed_hash
-from numberdesk.base.db import Database
+from numberdesk.base.db import Database, Tx
 from numberdesk.base.visit import Visit
+from numberdesk.wallet.model import AccountId
 
 KEY_STARTS: dict[Mode, str] = {"live": "nd_live_", "test": "nd_test_"}
 """What keys begin with; both words are as long."""
@@ -136,7 +137,8 @@ class Ring:
         else:
             raise NoCredentials
         if caller.state == "banned":
-            raise AccountBanned
+            async with self._db.statement() as tx:
+                raise await banned(tx, caller.account_id)
         if caller.networks and not is_allowed(caller, visit.ip):
             raise AddressNotAllowed
         self._note(caller, visit.ip)
@@ -205,6 +207,12 @@ class Ring:
                 is_login=False,
             )
         return len(uses)
+
+
+async def banned(tx: Tx, account_id: AccountId) -> AccountBanned:
+    """Return the refusal of an account that is closed, with what was written down about it."""
+    found = await sql.find_standing(tx, account_id)
+    return AccountBanned() if found is None else AccountBanned(found.reason, found.decided_by, found.decided_at)
 
 
 def _caller(row: sql.CallerRow) -> Caller:

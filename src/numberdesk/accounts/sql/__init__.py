@@ -7,3 +7,4 @@ from numberdesk.accounts.sql._mail import *  # noqa: F403
 from numberdesk.accounts.sql._repeats import *  # noqa: F403
 from numberdesk.accounts.sql._sessions import *  # noqa: F403
 from numberdesk.accounts.sql._staff import *  # noqa: F403
+from numberdesk.accounts.sql._states import *  # noqa: F403

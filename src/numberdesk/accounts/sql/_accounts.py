@@ -121,20 +121,6 @@ async def list_people(tx: Tx, *, words: str, before: int | None, limit: int) -> 
     )
 
 
-async def set_account_state(tx: Tx, account_id: AccountId, state: str) -> bool:
-    """Any state -> `state`, of its sandbox too; False when there is no such account."""
-    return bool(
-        await run(
-            tx,
-            """
-            UPDATE accounts SET state = $2, changed_at = clock_timestamp() WHERE id IN ($1, $1 + 1000000000000)
-            """,
-            account_id,
-            state,
-        )
-    )
-
-
 async def set_role(tx: Tx, account_id: AccountId, role: str) -> bool:
     """Any role -> `role`; False when there is no such account."""
     return bool(
@@ -358,20 +344,6 @@ async def upsert_email_domain(tx: Tx, domain: str, verdict: str) -> None:
 async def delete_email_domain(tx: Tx, domain: str) -> bool:
     """Take back a word on a mail domain; False when there was none."""
     return bool(await run(tx, "DELETE FROM email_domains WHERE domain = $1", domain))
-
-
-async def set_account_frozen(tx: Tx, account_id: AccountId) -> bool:
-    """active, limited -> frozen, its sandbox too; False when it was neither."""
-    return bool(
-        await run(
-            tx,
-            """
-            UPDATE accounts SET state = 'frozen', changed_at = clock_timestamp()
-            WHERE id IN ($1, $1 + 1000000000000) AND state IN ('active', 'limited')
-            """,
-            account_id,
-        )
-    )
 
 
 async def list_staff(tx: Tx, roles: Sequence[Role]) -> list[Recipient]:

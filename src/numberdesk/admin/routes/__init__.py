@@ -7,6 +7,8 @@ from litestar import Router
 from numberdesk.admin.routes import (
     _accounts,
     _catalogue,
+    _conduct,
+    _lawful,
     _maintenance,
     _money,
     _notices,
@@ -27,7 +29,8 @@ def calls(people: Any, till: Any, shelf: Any, desk: Any, help_desk: Any) -> list
     return [
         *_accounts.calls(people), *_payments.calls(people, till), *_providers.calls(people),
         *_maintenance.calls(people, shelf), *_money.calls(people, till, desk), *_orders.calls(people, desk),
-        *_catalogue.calls(people, shelf), *_notices.calls(people), *_tickets.calls(help_desk),
+        *_conduct.calls(people, desk), *_lawful.calls(people), *_catalogue.calls(people, shelf),
+        *_notices.calls(people), *_tickets.calls(help_desk),
     ]  # fmt: skip
 
 
@@ -35,8 +38,8 @@ router = Router(
     path="/",
     route_handlers=[
         _accounts.list_users, _accounts.read_user, _accounts.list_events, *_payments.HANDLERS,
-        *_providers.HANDLERS, *_money.HANDLERS, *_orders.HANDLERS, *_tickets.HANDLERS,
-        *_search.HANDLERS, *_catalogue.HANDLERS, _settings.read_settings,
+        *_providers.HANDLERS, *_conduct.HANDLERS, *_lawful.HANDLERS, *_money.HANDLERS, *_orders.HANDLERS,
+        *_tickets.HANDLERS, *_search.HANDLERS, *_catalogue.HANDLERS, _settings.read_settings,
         _statistics.read_statistics, _maintenance.list_windows, _notices.list_notices,
         *document(calls(None, None, None, None, None)),
     ],

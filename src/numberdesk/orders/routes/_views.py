@@ -11,6 +11,11 @@ from numberdesk.orders import service
 from numberdesk.orders.model import Card, Exchange, Message, Order, Prolongation, event_id
 from numberdesk.orders.service import Desk
 
+WITHHELD = (
+    "A message came that looks like one of a bank, a payment service or an authority. Numbers here are not for those: "
+    "it is withheld, the price is back in your wallet, and a person looks at it. If it is a mistake, write to support."
+)
+
 
 class PriceView(Struct, rename="camel", frozen=True):
     """A price as it is now; nothing is reserved at it."""
@@ -63,6 +68,8 @@ class OrderView(Struct, rename="camel", frozen=True):
     hours: int | None
     cancel_until: datetime | None
     is_prolonging: bool
+    notice: str | None
+    """What the buyer should know of how it ended, in a sentence."""
 
 
 class OrdersView(Struct, rename="camel", frozen=True):
@@ -111,6 +118,7 @@ def view(desk: Desk, card: Card) -> OrderView:
         hours=order.hours,
         cancel_until=rfc3339(_cancel_until(order)),
         is_prolonging=order.is_prolonging,
+        notice=WITHHELD if order.failure == "withheld" else None,
     )
 
 

@@ -11,6 +11,7 @@ from numberdesk.base.batch import Batch
 from numberdesk.base.db import Database
 from numberdesk.base.wake import Publisher
 from numberdesk.catalogue import service as catalogue
+from numberdesk.conduct.model import PurchaseRules
 from numberdesk.maintenance.service import Switches
 from numberdesk.orders.model import (
     CancelWanted,
@@ -28,6 +29,7 @@ from numberdesk.orders.service._feed import Feed
 from numberdesk.orders.service._receive import receive
 from numberdesk.orders.service._reserve import reserve
 from numberdesk.orders.service._settle import settle
+from numberdesk.orders.service._withhold import guard_by
 from numberdesk.providers import service as providers
 from numberdesk.providers.model import ProviderId, Received
 
@@ -89,8 +91,15 @@ def open_desk(
     shelf: catalogue.Shelf,
     rules: OrderRules,
     switches: Switches | None = None,
+    limits: PurchaseRules | None = None,
+    withholds: bool = True,
 ) -> Desk:
-    """Set up the desk of this process. `Desk.load` comes after the listener is there."""
+    """Set up the desk of this process. `Desk.load` comes after the listener is there.
+
+    Args:
+        limits: how fast an account may buy; None is as fast as it can.
+        withholds: whether messages are withheld that look like a bank's on an order for something else.
+    """
     switches = switches or Switches()
     sender = secrets.token_hex(6)
     board, feed = Board(db), Feed(db)
@@ -105,9 +114,9 @@ def open_desk(
         switches=switches,
         publisher=Publisher(db, CHANNEL, sender=sender),
         sender=sender,
-        reserve=Batch(db, partial(reserve, switches=switches)),
+        reserve=Batch(db, partial(reserve, switches=switches, limits=limits)),
         settle=Batch(db, partial(settle, rules=rules)),
-        receive=Batch(db, receive),
+        receive=Batch(db, partial(receive, guard=guard_by(shelf) if withholds else None)),
         begin_cancel=Batch(db, begin_cancel),
         complete=Batch(db, complete),
         close=Batch(db, close),

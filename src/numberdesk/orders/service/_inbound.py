@@ -75,7 +75,9 @@ async def deliver_inbound(desk: Desk, items: Sequence[Inbound], *, hopeless: fro
     aimed = [item for item in items if item.id in targets]
     results = await asyncio.gather(
         *(
-            desk.receive.call(Delivery(item.provider_id, targets[item.id], (Received(item.code, item.text),)))
+            desk.receive.call(
+                Delivery(item.provider_id, targets[item.id], (Received(item.code, item.text, item.sender),))
+            )
             for item in aimed
         ),
         return_exceptions=True,

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from numberdesk.base.db import Tx
 from numberdesk.base.errors import AppError
+from numberdesk.conduct import service as conduct
+from numberdesk.conduct.model import Purchase, PurchaseRules
 from numberdesk.maintenance import service as maintenance
 from numberdesk.maintenance.model import Intent
 from numberdesk.maintenance.service import Switches
@@ -18,10 +20,12 @@ def purpose(attempt: int) -> str:
     return f"number:{attempt}"
 
 
-async def reserve(tx: Tx, items: Sequence[Reservation], *, switches: Switches) -> list[Card | AppError]:
+async def reserve(
+    tx: Tx, items: Sequence[Reservation], *, switches: Switches, limits: PurchaseRules | None = None
+) -> list[Card | AppError]:
     """Write orders in state `requested` with their money held; a request seen before gives its order again.
 
-    Each item that is closed or cannot be paid is refused alone and leaves no order.
+    Each item that is closed, above a limit of its account, or cannot be paid is refused alone and leaves no order.
     """
     known = {_key(order): order for order in await sql.list_requested(tx, items)}
     fresh: dict[tuple[int, str, int], Reservation] = {}
@@ -29,6 +33,8 @@ async def reserve(tx: Tx, items: Sequence[Reservation], *, switches: Switches) -
         if _key(item) not in known:
             fresh.setdefault(_key(item), item)
     refusals = await _closed(tx, fresh, switches) if fresh else {}
+    fresh = {key: item for key, item in fresh.items() if key not in refusals}
+    refusals |= await _limited(tx, fresh, limits) if fresh else {}
     fresh = {key: item for key, item in fresh.items() if key not in refusals}
     if fresh:
         order_ids = await sql.next_order_ids(tx, len(fresh))
@@ -66,6 +72,14 @@ async def _closed(tx: Tx, fresh: Mapping[tuple[int, str, int], Reservation], swi
         for item in fresh.values()
     ]
     answers = await maintenance.find_closed(tx, switches, intents)
+    return {key: answer for key, answer in zip(fresh, answers, strict=True) if answer is not None}
+
+
+async def _limited(
+    tx: Tx, fresh: Mapping[tuple[int, str, int], Reservation], limits: PurchaseRules | None
+) -> _Refusals:
+    wanted = [Purchase(item.account_id, item.offer.country) for item in fresh.values()]
+    answers = await conduct.admit(tx, limits, wanted)
     return {key: answer for key, answer in zip(fresh, answers, strict=True) if answer is not None}
 
 

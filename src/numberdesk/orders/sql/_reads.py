@@ -110,13 +110,16 @@ async def list_messages(tx: Tx, order_ids: Sequence[int], since: datetime) -> li
     )
 
 
-async def list_message_codes(tx: Tx, order_ids: Sequence[int], since: datetime) -> list[tuple[OrderId, str, str]]:
-    """Return (order, code, text) of every message of orders made since then, sealed ones included."""
+async def list_message_codes(tx: Tx, order_ids: Sequence[int], since: datetime) -> list[tuple[OrderId, str, str, bool]]:
+    """Return (order, code, text, is purged) of every message of orders made since then, sealed ones included."""
     return [
-        (order_id, code, text)
-        for order_id, code, text in await rows(
+        (order_id, code, text, is_purged)
+        for order_id, code, text, is_purged in await rows(
             tx,
-            "SELECT order_id, code, text FROM messages WHERE order_id = ANY($1::bigint[]) AND received_at >= $2",
+            """
+            SELECT order_id, code, text, purged_at IS NOT NULL FROM messages
+            WHERE order_id = ANY($1::bigint[]) AND received_at >= $2
+            """,
             order_ids,
             since,
         )

@@ -25,7 +25,7 @@ from numberdesk.payments.model import (
 )
 from numberdesk.payments.service._errors import BadSignature
 from numberdesk.payments.service._settle import settle
-from numberdesk.payments.service._till import Till
+from numberdesk.payments.service._till import Till, hash_of_payer
 from numberdesk.wallet.model import AccountId
 
 log = structlog.get_logger()
@@ -235,6 +235,7 @@ def _sort(till: Till, vpa_id: VpaId, part: _Part, row: statements.Row) -> None:
             part.items[reference] = NewBankCredit(
                 reference, row.rrn, row.amount_paise, row.paid_at, row.is_exact,
                 till.vault.seal(details, about=f"bank:{vpa_id}:{reference}"),
+                hash_of_payer(till, row.payer),
             )  # fmt: skip
             part.lines[reference] = row.line
 
@@ -306,7 +307,7 @@ async def take_alert(
         return None
     details = json.dumps({"payer": alert.payer, "narration": text[:200]}, ensure_ascii=False)
     sealed = till.vault.seal(details, about=f"bank:{vpa.id}:{alert.rrn}")
-    item = NewBankCredit(alert.rrn, alert.rrn, alert.amount_paise, now, True, sealed)
+    item = NewBankCredit(alert.rrn, alert.rrn, alert.amount_paise, now, True, sealed, hash_of_payer(till, alert.payer))
     async with till.db.statement() as tx:
         new = await sql.insert_bank_credits(tx, vpa_id=vpa.id, source="alert", statement_id=None, items=[item])
         await sql.link_known_credits(tx, vpa_id=vpa.id, references=[alert.rrn])

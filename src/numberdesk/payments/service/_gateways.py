@@ -171,6 +171,7 @@ def proof_of(gateway: Gateway, payment: GatewayPayment, recharge_id: RechargeId 
         recharge_id=recharge_id,
         rrn=payment.rrn,
         raw=payment.raw.decode("utf-8", "replace"),
+        payer=payment.payer,
     )
 
 

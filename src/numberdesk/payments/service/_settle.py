@@ -36,7 +36,7 @@ from numberdesk.payments.service._rates import Price, spot
 from numberdesk.payments.service._receipts import Issue, issue
 from numberdesk.payments.service._staff import suspended as staff_suspended
 from numberdesk.payments.service._staff import tell
-from numberdesk.payments.service._till import Till
+from numberdesk.payments.service._till import Till, hash_of_payer
 from numberdesk.wallet import service as wallet
 from numberdesk.wallet.model import Credit, Unowned
 
@@ -198,6 +198,7 @@ def _row(till: Till, book: _Book, proof: Proof) -> sql.NewPayment:
         account_id=proof.account_id if recharge is None else recharge.account_id,
         paid_at=proof.paid_at,
         raw=till.vault.seal(proof.raw, about=f"payment:{proof.rail}:{proof.external_id}") if proof.raw else None,
+        payer_hash=hash_of_payer(till, proof.payer),
     )
 
 

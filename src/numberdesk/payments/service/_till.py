@@ -80,3 +80,8 @@ class Till:
     chain: Chain | None
     sources: Sources | None
     switches: Switches = field(default_factory=Switches)
+
+
+def hash_of_payer(till: Till, payer: str | None) -> bytes | None:
+    """Return what a payer is known by when he pays again, for whomever; None where the outside does not name him."""
+    return None if not payer else till.vault.fingerprint(f"payer:{payer.strip().casefold()}")

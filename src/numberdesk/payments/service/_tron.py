@@ -234,7 +234,7 @@ async def _proofs(till: Till, transfers: Sequence[Transfer]) -> list[Proof]:
             account_id=ours[item.to_address].account_id, address_id=ours[item.to_address].id,
             # What the operator sends himself is nobody's payment; it is written down, or it would seem to be missing.
             why="own_move" if item.from_address in own else None,
-            raw=item.raw.decode("utf-8", "replace"),
+            raw=item.raw.decode("utf-8", "replace"), payer=item.from_address,
         )
         for item in transfers
     ]  # fmt: skip

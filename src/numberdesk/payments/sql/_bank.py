@@ -148,13 +148,14 @@ async def insert_bank_credits(
         BankCredit,
         """
         INSERT INTO bank_credits
-            (vpa_id, source, statement_id, reference, rrn, amount_paise, paid_at, is_exact, details)
+            (vpa_id, source, statement_id, reference, rrn, amount_paise, paid_at, is_exact, details, payer_hash)
         SELECT $1, $2, $3, new.*
-        FROM unnest($4::text[], $5::text[], $6::bigint[], $7::timestamptz[], $8::boolean[], $9::bytea[])
-             AS new (reference, rrn, paise, paid_at, is_exact, details)
+        FROM unnest($4::text[], $5::text[], $6::bigint[], $7::timestamptz[], $8::boolean[], $9::bytea[], $10::bytea[])
+             AS new (reference, rrn, paise, paid_at, is_exact, details, payer_hash)
         ON CONFLICT (vpa_id, reference) DO UPDATE
             SET source = 'statement', statement_id = excluded.statement_id, paid_at = excluded.paid_at,
-                is_exact = excluded.is_exact, details = excluded.details, amount_paise = excluded.amount_paise,
+                is_exact = excluded.is_exact, details = excluded.details, payer_hash = excluded.payer_hash,
+                amount_paise = excluded.amount_paise,
                 version = bank_credits.version + 1
             WHERE bank_credits.source = 'alert' AND excluded.source = 'statement'
         RETURNING *
@@ -162,7 +163,7 @@ async def insert_bank_credits(
         vpa_id,
         source,
         statement_id,
-        *columns(items, "reference", "rrn", "amount_paise", "paid_at", "is_exact", "details"),
+        *columns(items, "reference", "rrn", "amount_paise", "paid_at", "is_exact", "details", "payer_hash"),
     )
 
 

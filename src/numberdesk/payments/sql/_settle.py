@@ -39,6 +39,7 @@ class NewPayment:
     account_id: AccountId | None
     paid_at: datetime | None
     raw: bytes | None
+    payer_hash: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +74,22 @@ async def insert_payments(tx: Tx, payments: Sequence[NewPayment]) -> list[Paymen
         Payment,
         """
         INSERT INTO external_payments (rail, external_id, ref, proof, state, amount_paise, units, vpa_id, address_id,
-                                       rrn, recharge_id, account_id, paid_at, raw)
+                                       rrn, recharge_id, account_id, paid_at, raw, payer_hash)
         SELECT rail, external_id, ref, proof, 'waiting', paise, units, vpa_id, address_id, rrn, recharge_id,
-               account_id, paid_at, raw
+               account_id, paid_at, raw, payer_hash
         FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[],
-                    $8::bigint[], $9::text[], $10::bigint[], $11::bigint[], $12::timestamptz[], $13::bytea[])
+                    $8::bigint[], $9::text[], $10::bigint[], $11::bigint[], $12::timestamptz[], $13::bytea[],
+                    $14::bytea[])
              WITH ORDINALITY
              AS new (rail, external_id, ref, proof, paise, units, vpa_id, address_id, rrn, recharge_id, account_id,
-                     paid_at, raw, place)
+                     paid_at, raw, payer_hash, place)
         ORDER BY place
         ON CONFLICT (rail, external_id) DO NOTHING
         RETURNING *
         """,
         *columns(
             payments, "rail", "external_id", "ref", "proof", "amount_paise", "units", "vpa_id", "address_id", "rrn",
-            "recharge_id", "account_id", "paid_at", "raw",
+            "recharge_id", "account_id", "paid_at", "raw", "payer_hash",
         ),
     )  # fmt: skip
 
