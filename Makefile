@@ -71,7 +71,7 @@ run: .venv/.run-stamp  ## Start a demonstration: its own database, providers, a 
 
 ##@ Test
 
-.PHONY: test clients check bench bench-upstream
+.PHONY: test clients check bench bench-upstream bench-reports
 test: .venv/.test-stamp .venv-clients/.stamp  ## Run the tests (ARGS="tests/wallet -k refund")
 	@.venv/bin/python -m pytest $(ARGS)
 
@@ -85,6 +85,9 @@ bench: .venv/.test-stamp  ## Measure, as ratios against bounds of the same run; 
 
 bench-upstream: .venv/.test-stamp  ## Count the provider's calls for each delivered code, with few and many open orders
 	@.venv/bin/python -m bench.upstream $(ARGS)
+
+bench-reports: .venv/.test-stamp  ## Measure reports on 1,000,000 past orders, and keep their plans in docs/
+	@timeout 1200 .venv/bin/python -m bench.reports --plans docs/reports-plans.txt $(ARGS)
 
 ##@ Develop
 

@@ -34,6 +34,7 @@ from numberdesk.payments import jobs as payments_jobs
 from numberdesk.payments import service as payments
 from numberdesk.providers import service as providers
 from numberdesk.providers.model import Provider, ProviderId
+from numberdesk.reports import service as reports
 from numberdesk.support import jobs as support_jobs
 from numberdesk.wallet import jobs as wallet_jobs
 from numberdesk.webhooks import jobs as webhooks_jobs
@@ -78,6 +79,7 @@ def steps(site: Site, mailer: Mailer | None, bell: Bell) -> list[Pass]:
         Pass("watch_phantoms", 60.0, partial(catalogue.watch_phantoms, db)),
         Pass("sync_due", 2.0, partial(catalogue_jobs.sync_due, db, desk.lines), full=4, patience=900.0),
         Pass("count_deliveries", 20.0, partial(catalogue.count_deliveries, db), patience=600.0),
+        Pass("count_reports", 30.0, partial(reports.count, db), patience=3600.0),
         Pass("raise_alarms", 5.0, partial(orders.raise_alarms, desk)),
         Pass("probe_providers", 0.5, partial(providers.probe_due, desk.lines), patience=120.0),
         Pass("watch_balances", 5.0, partial(providers.watch_balances, desk.lines)),

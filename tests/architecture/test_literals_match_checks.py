@@ -37,6 +37,7 @@ from numberdesk.orders.model import (
 from numberdesk.payments import model as payments
 from numberdesk.payments.methods.gateway import GatewayName
 from numberdesk.providers.model import AlertKind, BreakerState, Forced, Kind, TopUpKind, WordKind, WordSource
+from numberdesk.reports.model import OrderSpan, Span
 from numberdesk.support import model as support
 from numberdesk.wallet.model import Bucket, CauseType, HoldState, PostingKind
 from numberdesk.webhooks.model import DeliveryState, EndpointState, Format
@@ -97,6 +98,10 @@ LITERALS: dict[str, Any] = {
     "recharges_rail": payments.Rail,
     "recharges_status": payments.RechargeStatus,
     "reconciliations_source": payments.ReconciledSource,
+    "report_due_span": Span,
+    "report_money_span": Span,
+    "report_orders_span": OrderSpan,
+    "report_taxes_span": Span,
     "sessions_ended_why": EndedWhy,
     "staff_targets_channel": StaffChannel,
     "staff_targets_state": TargetState,

@@ -152,7 +152,7 @@ def there(stand: Stand, client: Client, order_id: int) -> dict[str, str]:
         client.account_id,
     )
     return {
-        "{order_id}": str(order_id), "{transaction_id}": ref, "{id}": str(client.account_id),
+        "{order_id}": str(order_id), "{transaction_id}": ref, "{id}": str(client.account_id), "{kind}": "delivery",
         "/recharge/receipts/{id}": f"/recharge/receipts/{receipt}",
         "/admin/statements/{id}": f"/admin/statements/{statement['id']}",
         **support_paths(client),

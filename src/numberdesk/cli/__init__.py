@@ -31,6 +31,7 @@ from numberdesk.cli import (
     _people,
     _providers,
     _rentals,
+    _reports,
     _seed,
     _serve,
     _simulator,
@@ -53,7 +54,7 @@ app = typer.Typer(
 )
 for module in (
     _demo, _serve, _database, _seed, _people, _config, _doctor, _keys, _backup, _export, _ledger, _audit, _maintenance,
-    _notify, _orders, _payments, _simulator,
+    _notify, _orders, _payments, _reports, _simulator,
 ):  # fmt: skip
     module.register(app)
 _providers.register(app)
