@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from numberdesk.base.db import Tx
 from numberdesk.orders import sql
 from numberdesk.orders.model import Order, Prolongation
 from numberdesk.orders.service._desk import Desk
@@ -11,6 +12,7 @@ from numberdesk.orders.service._prolong import doubt_prolongation, settle_prolon
 from numberdesk.orders.service._reconcile import settle_after
 from numberdesk.providers import service as providers
 from numberdesk.providers.model import (
+    Activation,
     ActiveList,
     Ended,
     ProlongAnswer,
@@ -58,9 +60,9 @@ async def _follow(desk: Desk, provider: Provider, due: list[Prolongation]) -> No
     for bought in due:
         async with desk.db.statement() as tx:
             order = (await sql.list_orders_by_id(tx, [bought.order_id]))[0]
-            ids = await sql.list_activation_ids(tx, order.id)
+            strangers = await _strangers(tx, order, listed)
             now = await sql.get_clock(tx)
-        answer = None if isinstance(listed, Unknown) else _listed(order, bought, listed, ids, now)
+        answer = None if isinstance(listed, Unknown) else _listed(order, bought, listed, strangers, now)
         if answer is None and now > bought.ended_before + GRACE:
             answer = await _after_its_time(desk, order, bought, now)
         if answer is not None:
@@ -68,19 +70,31 @@ async def _follow(desk: Desk, provider: Provider, due: list[Prolongation]) -> No
             await settle_prolongation(desk, bought, answer)
 
 
+async def _strangers(tx: Tx, order: Order, listed: ActiveList | Unknown) -> list[Activation]:
+    """Return what a list tells of an order's number that is nobody's: one number is rented for several services."""
+    if isinstance(listed, Unknown):
+        return []
+    alike = {
+        item.upstream_id: item
+        for item in listed.activations
+        if item.is_live and is_rental(item.upstream_id) and item.number == order.number
+        and item.service in ("", order.service)
+    }  # fmt: skip
+    return [alike[name] for name in await sql.list_strangers(tx, order.provider_id, list(alike))]
+
+
 def _listed(
-    order: Order, bought: Prolongation, listed: ActiveList, known: set[str], now: datetime
+    order: Order, bought: Prolongation, listed: ActiveList, strangers: list[Activation], now: datetime
 ) -> ProlongAnswer | None:
     """Return what a list proves, None for nothing.
 
     Args:
-        known: the ids that the rental ever had.
+        strangers: what may be the rental under a new id.
     """
     assert order.number is not None
+    if strangers:
+        return Prolonged(strangers[0].upstream_id, strangers[0].number, strangers[0].ends_at)
     live = [item for item in listed.activations if item.is_live and is_rental(item.upstream_id)]
-    for item in live:
-        if item.number == order.number and item.upstream_id not in known:
-            return Prolonged(item.upstream_id, item.number, item.ends_at)
     own = next((item for item in live if item.upstream_id == bought.upstream_id), None)
     is_over = now > bought.ended_before + GRACE
     is_sure = listed.is_whole and bought.tries >= LOOKS_BEFORE_REFUSED

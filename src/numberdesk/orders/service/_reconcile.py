@@ -119,11 +119,11 @@ async def _facts(desk: Desk, provider: Provider, seen: Seen | None, patience: ti
 
 
 async def _not_going_on(tx: Tx, provider: Provider, seen: Seen, unlinked: list[str]) -> list[str]:
-    """Leave out rentals of ours that go on under a new id: whoever prolongs them takes it over."""
+    """Leave out what may be a rental of ours that goes on under a new id: whoever prolongs it takes that over."""
     rented = {name: seen.activations[name].number for name in unlinked if is_rental(name)}
     if not rented:
         return unlinked
-    known = await sql.list_rented_numbers(tx, provider.id, list(rented.values()))
+    known = await sql.list_prolonging_numbers(tx, provider.id, list(rented.values()))
     return [name for name in unlinked if rented.get(name) not in known]
 
 

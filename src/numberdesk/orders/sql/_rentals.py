@@ -24,13 +24,13 @@ async def list_rentals_due(tx: Tx, provider_id: ProviderId, *, limit: int) -> li
     )
 
 
-async def list_rented_numbers(tx: Tx, provider_id: ProviderId, numbers: Sequence[str]) -> set[str]:
-    """Return which of these numbers rentals of a provider have now."""
+async def list_prolonging_numbers(tx: Tx, provider_id: ProviderId, numbers: Sequence[str]) -> set[str]:
+    """Return which of these numbers have rentals of a provider for which more hours are being bought."""
     found = await rows(
         tx,
         """
         SELECT number FROM orders
-        WHERE provider_id = $1 AND hours IS NOT NULL AND ended_at IS NULL AND number = ANY($2::text[])
+        WHERE provider_id = $1 AND is_prolonging AND ended_at IS NULL AND number = ANY($2::text[])
         """,
         provider_id,
         numbers,
@@ -191,23 +191,23 @@ async def set_not_prolonging(tx: Tx, order_id: OrderId) -> Order:
 
 async def add_activation(tx: Tx, order: Order, upstream_id: str) -> bool:
     """Write a new id of a rental down and keep the old ones as its former; False if somebody else has it."""
-    await run(tx, "UPDATE activations SET is_former = true WHERE order_id = $1", order.id)
     added = await run(
         tx,
         """
-        INSERT INTO activations AS known (provider_id, upstream_id, order_id) VALUES ($1, $2, $3)
-        ON CONFLICT (provider_id, upstream_id) DO UPDATE SET is_former = false WHERE known.order_id = $3
+        INSERT INTO activations AS known (provider_id, upstream_id, order_id, is_former) VALUES ($1, $2, $3, true)
+        ON CONFLICT (provider_id, upstream_id) DO UPDATE SET is_former = true WHERE known.order_id = $3
         """,
         order.provider_id,
         upstream_id,
         order.id,
     )
-    return added == 1
-
-
-async def list_activation_ids(tx: Tx, order_id: OrderId) -> set[str]:
-    """Return the ids that an order's number ever had at its provider."""
-    return {row[0] for row in await rows(tx, "SELECT upstream_id FROM activations WHERE order_id = $1", order_id)}
+    if added != 1:
+        return False
+    # One after the other: at no moment an order has two that are not former.
+    await run(tx, "UPDATE activations SET is_former = true WHERE order_id = $1", order.id)
+    query = "UPDATE activations SET is_former = false WHERE order_id = $1 AND upstream_id = $2"
+    await run(tx, query, order.id, upstream_id)
+    return True
 
 
 async def list_prolonging_providers(tx: Tx) -> set[ProviderId]:
