@@ -1,13 +1,14 @@
 """Rentals as somebody sees them who looks for money that is taken twice, for nothing, or held for ever."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
 
 from numberdesk.orders import service as orders
 from tests.orders import renting
-from tests.orders.renting import PRICE, RENTAL, let_window_end, prolong, prolonged
+from tests.orders.renting import HOURS, PRICE, RENTAL, let_window_end, prolong, prolonged
 from tests.orders.test_prolonging import doubt_ends, sale
 from tests.orders.world import Play, World, scripted
 
@@ -73,3 +74,32 @@ async def test_a_purchase_in_doubt_is_found_though_another_rental_has_its_number
         assert other.order.state == "unknown"
         await named.resolve()
     assert (await named.read(other)).upstream_id == "rent:2"
+
+
+# Ends that a provider tells wrong.
+
+
+def sold_until(rental_id: int, ends_at: datetime) -> bytes:
+    phone = {"id": rental_id, "number": NUMBER, "endDate": ends_at.isoformat()}
+    return msgspec.json.encode({"status": "success", "phone": phone})
+
+
+async def test_a_rental_lives_for_what_was_bought_whatever_less_its_provider_says(named: World) -> None:
+    begun = datetime.now(UTC)
+    async with scripted(named, getRentNumber=sold_until(1, begun + timedelta(hours=1))) as script:
+        card = await named.buy(RENTAL)
+        assert card.order.expires_at == card.order.last_expiry_at == card.order.sent_at + timedelta(hours=HOURS)
+        await named.cancel(card)
+        later = begun + timedelta(hours=HOURS, minutes=1)
+        script.answers["getRentNumber"] = sold_until(2, later)
+        assert (await named.buy(RENTAL)).order.expires_at == later
+
+
+async def test_the_former_end_told_again_is_not_the_end_of_a_prolonged_rental(named: World) -> None:
+    ends = datetime.now(UTC) + timedelta(hours=HOURS)
+    async with scripted(
+        named, getRentNumber=sold_until(1, ends), continueRentInfo=PRICED,
+        continueRentNumber=sold_until(1, ends + timedelta(seconds=3)),
+    ):  # fmt: skip
+        card = await prolong(named, await named.buy(RENTAL))
+    assert card.order.expires_at == ends + timedelta(hours=HOURS)

@@ -100,7 +100,8 @@ async def insert_activations(tx: Tx, sales: Sequence[Sale]) -> set[OrderId]:
 async def set_active(tx: Tx, sales: Sequence[Sale], rules: OrderRules) -> list[Order]:
     """requested or unknown -> active.
 
-    A rental may be cancelled at once, and lives for its hours since it was asked for, or as its provider says.
+    A rental may be cancelled at once, and lives for its hours since it was asked for, or as its provider says, unless
+    that is less than what was bought: then it is a mistake, of a time zone perhaps.
     """
     return await many(
         tx,
@@ -113,9 +114,11 @@ async def set_active(tx: Tx, sales: Sequence[Sale], rules: OrderRules) -> list[O
                 THEN now + greatest($8::interval, sale.cancel_after_ms * interval '1 millisecond') ELSE now END,
             expires_at = CASE WHEN hours IS NULL
                 THEN least(now + $9::interval, sent_at + sale.lifetime_ms * interval '1 millisecond')
-                ELSE coalesce(sale.ends_at, sent_at + make_interval(hours => hours)) END,
+                WHEN sale.ends_at > sent_at + make_interval(hours => hours) - interval '30 minutes' THEN sale.ends_at
+                ELSE sent_at + make_interval(hours => hours) END,
             last_expiry_at = CASE WHEN hours IS NULL THEN sent_at + sale.lifetime_ms * interval '1 millisecond'
-                ELSE coalesce(sale.ends_at, sent_at + make_interval(hours => hours)) END,
+                WHEN sale.ends_at > sent_at + make_interval(hours => hours) - interval '30 minutes' THEN sale.ends_at
+                ELSE sent_at + make_interval(hours => hours) END,
             next_try_at = NULL, tries = 0,
             changed_at = greatest(now, orders.changed_at + interval '1 microsecond')
         FROM unnest($1::bigint[], $2::text[], $3::text[], $4::boolean[], $5::int[], $6::bigint[], $7::bigint[],

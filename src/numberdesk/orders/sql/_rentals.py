@@ -154,15 +154,16 @@ async def set_prolonged(tx: Tx, order_id: OrderId, *, upstream_id: str, ends_at:
     """A later end of a rental that is locked, under the id that its provider knows it by now; it never ends earlier.
 
     Args:
-        ends_at: as the provider says it; without one, or with one that is not later, the hours are added to the end.
+        ends_at: as the provider says it; without one, or with one that is not later by at least half an hour, as when
+            the former end is told again in other seconds than ours, the hours are added to the end.
     """
     return await one(
         tx,
         Order,
         """
         UPDATE orders SET
-            expires_at = CASE WHEN $3 > expires_at THEN $3 ELSE expires_at + make_interval(hours => $4) END,
-            last_expiry_at = CASE WHEN $3 > expires_at THEN $3 ELSE expires_at + make_interval(hours => $4) END,
+            expires_at = CASE WHEN $3 > expires_at + interval '30 minutes' THEN $3 ELSE expires_at + make_interval(hours => $4) END,
+            last_expiry_at = CASE WHEN $3 > expires_at + interval '30 minutes' THEN $3 ELSE expires_at + make_interval(hours => $4) END,
             upstream_id = $2, extensions = extensions + 1, is_prolonging = false,
             changed_at = greatest(now, orders.changed_at + interval '1 microsecond')
         FROM clock_timestamp() AS now
