@@ -6,11 +6,15 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
+from numberdesk.base.money import Paise
+from numberdesk.orders import jobs
 from numberdesk.orders import service as orders
+from numberdesk.providers import service as providers
+from numberdesk.providers.model import Rented, Wanted
 from tests.orders import renting
 from tests.orders.renting import HOURS, PRICE, RENTAL, let_window_end, prolong, prolonged
 from tests.orders.test_prolonging import doubt_ends, sale
-from tests.orders.world import Play, World, scripted
+from tests.orders.world import INDIA, MONEY, PATIENCE, Play, World, scripted
 
 pytestmark = pytest.mark.anyio
 
@@ -103,3 +107,41 @@ async def test_the_former_end_told_again_is_not_the_end_of_a_prolonged_rental(na
     ):  # fmt: skip
         card = await prolong(named, await named.buy(RENTAL))
     assert card.order.expires_at == ends + timedelta(hours=HOURS)
+
+
+# Rentals that nobody knows.
+
+
+async def rented_elsewhere(world: World) -> None:
+    """Let a rental be there that no order knows, as after a sale that came too late."""
+    wanted = Wanted("tg", INDIA, "any", Paise(9_999), "elsewhere", HOURS)
+    assert isinstance(await providers.rent(world.lines, world.provider().id, wanted), Rented)
+    await world.watch()
+
+
+async def test_a_rental_that_was_seen_before_a_purchase_is_not_what_was_bought(play: Play) -> None:
+    world = await renting.opened(play, dialect="classic")
+    await rented_elsewhere(world)
+    world.alpha.set_profile("dropped-not-sold")
+    card = await world.buy(RENTAL)
+    world.alpha.set_profile("never")
+    await world.resolve()
+    assert (await world.read(card)).failure == "never_sold"
+    assert set((await world.orphans()).values()) == {"cancelled"}
+    assert await world.money() == (MONEY, 0)
+
+
+async def test_a_rental_that_nobody_knows_is_cancelled_though_none_is_in_doubt(named: World) -> None:
+    await rented_elsewhere(named)
+    await named.age(PATIENCE * 2)
+    await named.watch()
+    await jobs.cancel_orphans(named.desk)
+    assert set((await named.orphans()).values()) == {"cancelled"}
+    assert len(named.alpha.facts("cancelled")) == 1
+
+
+async def test_a_rental_in_doubt_that_no_list_tells_of_does_not_hold_up_other_purchases(named: World) -> None:
+    async with scripted(named, getRentNumber=None, getNumberV2=None, getRentList=b"ERROR_SQL"):
+        rented, bought = await named.buy(RENTAL), await named.buy()
+        await named.resolve()
+        assert [(await named.read(card)).state for card in (rented, bought)] == ["unknown", "failed"]

@@ -112,18 +112,22 @@ async def test_the_list_has_rentals_when_they_are_asked_for(db: Database, admin_
         both = await providers.active(desk.lines, desk.id, with_rentals=True)
         assert isinstance(both, ActiveList)
         assert both.is_whole
+        assert both.has_rentals
+        assert not plain.has_rentals
         assert [(item.upstream_id, item.number) for item in both.activations] == [
             (number.upstream_id, number.number),
             (kept.upstream_id, kept.number),
         ]
 
 
-async def test_without_its_rentals_the_list_is_not_whole(db: Database, admin_url: str) -> None:
+async def test_a_list_of_rentals_that_cannot_be_read_takes_nothing_from_the_other_one(
+    db: Database, admin_url: str
+) -> None:
     rows = b'{"status":"success","activeActivations":[]}'
     async with gated(db, admin_url) as desk, told(rows, b"ERROR_SQL") as server:
         await providers.set_options(db, desk.id, url=server.url)
         await providers.refresh(desk.lines)
-        assert await providers.active(desk.lines, desk.id, with_rentals=True) == ActiveList((), is_whole=False)
+        assert await providers.active(desk.lines, desk.id, with_rentals=True) == ActiveList((), is_whole=True)
         assert [query["action"] for query in server.queries] == ["getActiveActivations", "getRentList"]
         assert isinstance(await providers.active(desk.lines, desk.id, with_rentals=True), Unknown)
 

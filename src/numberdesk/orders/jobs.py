@@ -76,7 +76,8 @@ async def watch(desk: Desk, provider: Provider, *, is_idle_turn: bool) -> int:
         return turn.rentals
     if can.has_list and _may_wait(desk, provider, turn):
         return turn.waiting + turn.rentals
-    with_rentals = turn.rentals_in_doubt > 0
+    # A rental that nobody knows must be found before the purchase of another one is in doubt and takes it for its own.
+    with_rentals = turn.rentals_in_doubt > 0 or is_idle_turn
     listed = await providers.active(desk.lines, provider.id, with_rentals=with_rentals) if can.has_list else None
     if listed is None or isinstance(listed, Unknown):
         if can.has_look:
@@ -88,7 +89,7 @@ async def watch(desk: Desk, provider: Provider, *, is_idle_turn: bool) -> int:
     await _deliver(desk, provider.id, found)
     if can.has_look:
         await _look_singly(desk, provider, [name for name, item in found.items() if _is_told(item)], turn.now)
-    await reconcile(desk, provider, Seen(found, listed.is_whole, with_rentals), patience)
+    await reconcile(desk, provider, Seen(found, listed.is_whole, listed.has_rentals), patience)
     return turn.waiting + turn.rentals
 
 

@@ -306,11 +306,13 @@ class Activation:
 class ActiveList:
     """Everything the provider says is live now. `is_whole` is false when the provider cut the list.
 
-    Rentals are in it when they were asked for, by ids with `RENTAL` before them.
+    Rentals are in it when they were asked for, by ids with `RENTAL` before them. `has_rentals` is true when all of them
+    are; `is_whole` tells nothing of them, except of a list that has only rentals.
     """
 
     activations: tuple[Activation, ...]
     is_whole: bool
+    has_rentals: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ def _listed(
     live = [item for item in listed.activations if item.is_live and is_rental(item.upstream_id)]
     own = next((item for item in live if item.upstream_id == bought.upstream_id), None)
     is_over = now > bought.ended_before + GRACE
-    is_sure = listed.is_whole and bought.tries >= LOOKS_BEFORE_REFUSED
+    is_sure = listed.has_rentals and bought.tries >= LOOKS_BEFORE_REFUSED
     if own is None:
         # Before its time a rental that is not listed may be missing for any reason.
         return Refused("unreachable", "it is over") if is_over and is_sure else None

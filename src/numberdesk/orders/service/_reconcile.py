@@ -1,9 +1,9 @@
 """Resolving unknown purchases against a provider's list, also after a crash between its sale and our commit.
 
 Where the provider repeats our reference, that decides. Else a number of the same service and country is as good as
-another, so an activation that nobody knows goes to the oldest
-unknown order of its kind. It must be certain that no purchase still on its way is about it: either none of the kind
-is, or the activation has been seen for longer than any purchase may take.
+another, so an activation that nobody knows goes to the oldest unknown order of its kind that was sent before it was
+seen. It must be certain that no purchase still on its way is about it: either none of the kind is, or the activation
+has been seen for longer than any purchase may take.
 
 Rentals are matched among themselves. Many protocols list them by number only. One of those is taken for an order's only
 where all rentals in doubt are of one kind; else it is cancelled, within the time in which its provider takes it back,
@@ -44,12 +44,11 @@ def settle_after(provider: Provider) -> timedelta:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A provider's list; `is_whole` is false when something may be missing from it."""
+    """A provider's list; `is_whole` is false when an activation may be missing from it, `has_rentals` when a rental."""
 
     activations: Mapping[str, Activation]
     is_whole: bool
     has_rentals: bool = False
-    """Whether rentals were asked for too."""
 
 
 Kind = tuple[str, int | None, int | None]
@@ -144,7 +143,14 @@ async def _link(desk: Desk, provider: Provider, seen: Seen, facts: _Facts) -> se
     for order in facts.unknown:
         own = named.get(f"{order.id}-{order.attempt}")
         candidates = [own] if own else _candidates(free, order)
-        fitting = next((item for item in candidates if _fits(item, order)), None)
+        fitting = next(
+            (
+                item
+                for item in candidates
+                if _fits(item, order) and (item is own or facts.strangers[item.upstream_id] >= order.sent_at)
+            ),
+            None,
+        )
         if fitting is None:
             continue
         candidates.remove(fitting)
@@ -193,7 +199,7 @@ async def _end_never_sold(
         lifetime = timedelta(hours=order.hours) if order.hours else timedelta(milliseconds=provider.lifetime_ms)
         async with desk.db.statement() as tx:
             has_died = await sql.is_past(tx, order.sent_at, lifetime + GRACE)
-        is_whole = seen is not None and seen.is_whole and (seen.has_rentals or not order.hours)
+        is_whole = seen is not None and (seen.has_rentals if order.hours else seen.is_whole)
         if not has_died and not (is_whole and order.is_settled and order.is_due):
             continue
         if has_died or order.tries + 1 >= LOOKS_BEFORE_NEVER_SOLD:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import replace
 from functools import cache
 from typing import Final, TypeVar
 
@@ -98,8 +97,8 @@ async def active(lines: Lines, provider_id: ProviderId, *, with_rentals: bool = 
     """Read all activations that the provider lists for us, with their messages.
 
     Args:
-        with_rentals: also ask for the list of rentals, which costs a call more: for when the purchase of one is in
-            doubt. If only that list cannot be read, the answer is not whole.
+        with_rentals: also ask for the list of rentals, which costs a call more. If only that list cannot be read, the
+            answer is as good as without it.
     """
     found = lines.by_id.get(provider_id)
     if found is None:
@@ -109,8 +108,8 @@ async def active(lines: Lines, provider_id: ProviderId, *, with_rentals: bool = 
         return listed
     rentals = await _watched(lines, found, "rentals", rentals_of(found).active_rentals(found, until=_until(found)))
     if isinstance(rentals, Unknown):
-        return replace(listed, is_whole=False)
-    return ActiveList(listed.activations + rentals.activations, listed.is_whole and rentals.is_whole)
+        return listed
+    return ActiveList(listed.activations + rentals.activations, listed.is_whole, has_rentals=rentals.is_whole)
 
 
 async def prolong(lines: Lines, provider_id: ProviderId, upstream_id: str, hours: int) -> ProlongAnswer:
