@@ -145,3 +145,49 @@ async def test_a_rental_in_doubt_that_no_list_tells_of_does_not_hold_up_other_pu
         rented, bought = await named.buy(RENTAL), await named.buy()
         await named.resolve()
         assert [(await named.read(card)).state for card in (rented, bought)] == ["unknown", "failed"]
+
+
+# Money that is held while nothing is known.
+
+
+async def test_money_is_held_for_a_day_at_most_for_a_long_rental_that_no_list_tells_of(play: Play) -> None:
+    world = await renting.opened(play)
+    await renting.rent_out(world, hours=720)
+    async with scripted(world, getRentNumber=None, getRentList=b"ERROR_SQL"):
+        card = await world.buy(replace(RENTAL, hours=720))
+        await world.age(timedelta(hours=23))
+        await world.watch()
+        assert (await world.read(card)).state == "unknown"
+        await world.age(timedelta(hours=1, minutes=10))
+        await world.watch()
+    order = await world.read(card)
+    assert (order.state, order.upstream_refund) == ("failed", "refused")
+    assert await world.money() == (MONEY, 0)
+
+
+async def test_money_for_more_hours_is_held_for_a_day_after_the_former_end_at_most(named: World) -> None:
+    card = await named.buy(RENTAL)
+    await let_window_end(named)
+    await named.give(named.alice, 1_000_000)
+    before = await named.money()
+    async with scripted(named, continueRentInfo=PRICED, continueRentNumber=None, getRentStatus=None, getRentList=None):
+        await prolong(named, card, hours=720)
+        await named.age(timedelta(hours=HOURS + 23))
+        await doubt_ends(named, times=1)
+        assert await prolonged(named, card) == ["unknown"]
+        await named.age(timedelta(hours=1, minutes=10))
+        await doubt_ends(named, times=1)
+    assert await prolonged(named, card) == ["refused"]
+    assert await named.money() == before
+
+
+@pytest.mark.parametrize(("word", "proof"), [("STATUS_FINISH", "refused"), ("STATUS_REVOKE", "assumed")])
+async def test_of_a_rental_that_was_finished_at_its_provider_nothing_comes_back(
+    named: World, word: str, proof: str
+) -> None:
+    card = await named.buy(RENTAL)
+    async with scripted(named, getRentStatus=msgspec.json.encode({"status": "error", "message": word})):
+        await renting.look(named, card)
+    order = await named.read(card)
+    assert (order.state, order.upstream_refund) == ("cancelled", proof)
+    assert await named.money() == (MONEY, 0)

@@ -17,8 +17,8 @@ PATIENCE_SECONDS = 20
 RENTAL_WINDOW = timedelta(minutes=20)
 """Since a rental was asked for: the time in which it can be cancelled, as long as it received nothing. The provider's
 own begins later, so it is open for as long as ours."""
-KEPT = frozenset({"FINISHED", "COMPLETED"})
-"""Words for an activation that is over and paid: its provider gives nothing back, code or no code."""
+KEPT = frozenset({"FINISHED", "COMPLETED", "STATUS_FINISH", "ALREADY_FINISH"})
+"""Words for an activation or a rental that is over and paid: its provider gives nothing back, code or no code."""
 GIVEN_BACK = frozenset({"REFUNDED"})
 """Words by which a provider says that the money is back."""
 

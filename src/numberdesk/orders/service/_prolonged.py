@@ -9,7 +9,7 @@ from numberdesk.orders import sql
 from numberdesk.orders.model import Order, Prolongation
 from numberdesk.orders.service._desk import Desk
 from numberdesk.orders.service._prolong import doubt_prolongation, settle_prolongation
-from numberdesk.orders.service._reconcile import settle_after
+from numberdesk.orders.service._reconcile import DOUBT_MAX, settle_after
 from numberdesk.providers import service as providers
 from numberdesk.providers.model import (
     Activation,
@@ -116,7 +116,7 @@ async def _after_its_time(desk: Desk, order: Order, bought: Prolongation, now: d
         return seen
     if isinstance(seen, Waiting):
         return Prolonged(bought.upstream_id, order.number, None)
-    if now > bought.ended_before + timedelta(hours=bought.hours) + GRACE:
+    if now > bought.ended_before + min(timedelta(hours=bought.hours), DOUBT_MAX) + GRACE:
         log.error("prolongation_given_up", order_id=order.id, provider_id=bought.provider_id)
         return Refused("unreachable", "nothing is known after all its time")
     return None

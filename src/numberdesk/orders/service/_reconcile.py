@@ -34,6 +34,8 @@ GRACE = timedelta(minutes=5)
 LOOK_EVERY_SECONDS = 3
 END_MARGIN = timedelta(minutes=30)
 """How far from its hours a rental may end that is taken for the one which was bought."""
+DOUBT_MAX = timedelta(days=1)
+"""After it money is not held any longer for a rental that no list tells of, however long it lives."""
 STALE_MAX = 10_000
 
 
@@ -189,6 +191,8 @@ async def _end_never_sold(
 ) -> None:
     """Void orders that a whole list did not name twice after their purchase was over, or whose number has died.
 
+    A rental counts as dead after `DOUBT_MAX`: its buyer has another number by then, and our loss is the smaller one.
+
     An order waits longer while a number that was there at the first look, and so may be its own, has no owner yet.
     """
     looked: list[int] = []
@@ -196,7 +200,9 @@ async def _end_never_sold(
         known = desk.board.find(order.id)
         if known is not None and known.order.state != "unknown":
             continue
-        lifetime = timedelta(hours=order.hours) if order.hours else timedelta(milliseconds=provider.lifetime_ms)
+        lifetime = timedelta(milliseconds=provider.lifetime_ms)
+        if order.hours:
+            lifetime = min(timedelta(hours=order.hours), DOUBT_MAX)
         async with desk.db.statement() as tx:
             has_died = await sql.is_past(tx, order.sent_at, lifetime + GRACE)
         is_whole = seen is not None and (seen.has_rentals if order.hours else seen.is_whole)
@@ -206,7 +212,9 @@ async def _end_never_sold(
             if not has_died and any(_may_own(order, activation, at) for activation, at in unowned):
                 continue
             # Of a number that has died unseen nobody knows whether it was sold; its provider should give it back then.
-            await _end(desk, provider, order, "assumed" if has_died else "none")
+            # That of a rental it keeps.
+            proof: UpstreamRefund = "refused" if order.hours else "assumed"
+            await _end(desk, provider, order, proof if has_died else "none")
         else:
             looked.append(order.id)
     if looked:
