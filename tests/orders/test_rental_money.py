@@ -11,9 +11,10 @@ from numberdesk.orders import jobs
 from numberdesk.orders import service as orders
 from numberdesk.providers import service as providers
 from numberdesk.providers.model import Rented, Wanted
+from numberdesk.providers.simulator import Profile
 from tests.orders import renting
-from tests.orders.renting import HOURS, PRICE, RENTAL, let_window_end, prolong, prolonged
-from tests.orders.test_prolonging import doubt_ends, sale
+from tests.orders.renting import COST, HOURS, PRICE, RENTAL, let_window_end, prolong, prolonged
+from tests.orders.test_prolonging import SOLD, doubt_ends, sale
 from tests.orders.world import INDIA, MONEY, PATIENCE, Play, World, scripted
 
 pytestmark = pytest.mark.anyio
@@ -191,3 +192,27 @@ async def test_of_a_rental_that_was_finished_at_its_provider_nothing_comes_back(
     order = await named.read(card)
     assert (order.state, order.upstream_refund) == ("cancelled", proof)
     assert await named.money() == (MONEY, 0)
+
+
+# The day's cap of a provider.
+
+
+@pytest.mark.parametrize("profile", ["never", SOLD["sold-then-dropped"]], ids=["sold", "in doubt"])
+async def test_more_hours_count_towards_what_may_be_spent_in_a_day(named: World, profile: str | Profile) -> None:
+    await named.give(named.alice, 10 * PRICE)
+    provider = named.provider()
+    await providers.set_options(named.db, provider.id, spend_max_paise=3 * COST)
+    await providers.refresh(named.lines)
+    await providers.watch_spending(named.lines)
+    card, other = await named.buy(RENTAL), await named.buy(RENTAL)
+    named.alpha.set_profile(profile)
+    await prolong(named, card)
+    named.alpha.set_profile("never")
+    for _ in range(2):
+        assert providers.spent_today(named.lines.spending, provider.id) == 3 * COST
+        with pytest.raises(orders.CannotProlong):
+            await prolong(named, other)
+        await providers.watch_spending(named.lines)
+    assert len(named.alpha.facts("prolonged")) == 1
+    assert await prolonged(named, other) == ["refused", "refused"]
+    assert (await named.money())[0] == MONEY + 10 * PRICE - 3 * PRICE

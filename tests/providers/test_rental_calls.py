@@ -10,6 +10,7 @@ from numberdesk.providers.model import (
     ActiveList,
     Done,
     Ended,
+    ProlongAnswer,
     Prolonged,
     Refused,
     RentalListing,
@@ -37,11 +38,16 @@ async def rented(desk: Gated, reference: str = "71-1") -> Rented:
     return answer
 
 
+async def more(desk: Gated, upstream_id: str) -> ProlongAnswer:
+    """Pay for a day more."""
+    return await providers.prolong(desk.lines, desk.id, upstream_id, 24, cost_paise=Paise(COST), reference="prolong:1")
+
+
 async def test_a_provider_without_rentals_is_not_asked(db: Database, admin_url: str) -> None:
     async with gated(db, admin_url, dialect="hero") as desk:
         none = Refused("not_allowed", "this provider has no rentals")
         assert await providers.rent(desk.lines, desk.id, telegram()) == none
-        assert await providers.prolong(desk.lines, desk.id, f"{RENTAL}1", 24) == none
+        assert await more(desk, f"{RENTAL}1") == none
         assert await providers.prolong_cost(desk.lines, desk.id, f"{RENTAL}1", 24) == none
         assert desk.upstream.asked == 0
 
@@ -54,7 +60,7 @@ async def test_a_provider_that_is_off_rents_and_prolongs_nothing_and_answers_the
         await providers.set_options(db, desk.id, is_on=False)
         await providers.refresh(desk.lines)
         assert await providers.rent(desk.lines, desk.id, telegram("72-1")) == Refused("switched_off", "")
-        assert await providers.prolong(desk.lines, desk.id, kept.upstream_id, 24) == Refused("switched_off", "")
+        assert await more(desk, kept.upstream_id) == Refused("switched_off", "")
         assert await providers.look(desk.lines, desk.id, kept.upstream_id) == Waiting()
         assert await providers.cancel(desk.lines, desk.id, kept.upstream_id) == Done()
         assert len(desk.upstream.rented) == 1
@@ -67,7 +73,7 @@ async def test_behind_an_open_breaker_nothing_is_rented_or_prolonged(db: Databas
         await desk.fail()
         asked = desk.upstream.asked
         assert await providers.rent(desk.lines, desk.id, telegram("72-1")) == Refused("breaker_open", "")
-        assert await providers.prolong(desk.lines, desk.id, kept.upstream_id, 24) == Refused("breaker_open", "")
+        assert await more(desk, kept.upstream_id) == Refused("breaker_open", "")
         assert desk.upstream.asked == asked
         assert await providers.look(desk.lines, desk.id, kept.upstream_id) == Waiting()
 
@@ -77,7 +83,7 @@ async def test_failed_calls_about_rentals_open_the_breaker(db: Database, admin_u
         kept = await rented(desk)
         desk.upstream.set_profile("http-500")
         for _ in range(5):
-            assert isinstance(await providers.prolong(desk.lines, desk.id, kept.upstream_id, 24), Unknown)
+            assert isinstance(await more(desk, kept.upstream_id), Unknown)
         assert providers.health(desk.lines, desk.id).is_shut
 
 
@@ -85,10 +91,10 @@ async def test_more_hours_cost_what_was_told_and_are_paid_once(db: Database, adm
     async with gated(db, admin_url) as desk:
         kept = await rented(desk)
         assert await providers.prolong_cost(desk.lines, desk.id, kept.upstream_id, 24) == COST
-        answer = await providers.prolong(desk.lines, desk.id, kept.upstream_id, 24)
+        answer = await more(desk, kept.upstream_id)
         assert answer == Prolonged(kept.upstream_id, kept.number, None)
         assert [fact.cost_paise for fact in desk.upstream.facts("rented", "prolonged")] == [COST, COST]
-        assert isinstance(await providers.prolong(desk.lines, desk.id, f"{RENTAL}5", 24), Ended)
+        assert isinstance(await more(desk, f"{RENTAL}5"), Ended)
 
 
 @pytest.mark.parametrize("profile", ["sold-then-dropped", "sold-then-500", "late-sale"])
@@ -98,7 +104,7 @@ async def test_a_lost_answer_is_unknown_and_asked_for_once(db: Database, admin_u
         desk.upstream.set_profile(profile)
         asked = desk.upstream.asked
         assert isinstance(await providers.rent(desk.lines, desk.id, telegram("72-1")), Unknown)
-        assert isinstance(await providers.prolong(desk.lines, desk.id, kept.upstream_id, 24), Unknown)
+        assert isinstance(await more(desk, kept.upstream_id), Unknown)
         assert desk.upstream.asked == asked + 2
 
 
@@ -155,7 +161,7 @@ async def test_what_a_country_rents_is_told_in_the_providers_words(db: Database,
 async def test_what_purchases_of_rentals_said_on_the_wire_is_kept(db: Database, admin_url: str) -> None:
     async with gated(db, admin_url) as desk:
         kept = await rented(desk)
-        await providers.prolong(desk.lines, desk.id, kept.upstream_id, 24)
+        await more(desk, kept.upstream_id)
         await providers.flush(desk.lines)
         actions = await desk.backstage.fetch("SELECT action FROM transcripts ORDER BY at")
         assert [row[0] for row in actions] == ["rent", "prolong"]

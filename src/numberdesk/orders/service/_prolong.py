@@ -130,7 +130,10 @@ async def _prolong(desk: Desk, order: Order, hours: int, key: str, quote: _Quote
         return await _answered(desk, bought)
     desk.show([card])
     crash_point("prolongation_held")
-    answer = await providers.prolong(desk.lines, bought.provider_id, bought.upstream_id, hours)
+    answer = await providers.prolong(
+        desk.lines, bought.provider_id, bought.upstream_id, hours,
+        cost_paise=bought.cost_paise, reference=_purpose(bought),
+    )  # fmt: skip
     card, why = await settle_prolongation(desk, bought, answer)
     if why is not None:
         raise CannotProlong(reason=why)

@@ -36,7 +36,7 @@ from numberdesk.providers.model import (
     Wanted,
 )
 from numberdesk.providers.service._lines import Lines
-from numberdesk.providers.service._spending import begin_purchase, end_purchase
+from numberdesk.providers.service._spending import begin_purchase, end_purchase, take_back
 from numberdesk.providers.service._verdicts import NOTHING, Finding, judge
 
 log = structlog.get_logger()
@@ -72,7 +72,7 @@ async def rent(lines: Lines, provider_id: ProviderId, wanted: Wanted) -> RentAns
         return await _adapter(found).rent(found, wanted, until=_until(found))
     if lines.gate.breaker(provider_id).is_shut():
         return _refused_here(lines, found, Refused("breaker_open", ""))
-    refusal = begin_purchase(lines.spending, found.provider, wanted)
+    refusal = begin_purchase(lines.spending, found.provider, wanted.reference, wanted.ceiling_paise)
     if refusal is not None:
         return _refused_here(lines, found, refusal)
     ticket, answer = lines.stalls.begin(provider_id), None
@@ -112,11 +112,16 @@ async def active(lines: Lines, provider_id: ProviderId, *, with_rentals: bool = 
     return ActiveList(listed.activations + rentals.activations, listed.is_whole, has_rentals=rentals.is_whole)
 
 
-async def prolong(lines: Lines, provider_id: ProviderId, upstream_id: str, hours: int) -> ProlongAnswer:
-    """Pay for so many hours more of a rental. One request at most leaves, as in `rent`.
+async def prolong(
+    lines: Lines, provider_id: ProviderId, upstream_id: str, hours: int, *, cost_paise: Paise, reference: str
+) -> ProlongAnswer:
+    """Pay for so many hours more of a rental. One request at most leaves, as in `rent`, and what is refused here is too.
 
-    The id may be another one afterwards: see `Prolonged`. A provider that is switched off or fails refuses here. The
-    caller knows the cost from `prolong_cost`; no protocol lets it be bounded.
+    The id may be another one afterwards: see `Prolonged`.
+
+    Args:
+        cost_paise: as `prolong_cost` told it; no protocol lets it be bounded.
+        reference: our own name of it, by which it counts once towards the day's cap.
     """
     found = lines.by_id.get(provider_id)
     if found is None or not found.provider.is_on:
@@ -125,8 +130,14 @@ async def prolong(lines: Lines, provider_id: ProviderId, upstream_id: str, hours
         return Refused("not_allowed", "this provider has no rentals")
     if found.provider.kind != "sandbox" and lines.gate.breaker(provider_id).is_shut():
         return Refused("breaker_open", "")
+    refusal = begin_purchase(lines.spending, found.provider, reference, cost_paise)
+    if refusal is not None:
+        return refusal
     step = rentals_of(found).prolong(found, upstream_id, hours, until=_until(found))
-    return await _watched(lines, found, "prolong", step)
+    answer = await _watched(lines, found, "prolong", step)
+    if isinstance(answer, Refused | Ended):
+        take_back(lines.spending, found.provider, reference)
+    return answer
 
 
 async def prolong_cost(

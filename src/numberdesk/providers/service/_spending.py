@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from numberdesk.base.db import Database
-from numberdesk.base.money import format_rupees
+from numberdesk.base.money import Paise, format_rupees
 from numberdesk.providers import sql
 from numberdesk.providers.adapters.reading import ABOVE_CEILING
 from numberdesk.providers.model import Provider, ProviderId, Refused, RentAnswer, Unknown, Wanted
@@ -42,25 +42,30 @@ class Spending:
     reading: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
 
-def begin_purchase(spending: Spending, provider: Provider, wanted: Wanted) -> Refused | None:
+def begin_purchase(spending: Spending, provider: Provider, reference: str, ceiling_paise: Paise) -> Refused | None:
     """Count a purchase before its request leaves; a refusal when the day's cap does not allow it."""
     if provider.spend_max_paise is None:
         return None
     begun = spending.open.setdefault(provider.id, {})
-    others = sum(item.paise for reference, item in begun.items() if reference != wanted.reference)
-    if spending.sold.get(provider.id, 0) + others + wanted.ceiling_paise > provider.spend_max_paise:
+    others = sum(item.paise for name, item in begun.items() if name != reference)
+    if spending.sold.get(provider.id, 0) + others + ceiling_paise > provider.spend_max_paise:
         spending.refused.add(provider.id)
         return Refused("spend_limit", "")
-    begun[wanted.reference] = _Begun(wanted.ceiling_paise, asyncio.get_running_loop().time())
+    begun[reference] = _Begun(ceiling_paise, asyncio.get_running_loop().time())
     return None
 
 
 def end_purchase(spending: Spending, provider: Provider, wanted: Wanted, answer: RentAnswer) -> None:
     """Take a refused purchase out again, and remember a sale above its ceiling."""
     if isinstance(answer, Refused):
-        spending.open.get(provider.id, {}).pop(wanted.reference, None)
+        take_back(spending, provider, wanted.reference)
     elif isinstance(answer, Unknown) and answer.detail == ABOVE_CEILING and len(spending.overruns) < KEPT_MAX:
         spending.overruns.append((provider.id, wanted.reference))
+
+
+def take_back(spending: Spending, provider: Provider, reference: str) -> None:
+    """Take out again what was begun and not sold."""
+    spending.open.get(provider.id, {}).pop(reference, None)
 
 
 async def refresh_spending(db: Database, spending: Spending, *, capped: dict[ProviderId, Provider]) -> None:

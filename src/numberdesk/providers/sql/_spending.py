@@ -49,9 +49,14 @@ async def sum_day(tx: Tx, *, midnight: datetime, since: datetime, until: datetim
     found = await rows(
         tx,
         """
-        SELECT provider_id, sum(coalesce(charged_paise, cost_paise))::bigint,
-               coalesce(sum(coalesce(charged_paise, cost_paise)) FILTER (WHERE activated_at <= $3), 0)::bigint
-        FROM orders WHERE changed_at > $1 AND activated_at > $1 AND activated_at >= $2
+        SELECT provider_id, sum(paise)::bigint, coalesce(sum(paise) FILTER (WHERE at <= $3), 0)::bigint
+        FROM (
+            SELECT provider_id, coalesce(charged_paise, cost_paise) AS paise, activated_at AS at
+            FROM orders WHERE changed_at > $1 AND activated_at > $1 AND activated_at >= $2
+            UNION ALL
+            SELECT provider_id, cost_paise, settled_at
+            FROM prolongations WHERE state = 'done' AND settled_at > $1 AND settled_at >= $2
+        ) AS sold
         GROUP BY provider_id
         """,
         since,
@@ -69,6 +74,10 @@ async def list_on_their_way(tx: Tx) -> list[tuple[ProviderId, str, int]]:
         SELECT provider_id, orders.id || '-' || attempt, cost_paise
         FROM orders JOIN providers ON providers.id = provider_id
         WHERE ended_at IS NULL AND state IN ('requested', 'unknown') AND spend_max_paise IS NOT NULL
+        UNION ALL
+        SELECT provider_id, 'prolong:' || bought.id, cost_paise
+        FROM prolongations AS bought JOIN providers ON providers.id = provider_id
+        WHERE state IN ('requested', 'unknown') AND spend_max_paise IS NOT NULL
         """,
     )
     return [(ProviderId(row[0]), row[1], row[2]) for row in found]
