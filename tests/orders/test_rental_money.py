@@ -1,17 +1,22 @@
 """Rentals as somebody sees them who looks for money that is taken twice, for nothing, or held for ever."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 import pytest
 
+from numberdesk.accounts.service import KeyInFlight
+from numberdesk.base.errors import Unavailable
 from numberdesk.base.money import Paise
 from numberdesk.orders import jobs
 from numberdesk.orders import service as orders
+from numberdesk.orders.model import Card
 from numberdesk.providers import service as providers
 from numberdesk.providers.model import Rented, Wanted
-from numberdesk.providers.simulator import Profile
+from numberdesk.providers.simulator import PROFILES, Profile
 from tests.orders import renting
 from tests.orders.renting import COST, HOURS, PRICE, RENTAL, let_window_end, prolong, prolonged
 from tests.orders.test_prolonging import SOLD, doubt_ends, sale
@@ -216,3 +221,69 @@ async def test_more_hours_count_towards_what_may_be_spent_in_a_day(named: World,
     assert len(named.alpha.facts("prolonged")) == 1
     assert await prolonged(named, other) == ["refused", "refused"]
     assert (await named.money())[0] == MONEY + 10 * PRICE - 3 * PRICE
+
+
+# More hours over a wire that may break.
+
+
+def trade(world: World, card: Card, gone: "asyncio.Future[None] | None" = None, *, seconds: float = 5.0) -> Any:
+    """Ask for more hours as a client without an idempotency key."""
+    wanted = orders.HoursTrade(world.alice, card.order.id, HOURS, b"the-same-request")
+    nobody: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    return orders.trade_hours(world.desk, wanted, gone=gone or nobody, seconds=seconds)
+
+
+async def begun(world: World, card: Card) -> None:
+    """Wait until the provider is being asked for more hours."""
+    while await prolonged(world, card) != ["requested"]:  # noqa: ASYNC110 - there is nothing to wait on
+        await asyncio.sleep(0.01)
+
+
+SLOWLY = replace(PROFILES["never"], answer_delay=0.2, fault_on="purchases")
+
+
+async def test_who_was_asked_to_come_again_by_a_process_that_stops_gets_the_same_hours(named: World) -> None:
+    card = await named.buy(RENTAL)
+    named.alpha.set_profile(SLOWLY)
+    asked = asyncio.create_task(trade(named, card))
+    await begun(named, card)
+    named.db.let_go()
+    with pytest.raises(Unavailable):
+        await asked
+    await named.db.drain(timeout=3)
+    again = await trade(named, card)
+    assert again.is_replayed
+    assert await prolonged(named, card) == ["done"]
+    assert await named.money() == (MONEY - 2 * PRICE, 0)
+
+
+async def test_a_second_try_that_is_too_early_leaves_the_hours_to_the_third(named: World) -> None:
+    card = await named.buy(RENTAL)
+    named.alpha.set_profile(SLOWLY)
+    gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    asked = asyncio.create_task(trade(named, card, gone))
+    await begun(named, card)
+    gone.set_result(None)
+    with pytest.raises(orders.ClientGone):
+        await asked
+    with pytest.raises((KeyInFlight, orders.OutcomeUnknown)):
+        await trade(named, card, seconds=0.05)
+    await named.db.drain(timeout=3)
+    assert (await trade(named, card)).is_replayed
+    assert await prolonged(named, card) == ["done"]
+
+
+async def test_nothing_is_begun_for_a_client_that_left_while_others_were_at_it(named: World) -> None:
+    card = await named.buy(RENTAL)
+    named.alpha.set_profile(SLOWLY)
+    first = asyncio.create_task(trade(named, card))
+    await begun(named, card)
+    gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    second = asyncio.create_task(trade(named, card, gone))
+    await asyncio.sleep(0.05)
+    gone.set_result(None)
+    with pytest.raises(orders.ClientGone):
+        await second
+    assert not (await first).is_replayed
+    await asyncio.sleep(0.3)
+    assert await prolonged(named, card) == ["done"]

@@ -355,11 +355,16 @@ async def _note(desk: Desk, trade: Trade, course: _Course, *, is_old: bool) -> N
         fingerprint=trade.fingerprint, wants_object=course.wants_object, waited_ms=int(waited * 1000),
         at=course.noted_at if is_old else None,
     )  # fmt: skip
+    await write_note(desk, trade.account_id, note)
+
+
+async def write_note(desk: Desk, account_id: AccountId, note: Callable[[Tx], Awaitable[None]]) -> None:
+    """Write a note now, or as soon as the database is back."""
     try:
         async with desk.db.statement() as tx:
             await note(tx)
     except Unavailable:
-        log.warning("undelivered_not_noted", account_id=trade.account_id)
+        log.warning("undelivered_not_noted", account_id=account_id)
         work = asyncio.ensure_future(_note_later(desk, note))
         desk.late_notes.add(work)
         work.add_done_callback(desk.late_notes.discard)

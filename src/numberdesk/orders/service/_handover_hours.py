@@ -2,15 +2,24 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from numberdesk.accounts.service import KeyInFlight
 from numberdesk.base import clock, ids
+from numberdesk.base.errors import AppError, Unavailable
 from numberdesk.orders import sql
 from numberdesk.orders.model import Card, OrderId
 from numberdesk.orders.service._close import BeingProlonged
 from numberdesk.orders.service._desk import Desk
-from numberdesk.orders.service._handover import ANSWER_SECONDS, HANDOVER_WINDOW, Bought, ClientGone, OutcomeUnknown
+from numberdesk.orders.service._handover import (
+    ANSWER_SECONDS,
+    HANDOVER_WINDOW,
+    Bought,
+    ClientGone,
+    OutcomeUnknown,
+    write_note,
+)
 from numberdesk.orders.service._prolong import prolong
 from numberdesk.wallet.model import AccountId
 
@@ -34,6 +43,8 @@ class _Course:
 
     request_key: str = field(default_factory=ids.request_id)
     is_replayed: bool = False
+    is_left: bool = False
+    """Nobody waits for it any more: nothing new is begun for it."""
 
 
 async def trade_hours(
@@ -57,9 +68,15 @@ async def trade_hours(
             card = work.result()
             if not card.order.is_prolonging:
                 return Bought(card, course.request_key, False, course.is_replayed, began)
+        course.is_left = True
         await note_hours_undelivered(desk, trade, course.request_key)
     except asyncio.CancelledError:
+        course.is_left = True
         await desk.db.to_the_end(note_hours_undelivered(desk, trade, course.request_key))
+        raise
+    except Exception as problem:
+        if _is_unclear(problem, course):
+            await note_hours_undelivered(desk, trade, course.request_key)
         raise
     finally:
         work.add_done_callback(_read_problem)
@@ -67,12 +84,23 @@ async def trade_hours(
 
 
 async def note_hours_undelivered(desk: Desk, trade: HoursTrade, request_key: str) -> None:
-    """Note that the client was not told what came of it."""
-    async with desk.db.statement() as tx:
-        await sql.upsert_undelivered(
-            tx, trade.account_id, request_key, fingerprint=trade.fingerprint, wants_object=False,
-            waited_ms=0, at=None,
-        )  # fmt: skip
+    """Note that the client was not told what came of it; later, while the database is away."""
+    note = partial(
+        sql.upsert_undelivered, account_id=trade.account_id, request_key=request_key, fingerprint=trade.fingerprint,
+        wants_object=False, waited_ms=0, at=None,
+    )  # fmt: skip
+    await write_note(desk, trade.account_id, note)
+
+
+def _is_unclear(problem: Exception, course: _Course) -> bool:
+    """Tell whether hours may have been bought, or still may be, for a request that ended like this.
+
+    So it is when the process stops, the database is away, or a request that is taken over is still at it. Another one
+    that is at it is no reason: this one has not begun.
+    """
+    if isinstance(problem, KeyInFlight | BeingProlonged):
+        return course.is_replayed
+    return isinstance(problem, Unavailable) or not isinstance(problem, AppError)
 
 
 async def _carry_out(desk: Desk, trade: HoursTrade, course: _Course, until: float) -> Card:
@@ -88,7 +116,7 @@ async def _carry_out(desk: Desk, trade: HoursTrade, course: _Course, until: floa
                 request_key=course.request_key,
             )  # fmt: skip
         except (KeyInFlight, BeingProlonged):
-            if clock.seconds() + PAUSE >= until:
+            if course.is_left or clock.seconds() + PAUSE >= until:
                 raise
             await asyncio.sleep(PAUSE)
 
