@@ -274,6 +274,7 @@ async def test_a_second_try_that_is_too_early_leaves_the_hours_to_the_third(name
 
 
 async def test_nothing_is_begun_for_a_client_that_left_while_others_were_at_it(named: World) -> None:
+    await named.give(named.alice, 10 * PRICE)
     card = await named.buy(RENTAL)
     named.alpha.set_profile(SLOWLY)
     first = asyncio.create_task(trade(named, card))
