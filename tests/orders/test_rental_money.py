@@ -288,3 +288,15 @@ async def test_nothing_is_begun_for_a_client_that_left_while_others_were_at_it(n
     assert not (await first).is_replayed
     await asyncio.sleep(0.3)
     assert await prolonged(named, card) == ["done"]
+
+
+async def test_an_answer_is_written_down_though_the_order_is_locked_for_a_while(named: World) -> None:
+    card = await named.buy(RENTAL)
+    named.alpha.set_profile(SLOWLY)
+    asked = asyncio.create_task(prolong(named, card))
+    await begun(named, card)
+    async with named.backstage.transaction():
+        await named.backstage.execute("SELECT FROM orders WHERE id = $1 FOR UPDATE", card.order.id)
+        await asyncio.sleep(2.4)
+    assert (await asked).order.extensions == 1
+    assert await prolonged(named, card) == ["done"]

@@ -5,6 +5,7 @@ later than it did, or goes on under a new id, was prolonged; one that ends when 
 not. Until then the rental neither ends nor can anything else be bought for it.
 """
 
+import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Literal, assert_never
@@ -15,7 +16,7 @@ from numberdesk.accounts.service import KeyInFlight
 from numberdesk.base import ids
 from numberdesk.base.crash_points import crash_point
 from numberdesk.base.db import Tx
-from numberdesk.base.errors import AppError, InvalidFields
+from numberdesk.base.errors import AppError, InvalidFields, Unavailable
 from numberdesk.base.money import Paise
 from numberdesk.catalogue import service as catalogue
 from numberdesk.catalogue.model import CountryCode, ServiceCode
@@ -36,6 +37,8 @@ from numberdesk.wallet.model import PROLONGING, AccountId, HoldWanted
 log = structlog.get_logger()
 
 HOURS_MAX: Final = 8760
+SETTLE_PAUSES: Final = (0.1, 0.5, 1.0)
+"""Seconds between tries to write an answer down; all of them end before anybody takes the process for dead."""
 NOT_TOLD: Final = frozenset({"BAD_ACTION", "NO_ACTION"})
 """Words by which a provider says that it does not tell the price."""
 Why = Literal["hours", "over", "provider", "number"]
@@ -134,10 +137,21 @@ async def _prolong(desk: Desk, order: Order, hours: int, key: str, quote: _Quote
         desk.lines, bought.provider_id, bought.upstream_id, hours,
         cost_paise=bought.cost_paise, reference=_purpose(bought),
     )  # fmt: skip
-    card, why = await settle_prolongation(desk, bought, answer)
+    card, why = await _settled(desk, bought, answer)
     if why is not None:
         raise CannotProlong(reason=why)
     return card
+
+
+async def _settled(desk: Desk, bought: Prolongation, answer: ProlongAnswer) -> tuple[Card, str | None]:
+    """Settle an answer that nobody else has: where no list tells of ends, its loss is a doubt to the rental's end."""
+    for pause in SETTLE_PAUSES:
+        try:
+            return await settle_prolongation(desk, bought, answer)
+        except Unavailable:
+            log.warning("prolongation_not_settled", order_id=bought.order_id)
+            await asyncio.sleep(pause)
+    return await settle_prolongation(desk, bought, answer)
 
 
 async def _begin(desk: Desk, order: Order, hours: int, key: str, quote: _Quote) -> tuple[Prolongation, Card, bool]:
