@@ -1,10 +1,15 @@
 """The verbs about rentals: what they refuse here, and what the list of everything says."""
 
+from datetime import UTC, datetime
+
+import msgspec
 import pytest
 
 from numberdesk.base.db import Database
 from numberdesk.base.money import Paise
 from numberdesk.providers import service as providers
+from numberdesk.providers.adapters import sms_activate_rentals_parse
+from numberdesk.providers.adapters.sms_activate_dialects import TABLE
 from numberdesk.providers.model import (
     RENTAL,
     ActiveList,
@@ -165,3 +170,21 @@ async def test_what_purchases_of_rentals_said_on_the_wire_is_kept(db: Database, 
         await providers.flush(desk.lines)
         actions = await desk.backstage.fetch("SELECT action FROM transcripts ORDER BY at")
         assert [row[0] for row in actions] == ["rent", "prolong"]
+
+
+@pytest.mark.parametrize(
+    ("end", "other", "told"),
+    [
+        ("2026-11-30T12:01:52", "2026-11-30T12:01:52+00:00", datetime(2026, 11, 30, 12, 1, 52, tzinfo=UTC)),
+        ("2026-11-30T15:01:52+03:00", None, datetime(2026, 11, 30, 12, 1, 52, tzinfo=UTC)),
+        ("2026-11-30T12:01:52", "2026-11-30 12:01:52", None),
+    ],
+)
+def test_of_two_ends_the_one_with_a_zone_counts(end: str, other: str | None, told: datetime | None) -> None:
+    phone = {"id": 1050, "endDate": end, "number": "919812345678"}
+    body = {"status": "success", "phone": phone, "activationId": "1050", "activationEndTime": other}
+    answer = sms_activate_rentals_parse.rent(
+        msgspec.json.encode(body), 200, ceiling_paise=Paise(1), paise_per_unit=100, dialect=TABLE["classic"]
+    )
+    assert isinstance(answer, Rented)
+    assert answer.ends_at == told

@@ -296,11 +296,11 @@ def _sale(body: bytes, status: int, paise_per_unit: int) -> Rented | None:
     if bytes(deal.phone) not in (b"", b"null") and phone is None:
         return None
     if phone is not None:
-        rental_id, number, ends = phone.id, phone.number, phone.end_date or deal.activation_end_time
+        rental_id, number = phone.id, phone.number
         if deal.activation_id is not None and str(deal.activation_id) != str(rental_id):
             return None
     elif deal.activation_id is not None and deal.phone_number is not None:
-        rental_id, number, ends = deal.activation_id, deal.phone_number, deal.activation_end_time
+        rental_id, number = deal.activation_id, deal.phone_number
     else:
         return None
     upstream_id, digits, cost = id_of(rental_id), phone_of(number), None
@@ -310,7 +310,9 @@ def _sale(body: bytes, status: int, paise_per_unit: int) -> Rented | None:
             return None
     if upstream_id is None or digits is None:
         return None
-    return Rented(RENTAL + upstream_id, digits, cost, can_get_next=True, ends_at=moment(ends))
+    # Of the two ends the one with a zone counts.
+    ends_at = (moment(phone.end_date) if phone is not None else None) or moment(deal.activation_end_time)
+    return Rented(RENTAL + upstream_id, digits, cost, can_get_next=True, ends_at=ends_at)
 
 
 def _refusal(body: bytes, status: int, dialect: Dialect) -> Refused | None:
