@@ -171,6 +171,21 @@ async def test_money_is_held_for_a_day_at_most_for_a_long_rental_that_no_list_te
     assert await world.money() == (MONEY, 0)
 
 
+async def test_a_rental_in_doubt_is_not_paid_for_when_a_part_of_it_is_over(named: World) -> None:
+    async with scripted(named, getRentNumber=None, getRentList=b"ERROR_SQL") as script:
+        card = await named.buy(RENTAL)
+        await named.age(timedelta(minutes=55))
+        await named.watch()
+        assert (await named.read(card)).state == "unknown"
+        await named.age(timedelta(minutes=11))
+        await named.watch()
+        assert (await named.read(card)).state == "failed"
+        script.answers["getRentList"] = rentals(1)
+        await named.resolve()
+        assert set((await named.orphans()).values()) == {"cancelled"}
+    assert await named.money() == (MONEY, 0)
+
+
 async def test_money_for_more_hours_is_held_for_a_day_after_the_former_end_at_most(named: World) -> None:
     card = await named.buy(RENTAL)
     await let_window_end(named)

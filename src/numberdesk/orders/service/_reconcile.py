@@ -34,8 +34,8 @@ GRACE = timedelta(minutes=5)
 LOOK_EVERY_SECONDS = 3
 END_MARGIN = timedelta(minutes=30)
 """How far from its hours a rental may end that is taken for the one which was bought."""
-DOUBT_MAX = timedelta(days=1)
-"""After it money is not held any longer for a rental that no list tells of, however long it lives."""
+DOUBT_PART, DOUBT_MAX = 4, timedelta(days=1)
+"""After that part of its hours, or that time, money is not held any longer for a rental that no list tells of."""
 STALE_MAX = 10_000
 
 
@@ -191,7 +191,8 @@ async def _end_never_sold(
 ) -> None:
     """Void orders that a whole list did not name twice after their purchase was over, or whose number has died.
 
-    A rental counts as dead after `DOUBT_MAX`: its buyer has another number by then, and our loss is the smaller one.
+    A rental counts as dead after a part of its hours: its buyer has another number by then, would pay for hours that
+    are over, and our loss is the smaller one.
 
     An order waits longer while a number that was there at the first look, and so may be its own, has no owner yet.
     """
@@ -202,7 +203,7 @@ async def _end_never_sold(
             continue
         lifetime = timedelta(milliseconds=provider.lifetime_ms)
         if order.hours:
-            lifetime = min(timedelta(hours=order.hours), DOUBT_MAX)
+            lifetime = min(timedelta(hours=order.hours) / DOUBT_PART, DOUBT_MAX)
         async with desk.db.statement() as tx:
             has_died = await sql.is_past(tx, order.sent_at, lifetime + GRACE)
         is_whole = seen is not None and (seen.has_rentals if order.hours else seen.is_whole)
