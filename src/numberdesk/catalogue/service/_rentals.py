@@ -182,10 +182,14 @@ def _is_rented(
     service: ServiceCode | None,
     country: CountryCode | None,
 ) -> bool:
-    payer = contents.payer(account_id)
+    payer, listed = contents.payer(account_id), _listed(shelf, contents, account_id, hours)
+    # A purchase that is refused must not cost a walk through all that is rented.
+    asked: Iterable[Pair] = listed
+    if service is not None and country is not None:
+        asked = [(service, country)] if (service, country) in listed else []
     return any(
         contents.sellable([pair]) and _priced(shelf, contents, account_id, payer, hours, pair)
-        for pair in _listed(shelf, contents, account_id, hours)
+        for pair in asked
         if (service is None or pair[0] == service) and (country is None or pair[1] == country)
     )
 
