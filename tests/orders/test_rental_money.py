@@ -2,13 +2,14 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
 
 from numberdesk.accounts.service import KeyInFlight
+from numberdesk.base import clock
 from numberdesk.base.errors import Unavailable
 from numberdesk.base.money import Paise
 from numberdesk.orders import jobs
@@ -95,7 +96,7 @@ def sold_until(rental_id: int, ends_at: datetime) -> bytes:
 
 
 async def test_a_rental_lives_for_what_was_bought_whatever_less_its_provider_says(named: World) -> None:
-    begun = datetime.now(UTC)
+    begun = clock.now()
     async with scripted(named, getRentNumber=sold_until(1, begun + timedelta(hours=1))) as script:
         card = await named.buy(RENTAL)
         assert card.order.expires_at == card.order.last_expiry_at == card.order.sent_at + timedelta(hours=HOURS)
@@ -106,7 +107,7 @@ async def test_a_rental_lives_for_what_was_bought_whatever_less_its_provider_say
 
 
 async def test_the_former_end_told_again_is_not_the_end_of_a_prolonged_rental(named: World) -> None:
-    ends = datetime.now(UTC) + timedelta(hours=HOURS)
+    ends = clock.now() + timedelta(hours=HOURS)
     async with scripted(
         named, getRentNumber=sold_until(1, ends), continueRentInfo=PRICED,
         continueRentNumber=sold_until(1, ends + timedelta(seconds=3)),

@@ -18,7 +18,7 @@ from numberdesk.base.errors import AppError
 from numberdesk.monitoring import service as monitoring
 from numberdesk.orders import jobs
 from numberdesk.orders import service as orders
-from numberdesk.orders.model import Card, Order
+from numberdesk.orders.model import Card, Order, OrderState
 from numberdesk.providers.simulator import PROFILES, Profile
 from tests.orders import renting
 from tests.orders.renting import RENTAL
@@ -31,7 +31,7 @@ HOURS = 72
 """So long that nothing of what passes here is taken for a prolongation, or the end of one."""
 COST = 8 * 1775
 MONEY = 1_00_00_000_00
-FINAL = ("completed", "cancelled", "failed")
+FINAL: tuple[OrderState, ...] = ("completed", "cancelled", "failed")
 
 
 def _on(name: str, fault_on: Any) -> Profile:

@@ -162,11 +162,14 @@ async def set_prolonged(tx: Tx, order_id: OrderId, *, upstream_id: str, ends_at:
         Order,
         """
         UPDATE orders SET
-            expires_at = CASE WHEN $3 > expires_at + interval '30 minutes' THEN $3 ELSE expires_at + make_interval(hours => $4) END,
-            last_expiry_at = CASE WHEN $3 > expires_at + interval '30 minutes' THEN $3 ELSE expires_at + make_interval(hours => $4) END,
+            expires_at = until, last_expiry_at = until,
             upstream_id = $2, extensions = extensions + 1, is_prolonging = false,
             changed_at = greatest(now, orders.changed_at + interval '1 microsecond')
-        FROM clock_timestamp() AS now
+        FROM clock_timestamp() AS now, (
+            SELECT CASE WHEN $3 > expires_at + interval '30 minutes' THEN $3
+                        ELSE expires_at + make_interval(hours => $4) END AS until
+            FROM orders AS known WHERE known.id = $1
+        ) AS ends
         WHERE id = $1 RETURNING orders.*
         """,
         order_id,

@@ -115,7 +115,7 @@ async def active(lines: Lines, provider_id: ProviderId, *, with_rentals: bool = 
 async def prolong(
     lines: Lines, provider_id: ProviderId, upstream_id: str, hours: int, *, cost_paise: Paise, reference: str
 ) -> ProlongAnswer:
-    """Pay for so many hours more of a rental. One request at most leaves, as in `rent`, and what is refused here is too.
+    """Pay for so many hours more of a rental. One request at most leaves; it is refused here as in `rent`.
 
     The id may be another one afterwards: see `Prolonged`.
 
