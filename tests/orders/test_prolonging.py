@@ -305,6 +305,9 @@ async def test_where_no_end_is_told_the_doubt_lasts_until_it(play: Play) -> None
     # Its own time is over, and it must not end while it may have more.
     assert await jobs.end_due(world.desk) == 0
     await doubt_ends(world)
+    assert await prolonged(world, card) == ["unknown"]
+    await world.age(timedelta(hours=1))
+    await doubt_ends(world)
     order = await world.read(card)
     assert (order.state, order.extensions) == ("received", 1)
     assert await prolonged(world, card) == ["done"]

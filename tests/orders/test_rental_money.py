@@ -316,3 +316,21 @@ async def test_an_answer_is_written_down_though_the_order_is_locked_for_a_while(
         await asyncio.sleep(2.4)
     assert (await asked).order.extensions == 1
     assert await prolonged(named, card) == ["done"]
+
+
+async def test_hours_are_not_paid_for_when_a_provider_only_gives_some_minutes_more(play: Play) -> None:
+    world = await renting.opened(play, dialect="classic")
+    async with scripted(
+        world, getRentNumber=sale(NUMBER, 1), getRentStatus=WAITING, continueRentInfo=PRICED, continueRentNumber=None,
+        getRentList=rentals(1),
+    ) as script:  # fmt: skip
+        card = await world.buy(RENTAL)
+        await let_window_end(world)
+        await prolong(world, card)
+        await world.age(timedelta(hours=HOURS))
+        await doubt_ends(world)
+        assert await prolonged(world, card) == ["unknown"]
+        script.answers |= {"getRentList": rentals(), "getRentStatus": b'{"status":"error","message":"STATUS_FINISH"}'}
+        await doubt_ends(world)
+    assert await prolonged(world, card) == ["refused"]
+    assert await world.money() == (MONEY - PRICE, 0)

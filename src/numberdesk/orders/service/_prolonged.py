@@ -29,6 +29,9 @@ log = structlog.get_logger()
 LOOKS_BEFORE_REFUSED = 2
 GRACE = timedelta(minutes=5)
 """After its time a rental that was not prolonged is gone at its provider too, whose clock is not ours."""
+OUTLIVED = timedelta(hours=1)
+"""A provider may give some minutes more, or leave what is over on its list for a while. So that it is still there proves
+something only later: what is paid must not be a gift."""
 FOLLOW_SECONDS = 15
 """Before the second look; the pause doubles up to some minutes."""
 
@@ -105,7 +108,12 @@ def _listed(
         if own.ends_at > bought.ended_before + timedelta(hours=bought.hours) / 2:
             return Prolonged(bought.upstream_id, order.number, own.ends_at)
         return Refused("unreachable", "it ends when it did") if is_sure else None
-    return Prolonged(bought.upstream_id, order.number, None) if is_over else None
+    return Prolonged(bought.upstream_id, order.number, None) if _outlived(bought, now) else None
+
+
+def _outlived(bought: Prolongation, now: datetime) -> bool:
+    """Tell whether a rental that is still there has lived for longer than one would that was not prolonged."""
+    return now > bought.ended_before + max(GRACE, min(timedelta(hours=bought.hours) / 2, OUTLIVED))
 
 
 async def _after_its_time(desk: Desk, order: Order, bought: Prolongation, now: datetime) -> ProlongAnswer | None:
@@ -114,7 +122,7 @@ async def _after_its_time(desk: Desk, order: Order, bought: Prolongation, now: d
     seen = await providers.look(desk.lines, bought.provider_id, bought.upstream_id)
     if isinstance(seen, Ended):
         return seen
-    if isinstance(seen, Waiting):
+    if isinstance(seen, Waiting) and _outlived(bought, now):
         return Prolonged(bought.upstream_id, order.number, None)
     if now > bought.ended_before + min(timedelta(hours=bought.hours), DOUBT_MAX) + GRACE:
         log.error("prolongation_given_up", order_id=order.id, provider_id=bought.provider_id)
