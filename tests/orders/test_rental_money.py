@@ -334,3 +334,17 @@ async def test_hours_are_not_paid_for_when_a_provider_only_gives_some_minutes_mo
         await doubt_ends(world)
     assert await prolonged(world, card) == ["refused"]
     assert await world.money() == (MONEY - PRICE, 0)
+
+
+async def test_a_note_that_is_written_just_after_the_next_try_began_is_found(named: World) -> None:
+    await named.give(named.alice, 10 * PRICE)
+    card = await named.buy(RENTAL)
+    first = await trade(named, card)
+    again = asyncio.create_task(trade(named, card))
+    await asyncio.sleep(0.03)
+    wanted = orders.HoursTrade(named.alice, card.order.id, HOURS, b"the-same-request")
+    await orders.note_hours_undelivered(named.desk, wanted, first.request_key)
+    assert (await again).is_replayed
+    assert await prolonged(named, card) == ["done"]
+    assert not (await trade(named, card)).is_replayed
+    assert await prolonged(named, card) == ["done", "done"]

@@ -15,6 +15,8 @@ from numberdesk.orders.service._desk import Desk
 from numberdesk.orders.service._handover import (
     ANSWER_SECONDS,
     HANDOVER_WINDOW,
+    LATELY,
+    NOTE_PAUSES,
     Bought,
     ClientGone,
     OutcomeUnknown,
@@ -105,11 +107,13 @@ def _is_unclear(problem: Exception, course: _Course) -> bool:
 
 async def _carry_out(desk: Desk, trade: HoursTrade, course: _Course, until: float) -> Card:
     while True:
-        if not course.is_replayed:
+        for pause in (*NOTE_PAUSES, None):
+            if course.is_replayed or await _take(desk, trade, course) or pause is None:
+                break
             async with desk.db.statement() as tx:
-                found = await sql.take_undelivered(tx, trade.account_id, trade.fingerprint, within=HANDOVER_WINDOW)
-            if found is not None:
-                course.request_key, course.is_replayed = found.request_key, True
+                if not await sql.is_prolonged_lately(tx, trade.order_id, lately=LATELY):
+                    break
+            await asyncio.sleep(pause)
         try:
             return await prolong(
                 desk, account_id=trade.account_id, order_id=trade.order_id, hours=trade.hours,
@@ -119,6 +123,15 @@ async def _carry_out(desk: Desk, trade: HoursTrade, course: _Course, until: floa
             if course.is_left or clock.seconds() + PAUSE >= until:
                 raise
             await asyncio.sleep(PAUSE)
+
+
+async def _take(desk: Desk, trade: HoursTrade, course: _Course) -> bool:
+    """Take over what the client was not told about, if there is anything."""
+    async with desk.db.statement() as tx:
+        found = await sql.take_undelivered(tx, trade.account_id, trade.fingerprint, within=HANDOVER_WINDOW)
+    if found is not None:
+        course.request_key, course.is_replayed = found.request_key, True
+    return course.is_replayed
 
 
 def _read_problem(work: "asyncio.Future[Card]") -> None:

@@ -30,8 +30,8 @@ LOOKS_BEFORE_REFUSED = 2
 GRACE = timedelta(minutes=5)
 """After its time a rental that was not prolonged is gone at its provider too, whose clock is not ours."""
 OUTLIVED = timedelta(hours=1)
-"""A provider may give some minutes more, or leave what is over on its list for a while. So that it is still there proves
-something only later: what is paid must not be a gift."""
+"""A provider may give some minutes more, or leave what is over on its list for a while. That it is still there proves
+something only later."""
 FOLLOW_SECONDS = 15
 """Before the second look; the pause doubles up to some minutes."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from numberdesk.base.db import Tx, many, maybe, one, rows, run
+from numberdesk.base.db import Tx, many, maybe, one, rows, run, value
 from numberdesk.orders.model import Order, OrderId, Prolongation
 from numberdesk.providers.model import ProviderId
 
@@ -212,6 +212,16 @@ async def add_activation(tx: Tx, order: Order, upstream_id: str) -> bool:
     query = "UPDATE activations SET is_former = false WHERE order_id = $1 AND upstream_id = $2"
     await run(tx, query, order.id, upstream_id)
     return True
+
+
+async def is_prolonged_lately(tx: Tx, order_id: OrderId, *, lately: timedelta) -> bool:
+    """Tell whether more hours were bought for an order a moment ago."""
+    query = """
+        SELECT EXISTS (SELECT FROM prolongations
+                       WHERE order_id = $1 AND settled_at > (SELECT clock_timestamp() - $2::interval))
+        """
+    found: bool = await value(tx, query, order_id, lately)
+    return found
 
 
 async def list_prolonging_providers(tx: Tx) -> set[ProviderId]:
