@@ -99,6 +99,9 @@ CREATE TABLE public.accounts (
     notify_by_email boolean DEFAULT true NOT NULL,
     notify_by_telegram boolean DEFAULT false NOT NULL,
     sandbox_of bigint,
+    state_reason text,
+    state_by text,
+    state_at timestamp with time zone,
     CONSTRAINT accounts_api_per_minute_check CHECK ((api_per_minute >= 0)),
     CONSTRAINT accounts_role CHECK ((role = ANY (ARRAY['customer'::text, 'support'::text, 'finance'::text, 'ops'::text, 'owner'::text]))),
     CONSTRAINT accounts_sandbox_has_no_login CHECK (((sandbox_of IS NULL) OR ((password_hash IS NULL) AND (role = 'customer'::text)))),
@@ -206,6 +209,7 @@ CREATE TABLE public.bank_credits (
     details bytea NOT NULL,
     version integer DEFAULT 1 NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    payer_hash bytea,
     CONSTRAINT bank_credits_amount_paise_check CHECK ((amount_paise > 0)),
     CONSTRAINT bank_credits_rrn_check CHECK ((rrn ~ '^[0-9]{12}$'::text)),
     CONSTRAINT bank_credits_source CHECK ((source = ANY (ARRAY['statement'::text, 'alert'::text]))),
@@ -403,6 +407,7 @@ CREATE TABLE public.external_payments (
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     settled_at timestamp with time zone,
     raw bytea,
+    payer_hash bytea,
     CONSTRAINT external_payments_amount_paise_check CHECK ((amount_paise >= 0)),
     CONSTRAINT external_payments_check CHECK (((refunded_paise >= 0) AND (refunded_paise <= amount_paise))),
     CONSTRAINT external_payments_check1 CHECK (((state <> ALL (ARRAY['credited'::text, 'returned'::text])) OR (amount_paise > 0))),
@@ -484,6 +489,7 @@ CREATE TABLE public.inbound_messages (
     next_try_at timestamp with time zone,
     received_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     settled_at timestamp with time zone,
+    purged_at timestamp with time zone,
     CONSTRAINT inbound_messages_check CHECK (((upstream_id IS NOT NULL) OR (number IS NOT NULL))),
     CONSTRAINT inbound_messages_check1 CHECK (((state = 'parked'::text) = (next_try_at IS NOT NULL))),
     CONSTRAINT inbound_messages_check2 CHECK (((state = 'parked'::text) = (settled_at IS NULL))),
@@ -492,6 +498,30 @@ CREATE TABLE public.inbound_messages (
 );
 
 ALTER TABLE public.inbound_messages ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE public.lawful_requests (
+    id bigint NOT NULL,
+    case_number text NOT NULL,
+    authority text NOT NULL,
+    number text NOT NULL,
+    starts_at timestamp with time zone NOT NULL,
+    ends_at timestamp with time zone NOT NULL,
+    reason text NOT NULL,
+    state text DEFAULT 'asked'::text NOT NULL,
+    asked_by bigint NOT NULL,
+    asked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    decided_by bigint,
+    decided_at timestamp with time zone,
+    decision text,
+    exports integer DEFAULT 0 NOT NULL,
+    CONSTRAINT lawful_requests_check CHECK ((starts_at <= ends_at)),
+    CONSTRAINT lawful_requests_check1 CHECK (((state = 'asked'::text) = (decided_at IS NULL))),
+    CONSTRAINT lawful_requests_check2 CHECK ((decided_by <> asked_by)),
+    CONSTRAINT lawful_requests_number_check CHECK ((number ~ '^[0-9]{5,15}$'::text)),
+    CONSTRAINT lawful_requests_state CHECK ((state = ANY (ARRAY['asked'::text, 'approved'::text, 'refused'::text])))
+);
+
+ALTER TABLE public.lawful_requests ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
 
 CREATE TABLE public.ledger_results (
     scope text NOT NULL,
@@ -689,7 +719,8 @@ CREATE TABLE public.messages (
     code text NOT NULL,
     text text NOT NULL,
     received_at timestamp with time zone NOT NULL,
-    is_sealed boolean DEFAULT false NOT NULL
+    is_sealed boolean DEFAULT false NOT NULL,
+    purged_at timestamp with time zone
 )
 PARTITION BY RANGE (received_at);
 
@@ -699,7 +730,8 @@ CREATE TABLE public.messages_default (
     code text NOT NULL,
     text text NOT NULL,
     received_at timestamp with time zone NOT NULL,
-    is_sealed boolean DEFAULT false NOT NULL
+    is_sealed boolean DEFAULT false NOT NULL,
+    purged_at timestamp with time zone
 );
 
 CREATE TABLE public.metric_totals (
@@ -823,7 +855,6 @@ CREATE TABLE public.orders (
     CONSTRAINT orders_check CHECK (((state <> ALL (ARRAY['active'::text, 'received'::text, 'cancelling'::text, 'expiring'::text, 'completed'::text, 'cancelled'::text, 'expired'::text])) OR ((number IS NOT NULL) AND (upstream_id IS NOT NULL) AND (expires_at IS NOT NULL)))),
     CONSTRAINT orders_check1 CHECK (((state = ANY (ARRAY['completed'::text, 'cancelled'::text, 'expired'::text, 'failed'::text])) = (ended_at IS NOT NULL))),
     CONSTRAINT orders_cost_paise_check CHECK ((cost_paise > 0)),
-    CONSTRAINT orders_failure CHECK ((failure = ANY (ARRAY['no_numbers'::text, 'provider_refused'::text, 'never_sold'::text, 'provider_cancelled'::text]))),
     CONSTRAINT orders_hours CHECK ((hours > 0)),
     CONSTRAINT orders_number_check CHECK ((number ~ '^[0-9]{5,15}$'::text)),
     CONSTRAINT orders_price_paise_check CHECK ((price_paise > 0)),
@@ -1136,6 +1167,32 @@ CREATE TABLE public.providers (
 
 ALTER TABLE public.providers ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
 
+CREATE TABLE public.purchase_counts (
+    account_id bigint NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    in_hour integer NOT NULL,
+    day timestamp with time zone NOT NULL,
+    in_day integer NOT NULL,
+    countries integer[] NOT NULL
+)
+WITH (fillfactor='50');
+
+CREATE TABLE public.purchase_limits (
+    account_id bigint NOT NULL,
+    is_free boolean DEFAULT false NOT NULL,
+    per_hour integer,
+    per_day integer,
+    countries integer,
+    open_orders integer,
+    may_cancel boolean DEFAULT false NOT NULL,
+    reason text NOT NULL,
+    set_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT purchase_limits_countries_check CHECK ((countries >= 0)),
+    CONSTRAINT purchase_limits_open_orders_check CHECK ((open_orders >= 0)),
+    CONSTRAINT purchase_limits_per_day_check CHECK ((per_day >= 0)),
+    CONSTRAINT purchase_limits_per_hour_check CHECK ((per_hour >= 0))
+);
+
 CREATE TABLE public.purchase_references (
     account_id bigint NOT NULL,
     reference text NOT NULL,
@@ -1284,6 +1341,77 @@ CREATE TABLE public.rental_version (
     hours smallint[] DEFAULT '{4,24,72,168,720}'::smallint[] NOT NULL,
     CONSTRAINT rental_version_hours_check CHECK ((0 < ALL (hours))),
     CONSTRAINT rental_version_one_check CHECK (one)
+);
+
+CREATE TABLE public.report_due (
+    span text NOT NULL,
+    starts_at timestamp with time zone NOT NULL,
+    is_forced boolean DEFAULT false NOT NULL,
+    CONSTRAINT report_due_span CHECK ((span = ANY (ARRAY['slot'::text, 'utc'::text, 'ist'::text])))
+);
+
+CREATE TABLE public.report_mark (
+    one boolean DEFAULT true NOT NULL,
+    looked_at timestamp with time zone,
+    counted_until timestamp with time zone,
+    read_until timestamp with time zone,
+    read_xid xid8,
+    CONSTRAINT report_mark_one_check CHECK (one)
+);
+
+CREATE TABLE public.report_money (
+    span text NOT NULL,
+    starts_at timestamp with time zone NOT NULL,
+    kind text NOT NULL,
+    bucket text NOT NULL,
+    rail text NOT NULL,
+    lines integer NOT NULL,
+    amount_paise bigint NOT NULL,
+    CONSTRAINT report_money_span CHECK ((span = ANY (ARRAY['slot'::text, 'utc'::text, 'ist'::text])))
+);
+
+CREATE TABLE public.report_orders (
+    span text NOT NULL,
+    starts_at timestamp with time zone NOT NULL,
+    service text NOT NULL,
+    country integer NOT NULL,
+    provider_id smallint NOT NULL,
+    made integer NOT NULL,
+    sold integer NOT NULL,
+    delivered integer NOT NULL,
+    cancelled integer NOT NULL,
+    waits integer[] NOT NULL,
+    paid integer NOT NULL,
+    revenue_paise bigint NOT NULL,
+    cost_paise bigint NOT NULL,
+    refunded integer NOT NULL,
+    refunded_paise bigint NOT NULL,
+    released integer NOT NULL,
+    released_paise bigint NOT NULL,
+    confirmed integer NOT NULL,
+    confirmed_paise bigint NOT NULL,
+    assumed integer NOT NULL,
+    assumed_paise bigint NOT NULL,
+    refused integer NOT NULL,
+    refused_paise bigint NOT NULL,
+    due integer NOT NULL,
+    due_paise bigint NOT NULL,
+    CONSTRAINT report_orders_check CHECK (((((confirmed + assumed) + refused) + due) = released)),
+    CONSTRAINT report_orders_span CHECK ((span = ANY (ARRAY['slot'::text, 'utc'::text, 'ist'::text, 'utc_sums'::text, 'ist_sums'::text])))
+);
+
+CREATE TABLE public.report_taxes (
+    span text NOT NULL,
+    starts_at timestamp with time zone NOT NULL,
+    kind text NOT NULL,
+    receipts integer NOT NULL,
+    amount_paise bigint NOT NULL,
+    untaxed_paise bigint NOT NULL,
+    taxable_paise bigint NOT NULL,
+    cgst_paise bigint NOT NULL,
+    sgst_paise bigint NOT NULL,
+    igst_paise bigint NOT NULL,
+    CONSTRAINT report_taxes_span CHECK ((span = ANY (ARRAY['slot'::text, 'utc'::text, 'ist'::text])))
 );
 
 CREATE TABLE public.schema_migrations (
@@ -1651,6 +1779,22 @@ CREATE TABLE public.webhook_events (
 
 ALTER TABLE public.webhook_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
 
+CREATE TABLE public.withheld_messages (
+    order_id bigint NOT NULL,
+    ordinal smallint NOT NULL,
+    account_id bigint NOT NULL,
+    kind text NOT NULL,
+    signs text NOT NULL,
+    state text DEFAULT 'held'::text NOT NULL,
+    withheld_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    decided_at timestamp with time zone,
+    decided_by bigint,
+    reason text,
+    CONSTRAINT withheld_messages_check CHECK (((state = 'held'::text) = (decided_at IS NULL))),
+    CONSTRAINT withheld_messages_kind CHECK ((kind = ANY (ARRAY['bank'::text, 'payment'::text, 'government'::text]))),
+    CONSTRAINT withheld_messages_state CHECK ((state = ANY (ARRAY['held'::text, 'released'::text, 'confirmed'::text])))
+);
+
 ALTER TABLE ONLY public.audit_log ATTACH PARTITION public.audit_log_default DEFAULT;
 
 ALTER TABLE ONLY public.entries ATTACH PARTITION public.entries_default DEFAULT;
@@ -1754,6 +1898,12 @@ ALTER TABLE ONLY public.inbound_messages
 ALTER TABLE ONLY public.inbound_messages
     ADD CONSTRAINT inbound_messages_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.lawful_requests
+    ADD CONSTRAINT lawful_requests_case UNIQUE (case_number, number, starts_at, ends_at);
+
+ALTER TABLE ONLY public.lawful_requests
+    ADD CONSTRAINT lawful_requests_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.ledger_results
     ADD CONSTRAINT ledger_results_pkey PRIMARY KEY (scope, invariant, name);
 
@@ -1804,6 +1954,9 @@ ALTER TABLE ONLY public.order_events
 
 ALTER TABLE public.order_events
     ADD CONSTRAINT order_events_type CHECK ((type = ANY (ARRAY['active'::text, 'code'::text, 'extended'::text, 'completed'::text, 'cancelled'::text, 'expired'::text, 'failed'::text, 'refunded'::text]))) NOT VALID;
+
+ALTER TABLE public.orders
+    ADD CONSTRAINT orders_failure CHECK ((failure = ANY (ARRAY['no_numbers'::text, 'provider_refused'::text, 'never_sold'::text, 'provider_cancelled'::text, 'withheld'::text]))) NOT VALID;
 
 ALTER TABLE ONLY public.orders
     ADD CONSTRAINT orders_pkey PRIMARY KEY (id);
@@ -1886,6 +2039,12 @@ ALTER TABLE ONLY public.providers
 ALTER TABLE ONLY public.providers
     ADD CONSTRAINT providers_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.purchase_counts
+    ADD CONSTRAINT purchase_counts_pkey PRIMARY KEY (account_id);
+
+ALTER TABLE ONLY public.purchase_limits
+    ADD CONSTRAINT purchase_limits_pkey PRIMARY KEY (account_id);
+
 ALTER TABLE ONLY public.purchase_references
     ADD CONSTRAINT purchase_references_pkey PRIMARY KEY (account_id, reference);
 
@@ -1936,6 +2095,21 @@ ALTER TABLE ONLY public.rental_readings
 
 ALTER TABLE ONLY public.rental_version
     ADD CONSTRAINT rental_version_pkey PRIMARY KEY (one);
+
+ALTER TABLE ONLY public.report_due
+    ADD CONSTRAINT report_due_pkey PRIMARY KEY (span, starts_at);
+
+ALTER TABLE ONLY public.report_mark
+    ADD CONSTRAINT report_mark_pkey PRIMARY KEY (one);
+
+ALTER TABLE ONLY public.report_money
+    ADD CONSTRAINT report_money_pkey PRIMARY KEY (span, starts_at, kind, bucket, rail);
+
+ALTER TABLE ONLY public.report_orders
+    ADD CONSTRAINT report_orders_pkey PRIMARY KEY (span, starts_at, service, country, provider_id);
+
+ALTER TABLE ONLY public.report_taxes
+    ADD CONSTRAINT report_taxes_pkey PRIMARY KEY (span, starts_at, kind);
 
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (number);
@@ -2063,13 +2237,22 @@ ALTER TABLE ONLY public.webhook_events
 ALTER TABLE ONLY public.webhook_events
     ADD CONSTRAINT webhook_events_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.withheld_messages
+    ADD CONSTRAINT withheld_messages_pkey PRIMARY KEY (order_id, ordinal);
+
+CREATE INDEX account_ips_last_seen ON public.account_ips USING btree (last_seen_at);
+
 CREATE INDEX account_ips_network ON public.account_ips USING btree (account_id, network);
+
+CREATE INDEX account_ips_shared ON public.account_ips USING btree (network);
 
 CREATE INDEX account_notes_account ON public.account_notes USING btree (account_id, id DESC);
 
 CREATE INDEX accounts_changed_at ON public.accounts USING btree (changed_at);
 
 CREATE UNIQUE INDEX accounts_email_key ON public.accounts USING btree (email_key);
+
+CREATE INDEX accounts_mail_pattern ON public.accounts USING btree ((((regexp_replace(split_part(email_key, '@'::text, 1), '[0-9]+'::text, ''::text, 'g'::text) || '@'::text) || split_part(email_key, '@'::text, 2))));
 
 CREATE UNIQUE INDEX activations_order ON public.activations USING btree (order_id) WHERE (NOT is_former);
 
@@ -2099,13 +2282,21 @@ CREATE INDEX bank_credits_amount ON public.bank_credits USING btree (vpa_id, amo
 
 CREATE INDEX bank_credits_open ON public.bank_credits USING btree (created_at) WHERE (state = 'open'::text);
 
+CREATE INDEX bank_credits_payer ON public.bank_credits USING btree (payer_hash) WHERE (payer_hash IS NOT NULL);
+
+CREATE INDEX bank_credits_payment ON public.bank_credits USING btree (payment_id) WHERE (payment_id IS NOT NULL);
+
 CREATE INDEX catalogue_syncs_provider ON public.catalogue_syncs USING btree (provider_id, id DESC);
 
 CREATE UNIQUE INDEX catalogue_syncs_running ON public.catalogue_syncs USING btree (provider_id) WHERE (state = 'running'::text);
 
+CREATE INDEX entries_at ON ONLY public.entries USING brin (at) WITH (pages_per_range='32', autosummarize='on');
+
 CREATE INDEX entries_wallet ON ONLY public.entries USING btree (account_id, version) WHERE (account_id IS NOT NULL);
 
 CREATE INDEX entries_default_account_id_version_idx ON public.entries_default USING btree (account_id, version) WHERE (account_id IS NOT NULL);
+
+CREATE INDEX entries_default_at_idx ON public.entries_default USING brin (at) WITH (pages_per_range='32', autosummarize='on');
 
 CREATE INDEX entries_posting ON ONLY public.entries USING btree (posting_id);
 
@@ -2122,6 +2313,8 @@ CREATE INDEX external_payments_account ON public.external_payments USING btree (
 CREATE INDEX external_payments_address ON public.external_payments USING btree (address_id) WHERE (address_id IS NOT NULL);
 
 CREATE INDEX external_payments_created_at ON public.external_payments USING btree (rail, created_at);
+
+CREATE INDEX external_payments_payer ON public.external_payments USING btree (payer_hash) WHERE (payer_hash IS NOT NULL);
 
 CREATE INDEX external_payments_recharge ON public.external_payments USING btree (recharge_id) WHERE (recharge_id IS NOT NULL);
 
@@ -2161,6 +2354,10 @@ CREATE INDEX messages_order ON ONLY public.messages USING btree (order_id);
 
 CREATE INDEX messages_default_order_id_idx ON public.messages_default USING btree (order_id);
 
+CREATE INDEX messages_unpurged ON ONLY public.messages USING btree (received_at) WHERE (purged_at IS NULL);
+
+CREATE INDEX messages_default_received_at_idx ON public.messages_default USING btree (received_at) WHERE (purged_at IS NULL);
+
 CREATE INDEX money_requests_asked ON public.money_requests USING btree (asked_by, asked_at);
 
 CREATE INDEX money_requests_decided ON public.money_requests USING btree (decided_by, decided_at) WHERE (decided_by IS NOT NULL);
@@ -2195,6 +2392,8 @@ CREATE INDEX orders_number ON public.orders USING btree (number, id DESC) WHERE 
 
 CREATE INDEX orders_open ON public.orders USING btree (provider_id, id) WHERE (ended_at IS NULL);
 
+CREATE INDEX orders_open_account ON public.orders USING btree (account_id) WHERE (ended_at IS NULL);
+
 CREATE INDEX orders_overcharged ON public.orders USING btree (provider_id, activated_at) WHERE ((charged_paise * 100) > (cost_paise * 101));
 
 CREATE INDEX orders_release ON public.orders USING btree (provider_id, id) WHERE release_due;
@@ -2212,6 +2411,8 @@ CREATE INDEX outbox_due ON public.outbox USING btree (channel, due_at) WHERE (st
 CREATE INDEX outbox_ended_at ON public.outbox USING btree (ended_at) WHERE (state <> 'waiting'::text);
 
 CREATE INDEX outbox_failed ON public.outbox USING btree (id DESC) WHERE (state = 'failed'::text);
+
+CREATE INDEX postings_at ON public.postings USING brin (at) WITH (pages_per_range='32', autosummarize='on');
 
 CREATE INDEX price_overruns_provider ON public.price_overruns USING btree (provider_id, at);
 
@@ -2242,6 +2443,8 @@ CREATE INDEX rate_samples_created_at ON public.rate_samples USING btree (created
 CREATE INDEX rate_samples_newest ON public.rate_samples USING btree (asset, source, observed_at DESC);
 
 CREATE INDEX receipts_account ON public.receipts USING btree (account_id, id DESC);
+
+CREATE INDEX receipts_issued_at ON public.receipts USING btree (issued_at);
 
 CREATE UNIQUE INDEX receipts_payment ON public.receipts USING btree (payment_id) WHERE (kind = 'receipt'::text);
 
@@ -2349,6 +2552,12 @@ CREATE INDEX webhook_events_due ON public.webhook_events USING btree (due_at) WH
 
 CREATE INDEX webhook_events_ended_at ON public.webhook_events USING btree (ended_at) WHERE (ended_at IS NOT NULL);
 
+CREATE INDEX withheld_messages_account ON public.withheld_messages USING btree (account_id, withheld_at DESC);
+
+CREATE INDEX withheld_messages_at ON public.withheld_messages USING btree (withheld_at);
+
+CREATE INDEX withheld_messages_held ON public.withheld_messages USING btree (withheld_at) WHERE (state = 'held'::text);
+
 ALTER INDEX public.audit_log_account ATTACH PARTITION public.audit_log_default_account_id_id_idx;
 
 ALTER INDEX public.audit_log_actor ATTACH PARTITION public.audit_log_default_actor_id_id_idx;
@@ -2359,11 +2568,15 @@ ALTER INDEX public.audit_log_request ATTACH PARTITION public.audit_log_default_r
 
 ALTER INDEX public.entries_wallet ATTACH PARTITION public.entries_default_account_id_version_idx;
 
+ALTER INDEX public.entries_at ATTACH PARTITION public.entries_default_at_idx;
+
 ALTER INDEX public.entries_posting ATTACH PARTITION public.entries_default_posting_id_idx;
 
 ALTER INDEX public.exchanges_order ATTACH PARTITION public.exchanges_default_order_id_idx;
 
 ALTER INDEX public.messages_order ATTACH PARTITION public.messages_default_order_id_idx;
+
+ALTER INDEX public.messages_unpurged ATTACH PARTITION public.messages_default_received_at_idx;
 
 ALTER INDEX public.transcripts_at ATTACH PARTITION public.transcripts_default_provider_id_at_idx;
 
@@ -2476,6 +2689,12 @@ ALTER TABLE ONLY public.idempotency_keys
 ALTER TABLE ONLY public.inbound_messages
     ADD CONSTRAINT inbound_messages_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id);
 
+ALTER TABLE ONLY public.lawful_requests
+    ADD CONSTRAINT lawful_requests_asked_by_fkey FOREIGN KEY (asked_by) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.lawful_requests
+    ADD CONSTRAINT lawful_requests_decided_by_fkey FOREIGN KEY (decided_by) REFERENCES public.accounts(id);
+
 ALTER TABLE ONLY public.mail_tokens
     ADD CONSTRAINT mail_tokens_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
@@ -2568,6 +2787,12 @@ ALTER TABLE ONLY public.provider_unknown_words
 
 ALTER TABLE ONLY public.provider_words
     ADD CONSTRAINT provider_words_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id);
+
+ALTER TABLE ONLY public.purchase_counts
+    ADD CONSTRAINT purchase_counts_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.purchase_limits
+    ADD CONSTRAINT purchase_limits_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
 ALTER TABLE ONLY public.purchase_references
     ADD CONSTRAINT purchase_references_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
@@ -2704,6 +2929,15 @@ ALTER TABLE ONLY public.webhook_deliveries
 ALTER TABLE ONLY public.webhook_endpoints
     ADD CONSTRAINT webhook_endpoints_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
+ALTER TABLE ONLY public.withheld_messages
+    ADD CONSTRAINT withheld_messages_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.withheld_messages
+    ADD CONSTRAINT withheld_messages_decided_by_fkey FOREIGN KEY (decided_by) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.withheld_messages
+    ADD CONSTRAINT withheld_messages_order_id_fkey FOREIGN KEY (order_id) REFERENCES public.orders(id);
+
 GRANT USAGE ON SCHEMA public TO numberdesk_app;
 
 REVOKE ALL ON FUNCTION public.create_month_partitions(parent regclass, months_ahead integer) FROM PUBLIC;
@@ -2764,6 +2998,10 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.holds TO numberdesk_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_keys TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.inbound_messages TO numberdesk_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.lawful_requests TO numberdesk_app;
+
+GRANT USAGE ON SEQUENCE public.lawful_requests_id_seq TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.ledger_results TO numberdesk_app;
 
@@ -2845,6 +3083,10 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.provider_words TO numberdesk_a
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.providers TO numberdesk_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.purchase_counts TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.purchase_limits TO numberdesk_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.purchase_references TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.quotes TO numberdesk_app;
@@ -2868,6 +3110,16 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rental_offers TO numberdesk_ap
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rental_readings TO numberdesk_app;
 
 GRANT SELECT,UPDATE ON TABLE public.rental_version TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.report_due TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.report_mark TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.report_money TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.report_orders TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.report_taxes TO numberdesk_app;
 
 GRANT SELECT ON TABLE public.schema_migrations TO numberdesk_app;
 
@@ -2930,3 +3182,5 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.webhook_endpoints TO numberdes
 GRANT USAGE ON SEQUENCE public.webhook_endpoints_id_seq TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.webhook_events TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.withheld_messages TO numberdesk_app;

@@ -4,8 +4,7 @@ SET LOCAL statement_timeout = '1h';
 -- NOT VALID: what is there was checked by a narrower rule.
 ALTER TABLE orders DROP CONSTRAINT orders_failure, ADD CONSTRAINT orders_failure CHECK (failure IN
     ('no_numbers', 'provider_refused', 'never_sold', 'provider_cancelled', 'withheld')) NOT VALID;
--- Who had which number, and how many orders of an account are open.
-CREATE INDEX orders_number ON orders (number, id) WHERE number IS NOT NULL;
+-- How many orders of an account are open.
 CREATE INDEX orders_open_account ON orders (account_id) WHERE ended_at IS NULL;
 
 -- When the body was taken out of a message; the row stays.

@@ -131,7 +131,7 @@ def test_a_limit_says_which_how_much_and_until_when_in_every_protocol(stand: Sta
 
 
 def test_staff_allow_one_account_more_and_take_it_back(stand: Stand, bob: Client, ops: Member) -> None:
-    path = f"/admin/users/{bob.account_id}/limits"
+    path = f"/admin/users/{bob.account_id}/purchase-limits"
     assert ops.client.get(path).data["isOwn"] is False
     assert ops.client.post(path, {"reason": "trial", "perHour": 1}).data["perHour"] == 1
     bob.buy()

@@ -139,7 +139,8 @@ def calls(people: Any, desk: Any) -> list[Call[Any]]:
             description="Keep a message of the order in the path sealed for ever; it flags its account.",
         ),
         Call(
-            path="/admin/users/{id}/limits", body=SetLimits, access="admin:ops", run=partial(_set_limits, people),
+            path="/admin/users/{id}/purchase-limits", body=SetLimits, access="admin:ops",
+            run=partial(_set_limits, people),
             answer=LimitsView, summary="Allow an account more or less",
             description="Set what an account may buy instead of the settings.",
         ),
@@ -258,7 +259,7 @@ async def list_quarantine(
     return Ok(data=Items([_withheld(item) for item in found], cursor))
 
 
-@get("/admin/users/{id:str}/limits", summary="Read the limits of an account", opt={ACCESS: "admin:support"})
+@get("/admin/users/{id:str}/purchase-limits", summary="Read the limits of an account", opt={ACCESS: "admin:support"})
 async def read_limits(
     id: FromPath[str],  # noqa: A002 - the name in the path
     db: NamedDependency[Database],
