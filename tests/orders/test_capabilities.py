@@ -146,7 +146,7 @@ async def test_a_provider_that_stopped_posting_is_listed_as_often_as_before(worl
     await push(world, card, "48213")
     await world.run("UPDATE inbound_messages SET settled_at = settled_at - $1::interval", jobs.PUSHED_LATELY)
     asked = world.alpha.asked
-    await world.watch()
+    await jobs.watch(world.desk, world.provider(), is_idle_turn=False)
     assert world.alpha.asked == asked + 1
 
 
