@@ -87,7 +87,7 @@ async def withhold(
     await sql.insert_withheld(
         tx, [(order_id, at, orders[order_id].account_id, sign.kind, sign.words) for order_id, at, _, sign in rows]
     )
-    numbers = [order_id for order_id in held.messages if getattr(orders[order_id], "hours", None) is None]
+    numbers = [order_id for order_id in held.messages if orders[order_id].hours is None]
     ending = [order_id for order_id in numbers if orders[order_id].state in LISTENING and not is_paid(order_id)]
     voided = await wallet.void(tx, ending)
     assert voided.keys() == set(ending), "an order that listens has no live hold"
