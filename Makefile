@@ -4,6 +4,8 @@
 .NOTPARALLEL:
 
 ARGS ?=
+# Files of tests side by side: most of the time of most of them is waiting.
+PARALLEL ?= -n 2 --dist loadfile
 PYTHON ?=
 UV ?= uv
 
@@ -73,7 +75,7 @@ run: .venv/.run-stamp  ## Start a demonstration: its own database, providers, a 
 
 .PHONY: test clients check bench bench-upstream bench-reports
 test: .venv/.test-stamp .venv-clients/.stamp  ## Run the tests (ARGS="tests/wallet -k refund")
-	@.venv/bin/python -m pytest $(ARGS)
+	@.venv/bin/python -m pytest $(if $(ARGS),,$(PARALLEL)) $(ARGS)
 
 clients: .venv/.test-stamp .venv-clients/.stamp  ## Run unmodified clients of others against a running server
 	@.venv/bin/python -m pytest tests/clients $(ARGS)
