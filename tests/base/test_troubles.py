@@ -66,4 +66,4 @@ def test_threads_may_note_at_once() -> None:
 
 def test_a_bots_token_in_a_line_is_blanked() -> None:
     line = {"problem": "POST https://api.telegram.org/bot110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw0/getMe failed"}
-    assert redact(None, "error", line)["problem"] == "POST https://api.telegram.org/bot110201543:[hidden]/getMe failed"
+    assert redact(None, "error", line)["problem"] == "POST https://api.telegram.org/bot[hidden]/getMe failed"
