@@ -250,9 +250,21 @@ async def _verify(place: Place, manifest: Manifest) -> int:
         lines = await providers.open_lines(db, secrets_of(place.settings).vault)  # opens what the keys have sealed
         await providers.close(lines)
         wrong += sum(not item.ok for item in await monitoring.verify(db, on_check=show_check))
+        wrong += await _verify_audit(db)
     finally:
         await db.close()
     return wrong
+
+
+async def _verify_audit(db: Database) -> int:
+    while await audit.seal(db):  # what was written in the last second before the backup
+        pass
+    found = await audit.check(db)
+    for sentence in found.breaks:
+        console.print(f"[red]WRONG[/] audit log: {escape(sentence)}", soft_wrap=True)
+    if not found.breaks:
+        console.print(f"[green]ok[/]   the audit log's chain is whole ({found.counted:,})", soft_wrap=True)
+    return len(found.breaks)
 
 
 async def _note(place: Place, action: str, **details: str | int) -> None:
