@@ -283,7 +283,7 @@ def test_serve_and_worker_start_say_so_and_stop(installation: Installation) -> N
         assert status == b"HTTP/1.1 200 OK\r\n"
         assert [web.stop(), worker.stop()] == [0, 0]
         for service in (web, worker):
-            assert service.said.endswith("Stopping.\n")
+            assert "Stopping.\n" in service.said  # lines of a pass that ends may follow
             assert not [secret for secret in installation.secrets if secret in service.said]
 
 
