@@ -108,7 +108,11 @@ WRONG: dict[str, tuple[dict[str, str], str, str]] = {
     "no mail server": ({"SMTP_PORT": "9"}, "mail", "WRONG: 127.0.0.1:9 (none): no connection to the server"),
     "mail without TLS": ({"SMTP_SECURITY": "starttls"}, "mail", "WRONG"),
     "mails wait": ({"SMTP_HOST": ""}, "mail", "warning: SMTP_HOST is not set"),
-    "wrong token": ({"TELEGRAM_BOT_TOKEN": "110201543:hidden-hidden-hidden-hidden"}, "telegram", "WRONG: the token is not known there"),
+    "wrong token": (
+        {"TELEGRAM_BOT_TOKEN": "110201543:hidden-hidden-hidden-hidden"},
+        "telegram",
+        "WRONG: the token is not known there",
+    ),
     "no Telegram": ({"TELEGRAM_URL": "http://127.0.0.1:9"}, "telegram", "WRONG: it is not reached"),
     "other keys": ({"ENCRYPTION_KEYS": crypto.new_key()}, "encryption", "WRONG: A stored secret cannot be decrypted"),
     "no proxy trusted": ({"TRUSTED_PROXIES": ""}, "proxies", "warning: none is trusted"),

@@ -149,7 +149,8 @@ class _Buyer:
         for _ in range(TRIES):
             answer = await ask()
             self.answers.append(answer)
-            known = (200, ""), (503, "unavailable"), (409, "idempotency_key_in_flight")
+            # 0: the server closed a connection just as it was used again, which its 503 with an unread body does.
+            known = (0, ""), (200, ""), (503, "unavailable"), (409, "idempotency_key_in_flight")
             assert (answer.status, answer.code) in known, answer
             if answer.status == 200 and answer.data["status"] == wanted:
                 return
