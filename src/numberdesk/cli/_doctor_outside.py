@@ -26,6 +26,7 @@ PADDING = 6000
 FORGED = "203.0.113.77"
 """An address that nobody has (RFC 5737): if we are taken for it, callers choose their addresses."""
 TOGETHER = PROBE_PAUSE / 2
+CERTIFICATE_SECONDS = 10.0
 CERTIFICATE_DAYS = 14
 
 
@@ -209,19 +210,32 @@ def _flowing(answer: _Asked) -> Finding:
     return wrong("streams", "events are held back by a proxy", fix)
 
 
+async def _certificate(url: URL) -> Mapping[str, Any] | None:
+    """Return what the address shows, by a connection for this alone: one that has answered may be gone already."""
+    try:
+        async with asyncio.timeout(CERTIFICATE_SECONDS):
+            _, writer = await asyncio.open_connection(url.host, url.port, ssl=ssl.create_default_context())
+            try:
+                found: Mapping[str, Any] | None = writer.get_extra_info("peercert")
+            finally:
+                writer.transport.abort()
+    except (OSError, TimeoutError):
+        return None  # the address was asked before, and that it is reached is told there
+    return found
+
+
 async def _ask(session: ClientSession, url: URL, headers: Mapping[str, str] | None = None) -> "_Asked | str":
     """Ask once; returns why, if there is no whole answer."""
     began = clock.seconds()
     try:
         async with session.get(url, headers=headers, allow_redirects=False, timeout=TIMEOUT) as response:
             seconds = clock.seconds() - began
-            transport = response.connection.transport if response.connection else None
-            certificate = transport.get_extra_info("peercert") if transport else None
             body, arrivals, first = bytearray(), [], clock.seconds()
             async for chunk in response.content.iter_any():
                 body += chunk
                 arrivals.append(clock.seconds() - first)
-            return _Asked(response.status, dict(response.headers), bytes(body), seconds, arrivals, certificate)
+        certificate = await _certificate(url) if url.scheme == "https" else None
+        return _Asked(response.status, dict(response.headers), bytes(body), seconds, arrivals, certificate)
     except TimeoutError:
         return "no answer in time"
     except (ClientError, OSError) as problem:
