@@ -356,3 +356,14 @@ async def test_a_server_that_does_not_let_us_in_is_told_from_one_out_of_reach(da
         await open_database(f"{scheme}://{login}@{path}_gone?{query}", size=2)
     with pytest.raises(DatabaseRefused, match="nobody_here"):
         await open_database(database_url, size=2, role="nobody_here")
+
+
+async def test_a_statement_given_up_between_its_halves_leaves_nothing_open(narrow: Database) -> None:
+    with pytest.raises(asyncpg.DataError):
+        async with narrow.statement() as tx:
+            await value(tx, "SELECT count(*) + $1::int FROM accounts", "no number")
+    await asyncio.sleep(0.2)
+    async with narrow.statement() as tx:
+        assert await value(tx, "SELECT clock_timestamp() - now() < interval '100 ms'")
+    async with narrow.snapshot() as tx:
+        assert await value(tx, "SELECT 1") == 1

@@ -15,7 +15,7 @@ import asyncpg
 import structlog
 from prometheus_client import Counter
 
-from numberdesk.base.errors import Unavailable
+from numberdesk.base.errors import AppError, Unavailable
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -136,7 +136,13 @@ class Database:
             Undone, Duplicate: as in `transaction`.
         """
         async with self._borrowed() as connection:
-            yield Tx(connection)
+            try:
+                yield Tx(connection)
+            except (AppError, *UNDONE, asyncpg.UniqueViolationError):
+                raise
+            except BaseException:
+                await _sync(connection)
+                raise
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Tx]:
@@ -211,7 +217,7 @@ class Database:
         except (TimeoutError, *LOST) as problem:
             NO_CONNECTION.inc()
             raise Unavailable from problem
-        if _is_broken(connection):
+        if _is_gone(connection) or connection.is_in_transaction():
             await self._release(connection)
             raise Unavailable
         return connection
@@ -235,8 +241,18 @@ def _is_gone(connection: Any) -> bool:
         return True
 
 
-def _is_broken(connection: Any) -> bool:
-    return _is_gone(connection) or bool(connection.is_in_transaction())
+async def _sync(connection: Any) -> None:
+    """End what a statement left open that was stopped between its halves, for the driver prepares without a sync.
+
+    Nobody knows of the transaction that has begun then: the next caller would have its old snapshot and old `now()`.
+    """
+    try:
+        with suppress(*LOST):
+            await connection.execute("SELECT")
+    except BaseException:
+        if not _is_gone(connection):
+            connection.terminate()
+        raise
 
 
 @asynccontextmanager
@@ -334,10 +350,8 @@ def _builder(kind: Any) -> Callable[[Any], Any]:
         return known
     names = tuple(item.name for item in fields(kind))
     pick = itemgetter(*names)
-    if len(names) == 1:
-        _builders[kind] = lambda record: kind(pick(record))
-    else:
-        _builders[kind] = lambda record: kind(*pick(record))
+    single = len(names) == 1
+    _builders[kind] = (lambda record: kind(pick(record))) if single else (lambda record: kind(*pick(record)))
     return _builders[kind]
 
 
