@@ -1,5 +1,6 @@
 """Opens the ways by which notices go besides mail, as the settings say."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import get_args
@@ -17,6 +18,8 @@ from numberdesk.notifications.service import Bell, RelayMissing
 from numberdesk.settings import BadSettings, Settings
 
 log = structlog.get_logger()
+
+AGAIN_SECONDS = 0.5
 
 
 def telegram_settings(settings: Settings) -> TelegramSettings:
@@ -53,11 +56,7 @@ async def opened_bell(settings: Settings) -> AsyncIterator[Bell]:
 async def ringing(db: Database, vault: Vault, settings: Settings) -> AsyncIterator[Bell]:
     """Open the ways for a worker: the staff's events go there from now on, beginning with the start of a version."""
     async with opened_bell(settings) as bell:
-        await notifications.settle_targets(db, bell)
-        async with db.transaction() as tx:
-            facts = {"Version": __version__, "Installation": settings.app_env}
-            start = StaffEvent("system", "Numberdesk runs in a version that is new here", facts, f"start:{__version__}")
-            await notifications.tell(tx, vault, [start])
+        await _begin(db, vault, settings, bell)
         try:
             yield bell
         finally:
@@ -65,3 +64,19 @@ async def ringing(db: Database, vault: Vault, settings: Settings) -> AsyncIterat
                 await notifications.give_back(db, bell)
             except Unavailable:
                 log.warning("telegram_not_given_back")
+
+
+async def _begin(db: Database, vault: Vault, settings: Settings, bell: Bell) -> None:
+    facts = {"Version": __version__, "Installation": settings.app_env}
+    start = StaffEvent("system", "Numberdesk runs in a version that is new here", facts, f"start:{__version__}")
+    while True:
+        try:
+            await notifications.settle_targets(db, bell)
+            async with db.transaction() as tx:
+                await notifications.tell(tx, vault, [start])
+        except Unavailable:
+            # The service answers by now: it must not end because the database is away for a moment.
+            log.warning("notices_wait_for_database")
+            await asyncio.sleep(AGAIN_SECONDS)
+        else:
+            return

@@ -2,8 +2,8 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -169,7 +169,17 @@ async def running(site: Site, mailer: Mailer | None = None) -> AsyncIterator[Non
             finally:
                 await watches.stop()
     finally:
-        await webhooks.stop(site.courier)
+        with _ending():
+            await webhooks.stop(site.courier)
+
+
+@contextmanager
+def _ending() -> Iterator[None]:
+    """Leases that cannot be given back end by themselves, so a stop without a database is a stop all the same."""
+    try:
+        yield
+    except Unavailable:
+        log.warning("leases_not_given_back")
 
 
 async def _make_partitions(db: Database) -> int:
@@ -197,8 +207,9 @@ class _Watches:
         for task in self.tasks.values():
             task.cancel()
         await asyncio.gather(*self.tasks.values(), return_exceptions=True)
-        for provider_id in self.tasks:
-            await providers.lease_watch(self.desk.db, provider_id, owner=self.owner, seconds=0)
+        with _ending():
+            for provider_id in self.tasks:
+                await providers.lease_watch(self.desk.db, provider_id, owner=self.owner, seconds=0)
 
     async def _watch(self, provider_id: ProviderId) -> None:
         idle_at = 0.0
