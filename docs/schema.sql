@@ -530,7 +530,7 @@ CREATE TABLE public.ledger_results (
     wrong bigint NOT NULL,
     examples text[] NOT NULL,
     checked_at timestamp with time zone NOT NULL,
-    CONSTRAINT ledger_results_scope CHECK ((scope = ANY (ARRAY['recent'::text, 'whole'::text]))),
+    CONSTRAINT ledger_results_scope CHECK ((scope = ANY (ARRAY['recent'::text, 'whole'::text, 'audit'::text]))),
     CONSTRAINT ledger_results_wrong_check CHECK ((wrong >= 0))
 );
 
@@ -540,7 +540,7 @@ CREATE TABLE public.ledger_runs (
     checked_to bigint DEFAULT 0 NOT NULL,
     ended_at timestamp with time zone,
     took_ms integer,
-    CONSTRAINT ledger_runs_scope CHECK ((scope = ANY (ARRAY['recent'::text, 'whole'::text])))
+    CONSTRAINT ledger_runs_scope CHECK ((scope = ANY (ARRAY['recent'::text, 'whole'::text, 'audit'::text])))
 );
 
 CREATE TABLE public.limit_counters (
@@ -1790,6 +1790,7 @@ CREATE TABLE public.withheld_messages (
     decided_at timestamp with time zone,
     decided_by bigint,
     reason text,
+    told_at timestamp with time zone,
     CONSTRAINT withheld_messages_check CHECK (((state = 'held'::text) = (decided_at IS NULL))),
     CONSTRAINT withheld_messages_kind CHECK ((kind = ANY (ARRAY['bank'::text, 'payment'::text, 'government'::text]))),
     CONSTRAINT withheld_messages_state CHECK ((state = ANY (ARRAY['held'::text, 'released'::text, 'confirmed'::text])))
@@ -2538,6 +2539,8 @@ CREATE INDEX webhook_deliveries_ended ON public.webhook_deliveries USING btree (
 
 CREATE INDEX webhook_deliveries_endpoint ON public.webhook_deliveries USING btree (endpoint_id, id DESC);
 
+CREATE INDEX webhook_deliveries_failed ON public.webhook_deliveries USING btree (ended_at) WHERE (state = 'failed'::text);
+
 CREATE INDEX webhook_deliveries_leased ON public.webhook_deliveries USING btree (account_id) WHERE (leased_until IS NOT NULL);
 
 CREATE INDEX webhook_deliveries_waiting ON public.webhook_deliveries USING btree (endpoint_id, next_try_at, id) WHERE (state = 'waiting'::text);
@@ -2557,6 +2560,8 @@ CREATE INDEX withheld_messages_account ON public.withheld_messages USING btree (
 CREATE INDEX withheld_messages_at ON public.withheld_messages USING btree (withheld_at);
 
 CREATE INDEX withheld_messages_held ON public.withheld_messages USING btree (withheld_at) WHERE (state = 'held'::text);
+
+CREATE INDEX withheld_messages_untold ON public.withheld_messages USING btree (withheld_at) WHERE (told_at IS NULL);
 
 ALTER INDEX public.audit_log_account ATTACH PARTITION public.audit_log_default_account_id_id_idx;
 

@@ -89,7 +89,7 @@ def steps(site: Site, mailer: Mailer | None, bell: Bell) -> list[Pass]:
         Pass("close_silent_tickets", 60.0, partial(support_jobs.close_silent, site.help_desk), full=200),
         Pass("send_events", 0.3, partial(webhooks_jobs.deliver, site.courier), full=1),
         Pass("roll_up", 5.0, partial(wallet_jobs.roll_up, db), full=50_000),
-        *monitoring_jobs.worker_steps(db, whole_every=site.settings.whole_ledger_every),
+        *monitoring_jobs.worker_steps(site.watch, site.vault, whole_every=site.settings.whole_ledger_every),
         Pass("partitions", 6 * 3600.0, partial(_make_partitions, db)),
         *_purges(site),
         *_forgetting(site),
@@ -150,6 +150,7 @@ def _telling(site: Site, mailer: Mailer | None, bell: Bell) -> list[Pass]:
         Pass("forget_errors", 600.0, partial(notifications_jobs.forget_errors, db), full=1000),
         Pass("tell_staff", 5.0, partial(admin_jobs.tell_staff, db, vault), full=50),
         Pass("tell_maintenance", 1.0, partial(admin_jobs.tell_maintenance, db, vault), full=50),
+        Pass("tell_withheld", 5.0, partial(admin_jobs.tell_withheld, db, vault), full=200),
         Pass("tell_trouble", 5.0, partial(admin_jobs.tell_trouble, db, vault)),
     ]  # fmt: skip
 

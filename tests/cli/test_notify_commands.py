@@ -75,7 +75,7 @@ def test_what_is_wrong_is_told_with_what_to_do_and_never_the_token(
 
 def test_what_failed_is_shown_sent_again_and_dropped(installation: Installation, portal: BlockingPortal) -> None:
     shell = installation.shell
-    assert shell.succeed("notify", "list") == "No notice is failed.\n"
+    assert shell.succeed("notify", "list") == "There are no notices in the state failed.\n"
     asked(
         portal, installation.app_url,
         "INSERT INTO outbox (channel, template, dedupe_key, payload, state, ended_at, last_problem)"
@@ -93,8 +93,9 @@ def test_what_failed_is_shown_sent_again_and_dropped(installation: Installation,
     assert "This notice is waiting" in shell.run("notify", "retry", str(ids["a"])).sentence
     assert "held a link or a code" in shell.run("notify", "retry", str(ids["b"])).sentence
     assert "is dropped" in shell.succeed("notify", "drop", str(ids["d"]))
-    assert shell.succeed("notify", "retry", "--all", "--channel", "telegram") == "1 will be sent again.\n"
+    assert shell.succeed("notify", "retry", "--all", "--channel", "telegram") == "1 notice will be sent again.\n"
+    assert shell.succeed("notify", "retry", "--all") == "No notice failed that can be sent.\n"
     states = asked(portal, installation.app_url, "SELECT state FROM outbox ORDER BY dedupe_key")
     assert states == ["waiting", "failed", "waiting", "dropped"]
     actions = asked(portal, installation.app_url, "SELECT action FROM audit_log ORDER BY id")
-    assert actions == ["notice_retried", "notice_dropped"]
+    assert actions == ["notice_retried", "notice_dropped", "notices_retried"]

@@ -150,6 +150,7 @@ def test_switches_decide_for_each_channel_and_mails_about_security_stay(scene: S
     assert usual["recharge"] == {"event": "recharge", "email": True, "telegram": True, "emailLocked": False}
     assert usual["security"]["emailLocked"]
     assert usual["sign_in"]["emailLocked"]
+    assert (usual["code"]["email"], usual["code"]["emailLocked"]) == (False, True), "codes go by no mail"
     assert (usual["code"]["email"], usual["code"]["telegram"]) == (False, False)
     changed = put(person.client, {"events": [
         {"event": "recharge", "email": False}, {"event": "security", "email": False, "telegram": False},

@@ -99,7 +99,7 @@ def test_a_name_like_a_formula_is_text_in_csv(stand: Stand, finance: Client, sol
         ("limit=501", "limit"), ("limit=0", "limit"), ("from=yesterday", "from"), ("to=2026-02-30", "to"),
         ("from=2026-02-02&to=2026-02-01", "to"), ("from=2020-01-01&to=2026-01-01", "to"), ("from=0001-01-01", "from"),
         ("to=9999-12-31", "to"), ("cursor=%3D", "cursor"), ("cursor=2026-99-99|a|1|1", "cursor"),
-        ("country=-1", "country"),
+        ("country=-1", "country"), ("country=XX", "country"), ("provider=nobody", "provider"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("kind", ["revenue", "revenue.csv"])
@@ -116,9 +116,10 @@ def test_a_report_that_does_not_exist_is_not_found(finance: Client, kind: str) -
     assert finance.get(f"/admin/reports/{kind}").refusal == (404, "not_found")
 
 
-def test_an_unknown_provider_has_no_lines(finance: Client, sold: Client) -> None:
-    assert items(finance, "revenue?provider=nobody") == []
-    assert len(items(finance, "revenue?provider=alpha")) == 1
+def test_lines_are_chosen_by_names_and_by_numbers(finance: Client, sold: Client) -> None:
+    for query in ("provider=alpha", "provider=1", "country=IN", "country=22"):
+        assert len(items(finance, f"revenue?{query}")) == 1, query
+    assert items(finance, "revenue?country=US") == []
 
 
 def test_reports_are_for_finance_and_above(stand: Stand, alice: Client) -> None:

@@ -144,6 +144,14 @@ def test_a_sheet_goes_out_and_comes_back_the_same(finance: Member) -> None:
     assert rules(finance) == [(None, None, "30.00", "1.00")]
 
 
+def test_a_sheet_holds_the_rule_that_decides_where_none_is_stored(finance: Member) -> None:
+    assert finance.client.get("/admin/prices/export").body.split(b"\r\n")[1:] == [b",,,,20.00,1.00", b""]
+    finance.client.post("/admin/prices", {"rules": [{"service": "tg", "marginPercent": "5"}]})
+    lines = finance.client.get("/admin/prices/export").body.split(b"\r\n")[1:]
+    assert lines == [b",,,,20.00,1.00", b",tg,,,5.00,1.00", b""]
+    assert len(lines) - 1 == len(rules(finance)), "as many as the list shows"
+
+
 @pytest.mark.parametrize(
     ("line", "place"),
     [

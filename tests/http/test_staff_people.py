@@ -61,6 +61,32 @@ def test_orders_accounts_and_keys_are_found_by_what_customers_name(
     assert hits(support, "nothing-of-this-name") == hits(support, "") == hits(support, "%20") == []
 
 
+def test_tickets_are_found_by_their_id_what_they_are_about_and_the_whole_address(
+    stand: Stand, alice: Client, bob: Client, support: Member
+) -> None:
+    def asked(client: Client, **about: object) -> str:
+        words = {"subject": "Where is it?", "text": "I wait."}
+        return str(client.post("/support/tickets", words | about).data["ticket"]["id"])
+
+    order_id, ref = alice.buy(), begun(alice)
+    of_order, of_recharge, of_bob = asked(alice, orderId=order_id), asked(alice, transactionId=ref), asked(bob)
+    assert ("ticket", of_order) in hits(support, of_order)
+    assert ("ticket", of_order) in hits(support, str(order_id))
+    assert hits(support, ref) == [("ticket", of_recharge), ("recharge", ref)]
+    email = stand.ask("SELECT email FROM accounts WHERE id = $1", alice.account_id)
+    assert hits(support, email) == [
+        ("account", str(alice.account_id)), ("ticket", of_recharge), ("ticket", of_order),
+    ]  # fmt: skip
+    shown = support.client.get(f"/admin/search?q={of_bob}").data["hits"]
+    (hit,) = [hit for hit in shown if (hit["type"], hit["id"]) == ("ticket", of_bob)]
+    assert (hit["accountId"], hit["label"]) == (bob.account_id, "Where is it? (open)")
+    unread = support.client.get(f"/admin/tickets?account={alice.account_id}").data["items"]
+    assert [item["ticket"]["unread"] for item in unread] == [1, 1], "a search counts as no look"
+    assert support.client.get(hit["path"]).data["ticket"]["id"] == int(of_bob)
+    looked = support.client.get(f"/admin/audit?account={bob.account_id}&action=staff_read").data["items"]
+    assert [(item["details"]["what"], item["details"]["ticket"]) for item in looked] == [("ticket", int(of_bob))]
+
+
 def test_each_search_is_recorded_and_keeps_no_whole_key(stand: Stand, alice: Client, support: Member) -> None:
     assert alice.key is not None
     hits(support, alice.key)
@@ -95,6 +121,17 @@ def test_the_staff_are_found_by_owners_only(support: Member, owner: Member, ops:
     assert hits(support, "ops@staff.example.com") == []
     assert "account" not in dict(hits(support, str(ops.account_id)))
     assert hits(owner, "ops@staff.example.com") == [("account", str(ops.account_id))]
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "to"), ("from=2026-01-01T00:00:00", "from"),
+        ("to=2026-01-01", "to"), ("account=x", "account"),
+    ],
+)  # fmt: skip
+def test_events_of_no_time_that_can_be_are_not_looked_for(support: Member, query: str, field: str) -> None:
+    assert list(support.client.get(f"/admin/audit?{query}").details["fields"]) == [field]
 
 
 @pytest.mark.parametrize("word", ["a" * 121, "%00", "%E2%80%AE"])

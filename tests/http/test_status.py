@@ -1,10 +1,16 @@
 """The pages about the service itself: its status from memory, its readiness, its metrics behind a token."""
 
+import asyncio
+import threading
 import time
 from collections.abc import Callable
 
 import pytest
+from anyio.from_thread import BlockingPortal
 
+from numberdesk.base.postgres import Cluster
+from numberdesk.monitoring.service import Judge
+from tests.http import stand as stands
 from tests.http.stand import Client, Stand
 
 PARTS = ["api", "codes", "notices", "numbers", "payments", "webhooks", "server:alpha"]
@@ -34,6 +40,25 @@ def test_everybody_reads_the_status_with_an_etag(stand: Stand) -> None:
         return again.status == 304 or again.headers["etag"] != etag
 
     assert is_known()
+
+
+def test_a_site_that_just_began_says_that_it_does_not_know_yet_and_soon_that_it_is_well(
+    portal: BlockingPortal, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    look = Judge.look
+
+    async def look_late(judge: Judge) -> int:
+        while not gate.is_set():  # noqa: ASYNC110 - set by a thread
+            await asyncio.sleep(0.01)
+        return await look(judge)
+
+    monkeypatch.setattr(Judge, "look", look_late)
+    with stands.opened(portal, cluster) as fresh:
+        first = fresh.nobody.get("/system/status").data
+        assert first == {"status": "unknown", "lookedAt": None, "parts": []}
+        gate.set()
+        until(lambda: fresh.nobody.get("/system/status").data["status"] == "ok", patience=10)
 
 
 def test_the_status_needs_no_database(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:

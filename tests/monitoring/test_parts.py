@@ -124,4 +124,4 @@ def test_the_page_says_the_worst_of_the_parts_and_down_when_nobody_looks() -> No
     assert [found and (found.rate, found.n) for found in rates.values()] == [(0.6, 200), None, (0.8, 100)]
     few = status_of(parts, seen, {"alpha": (4, 4)}, now=NOW).parts
     assert [part.delivery for part in few] == [None, None, None], "too few say nothing"
-    assert status_of([], [], {}, now=NOW).status == "down"
+    assert status_of([], [], {}, now=NOW).status == "unknown"

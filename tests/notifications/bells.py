@@ -15,7 +15,7 @@ from numberdesk.notifications.service import Bell
 from tests.notifications.outbox import make_due
 from tests.notifications.telegram import STAFF_CHAT, TOKEN, FakeTelegram
 
-ALL: tuple[StaffKind, ...] = ("registration", "recharge", "service", "system", "error")
+ALL: tuple[StaffKind, ...] = ("registration", "recharge", "service", "system", "error", "work")
 
 
 @asynccontextmanager

@@ -70,6 +70,13 @@ SAMPLES: Mapping[Template, Mapping[str, Value]] = {
         "order": None,
         "recharge": TRANSACTION,
     },
+    "staff_news": {
+        "name": "Ravi",
+        "title": "Money waits for a second person",
+        "facts": "Request: 12 • What: credit • Amount: 6000.00 rupees • Account: 77 • Asked by: staff 3",
+        "path": "/admin/requests",
+        "note": "Nobody can agree any more after 24 hours.",
+    },
     "webhook_made": {
         "name": "Asha",
         "endpoint": 12,

@@ -120,6 +120,18 @@ async def test_above_the_limit_two_people_must_say_the_same(stage: Stage) -> Non
     assert await stage.balance() == recharge.payable_paise
 
 
+async def test_the_first_of_two_approvals_is_told_to_those_who_can_be_the_second(stage: Stage) -> None:
+    recharge = await claimed(stage, 6000)
+    first, second, owner = await stage.staff(), await stage.staff(), await stage.staff("owner")
+    for role in ("support", "ops"):
+        await stage.staff(role)
+    await approve(stage, first, recharge)
+    told = await stage.list("SELECT account_id FROM outbox WHERE template = 'staff_news' ORDER BY account_id")
+    assert told == [(second.account_id,), (owner.account_id,)]
+    await approve(stage, second, recharge)
+    assert await stage.list("SELECT count(*) FROM outbox WHERE template = 'staff_news'") == [(2,)], "it is done"
+
+
 async def test_an_approval_of_before_a_change_is_none(stage: Stage) -> None:
     recharge = await claimed(stage, 6000)
     assert (await approve(stage, await stage.staff(), recharge)).outcome == "one_more_person"

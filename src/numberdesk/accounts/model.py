@@ -1,10 +1,12 @@
 """Nouns of the accounts slice."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, NewType
 
 from numberdesk.base.money import Paise
+from numberdesk.notifications.model import StaffKind, Value
 from numberdesk.wallet.model import AccountId, is_sandbox
 
 KeyId = NewType("KeyId", int)
@@ -251,3 +253,23 @@ class Note:
     author_id: AccountId
     text: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StaffNews:
+    """Something that waits for one of the staff, or needs a look: no code, no message, no number, no whole address."""
+
+    title: str
+    facts: Mapping[str, Value] = field(repr=False)
+    path: str
+    """Where it can be read and decided, such as `/admin/requests`."""
+    roles: Sequence[Role]
+    """Who can do something about it, and is told by mail."""
+    key: str
+    """Names what happened, so that it is told once."""
+    kind: StaffKind = "work"
+    but_not: frozenset[AccountId | None] = frozenset()
+    """Who is not told by mail: whoever asked for it, or whom it is about."""
+    mail_key: str | None = None
+    """Of news with the same one only the first goes by mail; the chat puts a flood into one message by itself."""
+    note: str = ""

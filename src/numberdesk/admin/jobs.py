@@ -1,12 +1,13 @@
-"""Passes for staff: telling them by mail what is wrong with providers, and when it is over."""
+"""Passes for staff: telling them what is wrong with providers, what is closed, what was withheld, and what is over."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from datetime import UTC
 from typing import Final
 
 import structlog
 
 from numberdesk.accounts import service as accounts
-from numberdesk.accounts.model import Role
+from numberdesk.accounts.model import Role, StaffNews
 from numberdesk.base import ids
 from numberdesk.base.crypto import Vault
 from numberdesk.base.db import Database
@@ -14,6 +15,8 @@ from numberdesk.maintenance import service as maintenance
 from numberdesk.maintenance.model import News, Window
 from numberdesk.notifications import service as notifications
 from numberdesk.notifications.model import Notice, StaffEvent, Value
+from numberdesk.orders import service as orders
+from numberdesk.orders.model import WithheldNews
 from numberdesk.providers import service as providers
 from numberdesk.providers.model import Alert
 
@@ -82,6 +85,14 @@ async def tell_maintenance(db: Database, vault: Vault) -> int:
     return len(news)
 
 
+async def tell_withheld(db: Database, vault: Vault, *, limit: int = 200) -> int:
+    """Tell the staff of messages that were withheld, each once, by mail once an hour; returns how many."""
+    async with db.transaction() as tx:
+        news = await orders.take_withheld_news(tx, limit=limit)
+        await accounts.tell_staff(tx, vault, *map(_withheld_news, news))
+    return len(news)
+
+
 async def tell_trouble(db: Database, vault: Vault) -> int:
     """Mail to staff which way to them stopped working, each once; returns how many."""
     async with db.transaction() as tx:
@@ -105,14 +116,14 @@ async def tell_trouble(db: Database, vault: Vault) -> int:
     return len(troubles)
 
 
-async def tell_ledger(db: Database, vault: Vault, wrong: Mapping[str, str]) -> None:
-    """Tell the staff's chat of checks of the ledger that failed, by what they are called."""
-    if not wrong:
-        return
-    facts: dict[str, Value] = dict(wrong)
-    event = StaffEvent("system", "Checks of the ledger failed", facts, f"ledger:{ids.base62(12)}")
-    async with db.transaction() as tx:
-        await notifications.tell(tx, vault, [event])
+def _withheld_news(item: WithheldNews) -> StaffNews:
+    hour = item.withheld_at.astimezone(UTC).strftime("%Y-%m-%dT%H")
+    return StaffNews(
+        "A message was withheld",
+        {"Order": item.order_id, "Account": item.account_id, "Looks like one of": item.kind},
+        "/admin/quarantine", ("ops", "owner"), f"withheld:{item.order_id}:{item.ordinal}",
+        mail_key=f"withheld:{hour}", note="No more mails about withheld messages are sent before the next hour.",
+    )  # fmt: skip
 
 
 def _alert_event(alert: Alert) -> StaffEvent:

@@ -134,6 +134,8 @@ async def restore(
     try:
         with suppress(ConnectionError):  # it ended early, and says why
             for chunk in chunks:
+                if process.stdin.is_closing():  # uvloop calls a write to it a programming error
+                    break
                 process.stdin.write(chunk)
                 await process.stdin.drain()
         process.stdin.close()

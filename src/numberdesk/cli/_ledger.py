@@ -8,7 +8,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from numberdesk.accounts import service as accounts
-from numberdesk.admin import jobs as admin_jobs
 from numberdesk.audit import service as audit
 from numberdesk.audit.model import Detail, Event
 from numberdesk.base import ids
@@ -53,9 +52,10 @@ def credit(
 async def _verify(home: Path | None) -> list[Check]:
     async with opened_database(home) as (place, db):
         checks = await monitoring.verify(db, on_check=show_check)
-        wrong = {check.name: check.invariant for check in checks if not check.ok}
         with suppress(BadSettings):  # without the secrets nothing can be written down, and what is wrong is shown
-            await admin_jobs.tell_ledger(db, secrets_of(place.settings).vault, wrong)
+            vault = secrets_of(place.settings).vault
+            async with db.transaction() as tx:
+                await monitoring.tell_wrong(tx, vault, checks)
     return checks
 
 

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from numberdesk.audit import service as audit
-from numberdesk.audit.model import Event
+from numberdesk.audit.model import Detail, Event
 from numberdesk.base import clock, ids
 from numberdesk.cli._place import HOME, CommandFailed, Place, console, opened, opened_database, run
 from numberdesk.cli._serve import mailer_of
@@ -161,7 +161,7 @@ async def _list_notices(home: Path | None, *, state: str, channel: str | None, l
     async with opened_database(home) as (_, db):
         found = await notifications.list_notices(db, state=state, channel=channel, limit=limit)  # type: ignore[arg-type]
     if not found:
-        console.print(f"No notice is {state}.")
+        console.print(f"There are no notices in the state {state}.")
         return
     table = Table("id", "channel", "what", "account", "tries", "since", "problem")
     for item in found:
@@ -190,8 +190,15 @@ def retry(
 async def _retry(home: Path | None, *, notice_id: int | None, channel: str | None) -> None:
     async with opened_database(home) as (_, db):
         if notice_id is None:
-            count = await notifications.retry_all(db, channel=channel)  # type: ignore[arg-type]
-            console.print(f"{count} will be sent again.")
+            async with db.transaction() as tx:
+                count = await notifications.retry_all(tx, channel=channel)  # type: ignore[arg-type]
+                if count:
+                    details: dict[str, Detail] = {"count": count, "channel": channel}
+                    await audit.record(tx, Event("notices_retried", None, "shell", details=details))
+            if count:
+                console.print(f"{count} notice{'s' * (count != 1)} will be sent again.")
+            else:
+                console.print("No notice failed that can be sent.")
             return
         async with db.transaction() as tx:
             before = await notifications.retry(tx, notice_id)

@@ -6,11 +6,12 @@ from functools import partial
 from typing import Final
 
 from numberdesk.base import log
+from numberdesk.base.crypto import Vault
 from numberdesk.base.db import Database
 from numberdesk.base.errors import Unavailable
 from numberdesk.base.passes import Pass
 from numberdesk.monitoring import service
-from numberdesk.monitoring.service import Watch
+from numberdesk.monitoring.service import Judge, Watch
 
 FOR_EVER: Final = 366 * 86_400.0
 WHOLE_PATIENCE: Final = 2 * 3600.0
@@ -26,16 +27,18 @@ def steps(watch: Watch) -> list[Pass]:
     ]
 
 
-def worker_steps(db: Database, *, whole_every: timedelta | None) -> list[Pass]:
+def worker_steps(watch: Watch, vault: Vault, *, whole_every: timedelta | None) -> list[Pass]:
     """Return what a worker does for all processes.
 
     Args:
-        whole_every: how often the whole ledger is checked; None: never.
+        whole_every: how often the whole ledger and the audit log are checked; None: never.
     """
+    db = watch.heart.db
     return [
-        Pass("check_recent", 15.0, partial(check_recent, db)),
-        Pass("check_whole", 60.0, partial(check_whole, db, whole_every), patience=WHOLE_PATIENCE),
-        Pass("judge_parts", 20.0, service.Judge(db).look),
+        Pass("check_recent", 15.0, partial(check_recent, db, vault)),
+        Pass("check_whole", 60.0, partial(check_whole, db, vault, whole_every), patience=WHOLE_PATIENCE),
+        Pass("check_audit", 60.0, partial(check_audit, db, vault, whole_every), patience=WHOLE_PATIENCE),
+        Pass("judge_parts", 20.0, partial(judge_parts, service.Judge(db), watch)),
         Pass("forget_observed", 3600.0, partial(forget, db)),
     ]
 
@@ -53,14 +56,26 @@ async def end(watch: Watch) -> None:
     log.ACCESS.write_rest()
 
 
-async def check_recent(db: Database) -> int:
+async def check_recent(db: Database, vault: Vault) -> int:
     """Check what was posted since the last look; returns how many postings there were."""
-    return await service.check_recent(db)
+    return await service.check_recent(db, vault)
 
 
-async def check_whole(db: Database, every: timedelta | None) -> bool:
+async def check_whole(db: Database, vault: Vault, every: timedelta | None) -> bool:
     """Check the whole ledger when that is due; returns whether it was. Without an interval it never is."""
-    return every is not None and await service.check_whole(db, every_seconds=every.total_seconds())
+    return every is not None and await service.check_whole(db, vault, every_seconds=every.total_seconds())
+
+
+async def check_audit(db: Database, vault: Vault, every: timedelta | None) -> bool:
+    """Check the audit log when that is due; returns whether it was. Without an interval it never is."""
+    return every is not None and await service.check_audit(db, vault, every_seconds=every.total_seconds())
+
+
+async def judge_parts(judge: Judge, watch: Watch) -> int:
+    """Judge the parts, and show it at once where this process answers; returns how many there are."""
+    found = await judge.look()
+    await watch.board.refresh()
+    return found
 
 
 async def forget(db: Database) -> int:

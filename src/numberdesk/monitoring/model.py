@@ -66,14 +66,14 @@ class Pulse:
     memory_bytes: int
 
 
-LedgerScope = Literal["recent", "whole"]
-"""What was posted since the last look, or everything."""
+LedgerScope = Literal["recent", "whole", "audit"]
+"""What was posted since the last look, or everything; or the chain of the audit log."""
 PartState = Literal["ok", "degraded", "down"]
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerRun:
-    """A check of the ledger that is due: postings above `checked_to` are new to it."""
+    """A check that is due: postings above `checked_to` are new to it; of the audit log so many rows were seen."""
 
     scope: LedgerScope
     checked_to: int

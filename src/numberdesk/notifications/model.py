@@ -9,7 +9,7 @@ Channel = Literal["email", "telegram", "apprise"]
 StaffChannel = Literal["telegram", "apprise"]
 TargetState = Literal["on", "off"]
 OutboxState = Literal["waiting", "sent", "failed", "dropped"]
-StaffKind = Literal["registration", "recharge", "service", "system", "error"]
+StaffKind = Literal["registration", "recharge", "service", "system", "error", "work"]
 """What the staff's chat can be told of."""
 Template = Literal[
     "verify_email",
@@ -32,6 +32,7 @@ Template = Literal[
     "webhook_disabled",
     "ticket_answered",
     "ticket_news",
+    "staff_news",
     "webhook_made",
     "channel_off",
     "low_balance",
@@ -64,6 +65,7 @@ FIELDS: Mapping[Template, frozenset[str]] = {
     "webhook_disabled": frozenset({"name", "endpoint", "host", "reason", "at"}),
     "ticket_answered": frozenset({"name", "ticket", "order", "recharge", "is_asked"}),
     "ticket_news": frozenset({"name", "ticket", "news", "priority", "order", "recharge"}),
+    "staff_news": frozenset({"name", "title", "facts", "path", "note"}),
     "webhook_made": frozenset({"name", "endpoint", "host", "is_new", "at", "ip"}),
     "channel_off": frozenset({"name", "channel", "problem", "at"}),
     "low_balance": frozenset({"name", "balance", "threshold"}),
@@ -72,8 +74,8 @@ FIELDS: Mapping[Template, frozenset[str]] = {
     "telegram_unlinked": frozenset({"name", "at", "ip"}),
 }
 """What each template is told, no more and no less: `at` is a time already written for its reader; `name` may be
-empty, `ip`, `device` and `note` may be None; `begun` and `over` are sentences with ` • ` between them, or empty. No
-password and no whole API key has a field."""
+empty, `ip`, `device` and `note` may be None; `begun`, `over` and `facts` are sentences with ` • ` between them, or
+empty. No password and no whole API key has a field."""
 
 NoticeEvent = Literal[
     "security", "sign_in", "recharge", "low_balance", "order_refund", "webhook_disabled", "ticket", "code"
@@ -124,7 +126,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """What a customer is told of an event, by mail and by Telegram; `is_locked` mails cannot be switched off."""
+    """What a customer is told of an event, by mail and by Telegram; `is_locked`: its mails cannot be switched."""
 
     event: NoticeEvent
     email: bool

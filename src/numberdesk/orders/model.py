@@ -135,6 +135,17 @@ class Withheld:
 
 
 @dataclass(frozen=True, slots=True)
+class WithheldNews:
+    """That a message was withheld, as staff are told of it: nothing that it says."""
+
+    order_id: OrderId
+    ordinal: int
+    account_id: AccountId
+    kind: Kind
+    withheld_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Refund:
     """What went back to the wallet, and when."""
 

@@ -115,7 +115,7 @@ class Settings(MoneySettings, ConductSettings):
     """Whether customers may link their own chat with the bot."""
     telegram_url: str = "https://api.telegram.org"
     """Where the API of Telegram is; a server of one's own has the same one."""
-    staff_events: str = "registration,recharge,service,system,error"
+    staff_events: str = "registration,recharge,service,system,error,work"
     """What the staff's chat is told of, separated by commas."""
     apprise_urls: SecretStr | None = None
     """Addresses of apprise that are told the same, separated by blanks; needs the extra `notify`."""
@@ -150,8 +150,8 @@ class Settings(MoneySettings, ConductSettings):
     otel_service_name: str = "numberdesk"
     """What this service is called there."""
     ledger_check_every: Annotated[int, Field(ge=0, le=604_800_000)] = 21_600_000
-    """How often the whole ledger is checked in the background; 0 leaves it to `numberdesk ledger verify`. What is new
-    is checked every minute. Unit: milliseconds."""
+    """How often the whole ledger and the audit log are checked in the background; 0 leaves it to `numberdesk ledger
+    verify` and `audit verify`. What is new in the ledger is checked every minute. Unit: milliseconds."""
 
     @field_validator("database_url", "database_owner_url")
     @classmethod
@@ -189,7 +189,7 @@ class Settings(MoneySettings, ConductSettings):
     @field_validator("staff_events")
     @classmethod
     def _refuse_unknown_events(cls, text: str) -> str:
-        known = ("registration", "recharge", "service", "system", "error")
+        known = ("registration", "recharge", "service", "system", "error", "work")
         unknown = [word for word in map(str.strip, text.split(",")) if word and word not in known]
         if unknown:
             raise ValueError(f"may hold {', '.join(known)}, separated by commas")

@@ -38,7 +38,7 @@ class ChangeNotices(Struct, rename="camel", forbid_unknown_fields=True, frozen=T
 
 
 class SwitchView(Struct, rename="camel", frozen=True):
-    """A switch; a locked mail cannot be switched off."""
+    """A switch; a locked mail cannot be switched: security always goes by mail, codes never."""
 
     event: str
     email: bool

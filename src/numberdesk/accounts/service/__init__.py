@@ -66,6 +66,7 @@ from numberdesk.accounts.service._login import (
     renew,
 )
 from numberdesk.accounts.service._money import (
+    OPEN_FOR,
     AnotherPersonNeeded,
     AskedTwice,
     DailyCapReached,
@@ -116,12 +117,14 @@ from numberdesk.accounts.service._second_factor import (
     renew_recovery_codes,
     set_up,
 )
+from numberdesk.accounts.service._staff_news import tell_staff
 from numberdesk.accounts.tokens import BadToken, TokenExpired, TokenKeys, weak_secret
 from numberdesk.accounts.totp import new_secret as new_totp_secret
 
 __all__ = [
     "IN_FLIGHT_SECONDS",
     "KEY_STARTS",
+    "OPEN_FOR",
     "OVERLAP_HOURS_MAX",
     "STALE_AFTER",
     "AccountBanned",
@@ -237,6 +240,7 @@ __all__ = [
     "set_up",
     "staff",
     "tell_low_balances",
+    "tell_staff",
     "terms",
     "unlink",
     "verify_by_code",

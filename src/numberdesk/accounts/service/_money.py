@@ -14,15 +14,18 @@ from numberdesk.accounts.model import (
     MoneyRequest,
     MoneyWanted,
     RequestId,
+    StaffNews,
     StaffRules,
 )
 from numberdesk.accounts.service._errors import OwnAccount, ScopeTooSmall
 from numberdesk.accounts.service._people import done_by
 from numberdesk.accounts.service._repeats import KeyReused
+from numberdesk.accounts.service._staff_news import tell_staff
 from numberdesk.audit import service as audit
+from numberdesk.base.crypto import Vault
 from numberdesk.base.db import Database, Tx
 from numberdesk.base.errors import AppError, NotFound
-from numberdesk.base.money import Paise
+from numberdesk.base.money import Paise, format_rupees
 from numberdesk.base.visit import Visit
 from numberdesk.wallet.model import AccountId
 
@@ -101,8 +104,10 @@ async def find_asked(db: Database, caller: Caller, visit: Visit) -> MoneyRequest
         return await sql.find_money_request_by_key(tx, caller.account_id, visit.once, open_for=OPEN_FOR)
 
 
-async def ask_money(tx: Tx, rules: StaffRules, caller: Caller, visit: Visit, wanted: MoneyWanted) -> MoneyAsked:
-    """Ask for something to be done with money: it is due at once, or waits for a second person.
+async def ask_money(
+    tx: Tx, vault: Vault, rules: StaffRules, caller: Caller, visit: Visit, wanted: MoneyWanted
+) -> MoneyAsked:
+    """Ask for something to be done with money: it is due at once, or waits for a second person, and they are told.
 
     To be called before anything else of the transaction is locked, except what the request is about.
 
@@ -130,6 +135,7 @@ async def ask_money(tx: Tx, rules: StaffRules, caller: Caller, visit: Visit, wan
     request = await sql.insert_money_request(tx, wanted, asked_by=caller.account_id, key=key, state=state)
     if state == "waiting":
         await audit.record(tx, done_by(caller, visit, "money_asked", to=wanted.account_id, **_told(request)))
+        await tell_staff(tx, vault, _waits(request))
     return MoneyAsked(request, True)
 
 
@@ -242,6 +248,20 @@ def _refuse_other(known: MoneyRequest, wanted: MoneyWanted) -> None:
     asked = (known.action, known.account_id, known.subject_id, known.amount_paise)
     if asked != (wanted.action, wanted.account_id, wanted.subject_id, wanted.amount_paise):
         raise KeyReused
+
+
+def _waits(request: MoneyRequest) -> StaffNews:
+    return StaffNews(
+        "Money waits for a second person",
+        {
+            "Request": request.id, "What": request.action.replace("_", " "),
+            "Amount": f"{format_rupees(request.amount_paise)} rupees", "Account": request.account_id,
+            "Asked by": f"staff {request.asked_by}",
+        },
+        "/admin/requests", ("finance", "owner"), f"money:{request.id}",
+        but_not=frozenset({request.asked_by, request.account_id}),
+        note=f"Nobody can agree any more after {OPEN_FOR.total_seconds() / 3600:.0f} hours.",
+    )  # fmt: skip
 
 
 def _told(request: MoneyRequest) -> dict[str, str | int | bool | None]:

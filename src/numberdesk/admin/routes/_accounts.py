@@ -14,7 +14,7 @@ from numberdesk.accounts import service as accounts
 from numberdesk.accounts.model import AccountState, Caller, Key, Note, Person, Role
 from numberdesk.accounts.service import People
 from numberdesk.admin.routes._orders import StaffOrderView, order_view
-from numberdesk.admin.routes._reads import note_read, refuse_local_times
+from numberdesk.admin.routes._reads import note_read, refuse_local_times, refuse_reversed
 from numberdesk.audit import service as audit
 from numberdesk.audit.model import Recorded
 from numberdesk.base.calls import ID_MAX, Asked, Call, number_in_path
@@ -310,6 +310,7 @@ async def list_events(
 ) -> Ok[Items[EventView]]:
     """Read what happened: to one account or by it, by one person, by one request, in a time, or everything."""
     refuse_local_times(("from", since), ("to", until))
+    refuse_reversed(since, until)
     found = await audit.list_events(
         db, account_id=account, action=action, actor_id=actor, request_id=request_id, since=since, until=until,
         cursor=cursor, limit=limit,

@@ -303,10 +303,14 @@ async def list_countries(shelf: NamedDependency[Shelf]) -> Ok[Items[StaffCountry
 @get("/admin/prices", summary="List price rules", opt={ACCESS: "admin:support"})
 async def list_prices(db: NamedDependency[Database]) -> Ok[Items[PriceRuleView]]:
     """List the rules, the most general first; the first one decides where nothing else is named."""
+    return Ok(data=Items([_rule_view(rule) for rule in await _rules(db)], None))
+
+
+async def _rules(db: Database) -> list[PriceRule]:
+    """Return the rules that decide prices: where none is for everything, the program's own is."""
     rules = await service.list_rules(db)
-    has_general = bool(rules) and rules[0] == PriceRule(None, None, None, None, rules[0].margin_basis_points,
-                                                        rules[0].floor_paise)  # fmt: skip
-    return Ok(data=Items([_rule_view(rule) for rule in ([] if has_general else [DEFAULT_RULE]) + rules], None))
+    scopes = {(rule.account_id, rule.service, rule.country, rule.provider_id) for rule in rules}
+    return rules if (None, None, None, None) in scopes else [DEFAULT_RULE, *rules]
 
 
 @get(
@@ -314,7 +318,7 @@ async def list_prices(db: NamedDependency[Database]) -> Ok[Items[PriceRuleView]]
 )  # fmt: skip
 async def export_prices(db: NamedDependency[Database], shelf: NamedDependency[Shelf]) -> Response[bytes]:
     """Write the rules as a CSV file, which can be changed and imported."""
-    raw = service.write_sheet(shelf, await service.list_rules(db))
+    raw = service.write_sheet(shelf, await _rules(db))
     return Response(
         raw, media_type="text/csv; charset=utf-8",
         headers={"content-disposition": 'attachment; filename="prices.csv"'},

@@ -10,6 +10,7 @@ from litestar.params import QueryParameter
 from msgspec import Meta, Struct
 
 from numberdesk.accounts import service as accounts
+from numberdesk.accounts.model import StaffNews
 from numberdesk.accounts.service import People
 from numberdesk.admin.routes._conduct import HolderView, Reason, holder_view
 from numberdesk.audit import service as audit
@@ -118,6 +119,12 @@ async def _ask(people: People, asked: Asked, data: AskLawfully) -> bytes:
             asked.caller, asked.visit, "lawful_asked", request=found.id, case=found.case_number, number=found.number
         )
         await audit.record(tx, event)
+        news = StaffNews(
+            "A lawful request waits for a second person",
+            {"Request": found.id, "Asked by": f"staff {found.asked_by}"},
+            "/admin/lawful-requests", ("owner",), f"lawful:{found.id}", but_not=frozenset({found.asked_by}),
+        )  # fmt: skip
+        await accounts.tell_staff(tx, people.vault, news)
     return encode(_view(found))
 
 

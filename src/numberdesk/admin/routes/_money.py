@@ -164,7 +164,7 @@ async def _asked_for(cashier: Cashier, asked: Asked, wanted: MoneyWanted, totp: 
 async def _write(cashier: Cashier, asked: Asked, wanted: MoneyWanted) -> MoneyRequest:
     people, card = cashier.people, None
     async with people.db.transaction() as tx:
-        found = await accounts.ask_money(tx, people.rules.staff, asked.caller, asked.visit, wanted)
+        found = await accounts.ask_money(tx, people.vault, people.rules.staff, asked.caller, asked.visit, wanted)
         if found.is_due:
             card = await _carry_out(cashier, tx, asked, found.request)
     if card is not None:

@@ -4,6 +4,7 @@ from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
 
+import msgspec
 from litestar import Request, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
@@ -12,18 +13,20 @@ from msgspec import Meta, Struct
 from numberdesk.accounts import service as accounts
 from numberdesk.accounts.model import Caller
 from numberdesk.accounts.service import People
-from numberdesk.admin.routes._reads import note_read, refuse_local_times
+from numberdesk.admin.routes._reads import country_of, note_read, provider_of, refuse_local_times, refuse_reversed
 from numberdesk.audit import service as audit
 from numberdesk.base.calls import ID_MAX, Asked, Call, number_in_path
 from numberdesk.base.db import Database
 from numberdesk.base.money import format_rupees
 from numberdesk.base.web import ACCESS, Items, Ok, encode, rfc3339
+from numberdesk.catalogue.service import Shelf
 from numberdesk.orders import service
 from numberdesk.orders.model import Order, OrderId, OrderState
 from numberdesk.orders.service import Desk, OrderFile, Wanted
 
 Reason = Annotated[str, Meta(min_length=3, max_length=200)]
 Number = Annotated[int | None, QueryParameter(ge=1, le=ID_MAX)]
+Name = Annotated[str | None, QueryParameter(max_length=40)]
 READS_MESSAGES = "admin:ops"
 """Who may read what customers received. Support and finance see that something came, and when."""
 
@@ -38,6 +41,8 @@ class StaffOrderView(Struct, rename="camel", frozen=True):
     country: int
     operator: str
     provider_id: int
+    hours: int | None
+    """How long a rental was rented for; null for a number that gets a code."""
     attempt: int
     number: str | None
     price: str
@@ -95,6 +100,32 @@ class OrderHoldView(Struct, rename="camel", frozen=True):
     postings: list[int]
 
 
+class RankedView(Struct, rename="camel", frozen=True):
+    """An offer as it stood in the ranking: how many numbers of it were sold and got their codes."""
+
+    server: int
+    operator: str
+    price: str
+    n: int
+    delivered: int
+
+
+class PassedOverView(Struct, rename="camel", frozen=True):
+    """A provider that was not asked, and why."""
+
+    server: int
+    why: str
+
+
+class OrderRouteView(Struct, rename="camel", frozen=True):
+    """How the offers of an order were ranked, best first, as far as that was written down."""
+
+    route: str
+    """`cheapest`, `best`, or `pinned` to the server that its buyer named."""
+    offers: list[RankedView]
+    passed_over: list[PassedOverView] = []
+
+
 class OrderFileView(Struct, rename="camel", frozen=True):
     """Everything about an order."""
 
@@ -103,7 +134,7 @@ class OrderFileView(Struct, rename="camel", frozen=True):
     wire: list[OrderWireView]
     holds: list[OrderHoldView]
     messages: list[OrderMessageView]
-    route: str | None
+    route: OrderRouteView | None
 
 
 class PollOrder(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
@@ -163,7 +194,7 @@ def order_view(order: Order) -> StaffOrderView:
     """Shape an order for staff."""
     return StaffOrderView(
         order.id, order.account_id, order.state, order.service, order.country, order.operator, order.provider_id,
-        order.attempt, f"+{order.number}" if order.number else None, format_rupees(order.price_paise),
+        order.hours, order.attempt, f"+{order.number}" if order.number else None, format_rupees(order.price_paise),
         format_rupees(order.cost_paise), order.upstream_id, order.upstream_refund, order.failure,
         order.codes_received, rfc3339(order.created_at), rfc3339(order.activated_at),
         rfc3339(order.cancel_allowed_at), rfc3339(order.expires_at), rfc3339(order.received_at),
@@ -195,7 +226,7 @@ def _file_view(file: OrderFile, *, reads_messages: bool) -> OrderFileView:
             )
             for item in file.messages
         ],
-        file.route,
+        None if file.route is None else msgspec.json.decode(file.route, type=OrderRouteView),
     )  # fmt: skip
 
 
@@ -225,22 +256,27 @@ async def list_orders(
     request: Request[Any, Any, Any],
     caller: NamedDependency[Caller],
     db: NamedDependency[Database],
+    shelf: NamedDependency[Shelf],
     in_state: Annotated[list[OrderState] | None, QueryParameter(name="state", max_items=10)] = None,
     account: Number = None,
     service_code: Annotated[str | None, QueryParameter(name="service", max_length=40)] = None,
-    country: Annotated[int | None, QueryParameter(ge=0, le=2**31 - 1)] = None,
-    provider: Annotated[int | None, QueryParameter(ge=1, le=2**15 - 1)] = None,
+    country: Name = None,
+    provider: Name = None,
     number: Annotated[str | None, QueryParameter(pattern=r"^\+?[0-9]{5,15}$")] = None,
     since: Annotated[datetime | None, QueryParameter(name="from")] = None,
     until: Annotated[datetime | None, QueryParameter(name="to")] = None,
     cursor: Number = None,
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
 ) -> Ok[Items[StaffOrderView]]:
-    """List orders of everybody: by state, account, service, country, provider, number, and when they were made."""
+    """List orders of everybody: by state, account, service, country, provider, number, and when they were made.
+
+    A country is its number or its two letters, a provider its number or its name.
+    """
     refuse_local_times(("from", since), ("to", until))
+    refuse_reversed(since, until)
     wanted = Wanted(
-        in_state, account, service_code, country, provider, None if number is None else number.lstrip("+"),
-        since, until,
+        in_state, account, service_code, country_of(shelf, country), await provider_of(db, provider),
+        None if number is None else number.lstrip("+"), since, until,
     )  # fmt: skip
     found = await service.find_orders(db, wanted, cursor=cursor, limit=limit + 1)
     if account is not None or number is not None:

@@ -12,11 +12,12 @@ from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 from msgspec import Struct
 
+from numberdesk.admin.routes._reads import country_of, provider_of
 from numberdesk.base.db import Database
 from numberdesk.base.errors import InvalidFields, NotFound
 from numberdesk.base.money import format_rupees
 from numberdesk.base.web import ACCESS, Ok, rfc3339
-from numberdesk.providers import service as providers
+from numberdesk.catalogue.service import Shelf
 from numberdesk.reports import service
 from numberdesk.reports.model import Group, Kind, Liabilities, Period, Question, Zone
 
@@ -79,13 +80,14 @@ def _liabilities_view(found: Liabilities) -> LiabilitiesView:
 async def read_report(
     kind: FromPath[str],
     db: NamedDependency[Database],
+    shelf: NamedDependency[Shelf],
     first: Annotated[date | None, QueryParameter(name="from")] = None,
     last: Annotated[date | None, QueryParameter(name="to")] = None,
     zone: Annotated[Zone, QueryParameter()] = "ist",
     period: Annotated[Period, QueryParameter()] = "day",
     by: Annotated[str, QueryParameter(max_length=40)] = "service,country,provider",
     wanted: Annotated[str | None, QueryParameter(name="service", max_length=40)] = None,
-    country: Annotated[int | None, QueryParameter(ge=0, le=2**31 - 1)] = None,
+    country: Annotated[str | None, QueryParameter(max_length=40)] = None,
     provider: Annotated[str | None, QueryParameter(max_length=40)] = None,
     cursor: Annotated[str | None, QueryParameter(max_length=120)] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=service.PAGE_MAX)] = 100,
@@ -103,7 +105,15 @@ async def read_report(
     last = last or service.today(zone)
     first = first or last - timedelta(days=DEFAULT_DAYS - 1)
     question = Question(
-        known, first, last, zone, period, _groups(by), wanted, country, await _provider_id(db, provider)
+        known,
+        first,
+        last,
+        zone,
+        period,
+        _groups(by),
+        wanted,
+        country_of(shelf, country),
+        await provider_of(db, provider),
     )
     if kind.endswith(_CSV):
         text = service.csv_lines(db, question)
@@ -140,11 +150,3 @@ def _groups(by: str) -> tuple[Group, ...]:
     if not wanted <= set(get_args(Group)):
         raise InvalidFields({"by": f"must be none, or some of {', '.join(get_args(Group))}"})
     return tuple(item for item in get_args(Group) if item in wanted)
-
-
-async def _provider_id(db: Database, wanted: str | None) -> int | None:
-    """Return the provider of a name or number; -1, of which nothing is told, for one that does not exist."""
-    if wanted is None:
-        return None
-    known = await providers.list_all(db)
-    return next((int(item.id) for item in known if wanted in (item.name, str(item.id))), -1)

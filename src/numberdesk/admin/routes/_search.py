@@ -1,6 +1,7 @@
 """One search over everything that a customer or a bank may name."""
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from litestar import Request, get
@@ -22,6 +23,10 @@ from numberdesk.orders import service as orders
 from numberdesk.orders.model import Order, OrderId
 from numberdesk.orders.service import Wanted
 from numberdesk.payments import service as payments
+from numberdesk.support import service as support
+from numberdesk.support.model import TicketId
+from numberdesk.support.service import HelpDesk
+from numberdesk.support.service import Wanted as Wish
 from numberdesk.wallet.model import SANDBOX_OFFSET, AccountId, is_sandbox
 
 HITS_MAX = 20
@@ -54,10 +59,12 @@ async def search(
     request: Request[Any, Any, Any],
     db: NamedDependency[Database],
     caller: NamedDependency[Caller],
+    help_desk: NamedDependency[HelpDesk],
     q: Annotated[str, QueryParameter(max_length=120)] = "",
 ) -> Ok[FoundView]:
-    """Find accounts by mail or name, orders by id or number, keys by prefix, and what a reference, UTR, transaction of
-    a chain, gateway's id or request id names. Each search is recorded. Staff are found by owners only.
+    """Find accounts by mail or name, orders by id or number, tickets by id, order, reference or mail, keys by prefix,
+    and what a reference, UTR, transaction of a chain, gateway's id or request id names. Each search is recorded. Staff
+    are found by owners only.
     """
     word = q.strip()
     if word.startswith(tuple(KEY_STARTS.values())):
@@ -66,6 +73,7 @@ async def search(
     if word:
         hits += await _accounts(db, caller, word)
         hits += await _orders(db, word)
+        hits += await _tickets(help_desk, word, hits)
         hits += await _keys(db, caller, word)
         hits += await _payments(db, word)
         hits += await _requests(db, word)
@@ -116,6 +124,30 @@ async def _orders(db: Database, word: str) -> list[HitView]:
             f"/admin/orders/{order.id}",
         )
         for order in found.values()
+    ]  # fmt: skip
+
+
+async def _tickets(desk: HelpDesk, word: str, so_far: Sequence[HitView]) -> list[HitView]:
+    """Find tickets by their id, by the order or recharge they are about, and by the whole address of their customer."""
+    wanted: list[Wish] = []
+    if _ID.fullmatch(word) and int(word) <= ID_MAX:
+        wanted = [Wish(ticket_id=TicketId(int(word))), Wish(order_id=int(word))]
+    elif "@" in word:
+        exact = await accounts.find_by_email(desk.db, word)
+        wanted = [Wish(account_id=exact)] if exact in {hit.account_id for hit in so_far} else []
+    elif word.startswith("RC"):
+        wanted = [Wish(recharge_ref=word)]
+    found = {
+        item.ticket.id: item
+        for wish in wanted
+        for item in await support.list_all(desk, wish, cursor=None, limit=HITS_MAX)
+    }
+    return [
+        HitView(
+            "ticket", str(item.ticket.id), item.ticket.account_id,
+            f"{item.subject or 'words purged'} ({item.ticket.state})", f"/admin/tickets/{item.ticket.id}",
+        )
+        for item in found.values()
     ]  # fmt: skip
 
 

@@ -7,12 +7,13 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 from msgspec import Struct
 
+from numberdesk.admin.routes._reads import country_of, provider_of
 from numberdesk.base.db import Database
 from numberdesk.base.money import format_rupees
 from numberdesk.base.web import ACCESS, Items, Ok
 from numberdesk.catalogue import service
 from numberdesk.catalogue.model import DeliveryTotal
-from numberdesk.catalogue.service import Grouping
+from numberdesk.catalogue.service import Grouping, Shelf
 from numberdesk.providers import service as providers
 
 PAGE_MAX = 500
@@ -65,8 +66,9 @@ class StatisticsView(Struct, rename="camel", frozen=True):
 @get("/admin/statistics", summary="Read delivery and refunds", opt={ACCESS: "admin:support"})
 async def read_statistics(
     db: NamedDependency[Database],
+    shelf: NamedDependency[Shelf],
     wanted: Annotated[str | None, QueryParameter(name="service", max_length=40)] = None,
-    country: Annotated[int | None, QueryParameter(ge=0, le=2**31 - 1)] = None,
+    country: Annotated[str | None, QueryParameter(max_length=40)] = None,
     provider: Annotated[str | None, QueryParameter(max_length=40)] = None,
     window_hours: Annotated[
         int, QueryParameter(name="windowHours", ge=1, le=service.WINDOW_MAX)
@@ -77,11 +79,12 @@ async def read_statistics(
 ) -> Ok[Items[StatisticsView]]:
     """Read how many numbers got their codes, how fast, and what went back on both sides; most sold first."""
     names = {int(found.id): found.name for found in await providers.list_all(db)}
-    only = None
-    if provider is not None:
-        only = next((number for number, name in names.items() if provider in (name, str(number))), -1)
     totals = await service.list_delivery_totals(
-        db, window_hours=window_hours, service=wanted, country=country, provider_id=only
+        db,
+        window_hours=window_hours,
+        service=wanted,
+        country=country_of(shelf, country),
+        provider_id=await provider_of(db, provider),
     )
     lines = service.grouped(totals, by)
     page = lines[cursor : cursor + limit]

@@ -4,12 +4,14 @@ from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from litestar import Response, get
+from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 from msgspec import Meta, Struct
 
+from numberdesk.accounts.model import Caller
+from numberdesk.admin.routes._reads import note_read
 from numberdesk.base.calls import ID_MAX, Asked, Call, number_in_path
 from numberdesk.base.compress import AS_IT_IS
 from numberdesk.base.errors import InvalidFields
@@ -233,10 +235,14 @@ async def list_tickets(
 @get("/admin/tickets/{id:str}", summary="Read a ticket with its notes", opt={ACCESS: "admin:support"})
 async def read_ticket(
     id: FromPath[str],  # noqa: A002 - the name in the path
+    request: Request[Any, Any, Any],
+    caller: NamedDependency[Caller],
     help_desk: NamedDependency[HelpDesk],
 ) -> Ok[StaffTicketDetail]:
-    """Read anybody's ticket with its thread. Messages in it count as read by the staff from then on."""
-    return Ok(data=_detail(await service.read_any(help_desk, TicketId(number_in_path(id, what="ticket")))))
+    """Read anybody's ticket with its thread. Messages in it count as read by the staff from then on. It is recorded."""
+    found = await service.read_any(help_desk, TicketId(number_in_path(id, what="ticket")))
+    await note_read(help_desk.db, caller, request, "ticket", found.ticket.account_id, ticket=int(found.ticket.id))
+    return Ok(data=_detail(found))
 
 
 @get(

@@ -12,7 +12,7 @@ from numberdesk.monitoring.service._keeping import (
     server,
     servers,
 )
-from numberdesk.monitoring.service._ledger_watch import check_recent, check_whole
+from numberdesk.monitoring.service._ledger_watch import check_audit, check_recent, check_whole, tell_wrong
 from numberdesk.monitoring.service._parts import Judge, Signs, forget_days, judge
 from numberdesk.monitoring.service._pulse import (
     ALIVE_SECONDS,
@@ -41,6 +41,7 @@ __all__ = [
     "StatusView",
     "Watch",
     "beat",
+    "check_audit",
     "check_recent",
     "check_whole",
     "count_rows",
@@ -56,6 +57,7 @@ __all__ = [
     "servers",
     "status_of",
     "stop_beating",
+    "tell_wrong",
     "verify",
     "watch_loop",
 ]

@@ -56,7 +56,10 @@ class PartView(Struct, rename="camel", frozen=True):
 
 
 class StatusView(Struct, rename="camel", frozen=True):
-    """How the service is: the worst of its parts but the servers, of which another one may do."""
+    """How the service is: the worst of its parts but the servers, of which another one may do.
+
+    `unknown` until the parts were judged for the first time, a moment after the first start.
+    """
 
     status: str
     looked_at: datetime | None
@@ -70,7 +73,7 @@ class StatusBoard:
     def __init__(self, db: Database, shelf: Shelf) -> None:
         self._db = db
         self._shelf = shelf
-        self.rendered = Rendered(encode(StatusView("down", None, [])))
+        self.rendered = Rendered(encode(StatusView("unknown", None, [])))
 
     async def refresh(self) -> None:
         """Read the parts; meant for every few seconds."""
@@ -104,7 +107,9 @@ def status_of(parts: list[Part], days: list[Day], sold: Sold, *, now: datetime) 
         by_part[item.part].append(DayView(item.day.isoformat(), item.ok, item.degraded, item.down))
     looked_at = max((part.looked_at for part in parts), default=None)
     states = {part.state for part in parts if not part.part.startswith(SERVER)}
-    if looked_at is None or now - looked_at > STALE:
+    if looked_at is None:
+        status = "unknown"
+    elif now - looked_at > STALE:
         status = "down"
     else:
         status = next((state for state in ("down", "degraded") if state in states), "ok")

@@ -15,6 +15,7 @@ from typing import Any, Final
 import structlog
 
 from numberdesk import __version__
+from numberdesk.accounts import service as accounts
 from numberdesk.base import clock, metrics
 from numberdesk.base.db import Database, Tx, Undone
 from numberdesk.base.errors import Unavailable
@@ -156,6 +157,50 @@ FACTS: Final = (
             ("ledger_check_seconds", "How long that check took."),
         ),
         sql.list_ledger_runs,
+    ),
+    Fact(
+        (),
+        (
+            ("audit_breaks", "Where the chain of the audit log is broken, as far as that was counted."),
+            ("audit_age_seconds", "How long ago it was last checked."),
+            ("audit_rows", "Rows that were sealed then."),
+        ),
+        sql.list_audit,
+    ),
+    Fact(
+        ("what",),
+        (
+            ("decisions_waiting", "What waits for the decision of a person, or of a second one."),
+            ("decisions_waiting_oldest_seconds", "Age of the oldest."),
+        ),
+        partial(sql.list_decisions, money_open_for=accounts.OPEN_FOR),
+        LATER,
+    ),
+    Fact(
+        ("state",),
+        (
+            ("tickets", "Tickets that have not ended, by state."),
+            ("tickets_oldest_seconds", "How long the one waits of which least was heard."),
+        ),
+        sql.list_tickets,
+        LATER,
+    ),
+    Fact(
+        (),
+        (
+            ("reports_age_seconds", "Up to how long ago reports are counted."),
+            ("reports_waiting", "Half hours and days that are to be counted again."),
+        ),
+        sql.list_reports,
+    ),
+    Fact(
+        (),
+        (
+            ("webhooks_failed", "Events for customers' webhooks that were given up in the last day."),
+            ("webhook_endpoints_disabled", "Endpoints of customers that were switched off because they failed."),
+        ),
+        sql.list_endpoints,
+        SELDOM,
     ),
     Fact(
         ("kind",),

@@ -4,14 +4,15 @@ They are read while Prometheus waits, so each is bounded by an index or by the s
 sandboxes is left out.
 """
 
+from datetime import timedelta
 from typing import Any
 
 from numberdesk.base.db import Tx, rows
 
 __all__ = [
-    "list_alerts", "list_database", "list_deliveries", "list_ledger", "list_ledger_runs", "list_open_orders",
-    "list_outbox", "list_payments", "list_processes", "list_providers", "list_queues", "list_rates",
-    "list_recent_events", "list_reconciliations",
+    "list_alerts", "list_audit", "list_database", "list_decisions", "list_deliveries", "list_endpoints", "list_ledger",
+    "list_ledger_runs", "list_open_orders", "list_outbox", "list_payments", "list_processes", "list_providers",
+    "list_queues", "list_rates", "list_recent_events", "list_reconciliations", "list_reports", "list_tickets",
 ]  # fmt: skip
 
 Rows = list[tuple[Any, ...]]
@@ -191,7 +192,7 @@ async def list_reconciliations(tx: Tx) -> Rows:
 
 async def list_ledger(tx: Tx) -> Rows:
     """Return (scope, invariant, check, wrong rows)."""
-    return await rows(tx, "SELECT scope, invariant, name, wrong FROM ledger_results")
+    return await rows(tx, "SELECT scope, invariant, name, wrong FROM ledger_results WHERE scope <> 'audit'")
 
 
 async def list_ledger_runs(tx: Tx) -> Rows:
@@ -200,7 +201,80 @@ async def list_ledger_runs(tx: Tx) -> Rows:
         tx,
         """
         SELECT scope, extract(epoch FROM clock_timestamp() - ended_at)::float8, took_ms / 1000.0::float8
-        FROM ledger_runs WHERE ended_at IS NOT NULL
+        FROM ledger_runs WHERE ended_at IS NOT NULL AND scope <> 'audit'
+        """,
+    )
+
+
+async def list_audit(tx: Tx) -> Rows:
+    """Return (breaks of the audit log's chain, age of its last check, rows that were sealed then)."""
+    return await rows(
+        tx,
+        """
+        SELECT (SELECT coalesce(sum(wrong), 0)::bigint FROM ledger_results WHERE scope = 'audit'),
+               extract(epoch FROM clock_timestamp() - ended_at)::float8, checked_to
+        FROM ledger_runs WHERE ended_at IS NOT NULL AND scope = 'audit'
+        """,
+    )
+
+
+async def list_decisions(tx: Tx, *, money_open_for: timedelta) -> Rows:
+    """Return (what waits for a person's decision, how many, age of the oldest).
+
+    Args:
+        money_open_for: after so long nobody can agree to a request about money any more.
+    """
+    return await rows(
+        tx,
+        """
+        SELECT what, count(at), coalesce(extract(epoch FROM clock_timestamp() - min(at)), 0)::float8
+        FROM unnest(ARRAY['money', 'lawful', 'withheld']) AS known (what)
+        LEFT JOIN (
+            SELECT 'money' AS what, asked_at AS at FROM money_requests
+            WHERE state = 'waiting' AND asked_at > (SELECT clock_timestamp() - $1::interval)
+            UNION ALL SELECT 'lawful', asked_at FROM lawful_requests WHERE state = 'asked'
+            UNION ALL SELECT 'withheld', withheld_at FROM withheld_messages WHERE state = 'held'
+        ) AS work USING (what)
+        GROUP BY what
+        """,
+        money_open_for,
+    )
+
+
+async def list_tickets(tx: Tx) -> Rows:
+    """Return (state, tickets that have not ended, how long the one waits of which least was heard)."""
+    return await rows(
+        tx,
+        """
+        SELECT state, count(active_at), coalesce(extract(epoch FROM clock_timestamp() - min(active_at)), 0)::float8
+        FROM unnest(ARRAY['open', 'answered', 'waiting']) AS known (state)
+        LEFT JOIN (
+            SELECT state, active_at FROM tickets WHERE state IN ('open', 'answered', 'waiting')
+        ) AS live USING (state)
+        GROUP BY state
+        """,
+    )
+
+
+async def list_reports(tx: Tx) -> Rows:
+    """Return (age of the moment up to which reports are counted, half hours and days that are to be counted again)."""
+    return await rows(
+        tx,
+        """
+        SELECT extract(epoch FROM clock_timestamp() - counted_until)::float8, (SELECT count(*) FROM report_due)
+        FROM report_mark
+        """,
+    )
+
+
+async def list_endpoints(tx: Tx) -> Rows:
+    """Return (events for customers' webhooks given up in the last day, endpoints that we switched off)."""
+    return await rows(
+        tx,
+        """
+        SELECT (SELECT count(*) FROM webhook_deliveries
+                WHERE state = 'failed' AND ended_at > (SELECT clock_timestamp() - interval '1 day')),
+               (SELECT count(*) FROM webhook_endpoints WHERE state = 'disabled')
         """,
     )
 

@@ -1,14 +1,15 @@
 """Checking the ledger in the background: which check is due, what was posted lately, and the last results."""
 
 from collections.abc import Sequence
+from datetime import date
 
 from numberdesk.base.db import Tx, many, maybe, run, value
 from numberdesk.monitoring.model import Check, LedgerRun, LedgerScope
 from numberdesk.monitoring.sql._found import Found, find
 
 __all__ = [
-    "find_new_bad_chains", "find_new_bad_wallets", "find_new_unbalanced", "find_new_wrong_held", "get_new_end",
-    "lease_ledger_run", "list_wrong", "set_ledger_results", "set_ledger_run_ended",
+    "find_new_bad_chains", "find_new_bad_wallets", "find_new_unbalanced", "find_new_wrong_held", "get_day",
+    "get_new_end", "lease_ledger_run", "list_wrong", "set_ledger_results", "set_ledger_run_ended",
 ]  # fmt: skip
 
 
@@ -24,7 +25,8 @@ async def lease_ledger_run(
         tx,
         """
         INSERT INTO ledger_runs (scope, due_at, checked_to)
-        SELECT $1, clock_timestamp() + make_interval(secs => $2), (SELECT coalesce(max(id), 0) FROM postings)
+        SELECT $1, clock_timestamp() + make_interval(secs => $2),
+               CASE $1 WHEN 'recent' THEN (SELECT coalesce(max(id), 0) FROM postings) ELSE 0 END
         WHERE NOT EXISTS (SELECT FROM ledger_runs WHERE scope = $1)
         ON CONFLICT DO NOTHING
         """,
@@ -59,6 +61,12 @@ async def set_ledger_run_ended(
         took_ms,
         next_seconds,
     )
+
+
+async def get_day(tx: Tx) -> date:
+    """Return the day of the database's clock in UTC."""
+    day: date = await value(tx, "SELECT (clock_timestamp() AT TIME ZONE 'UTC')::date")
+    return day
 
 
 async def set_ledger_results(tx: Tx, scope: LedgerScope, checks: Sequence[Check]) -> None:

@@ -59,7 +59,12 @@ async def read_choices(tx: Tx, account_id: int) -> Choices:
 def switches(choices: Choices) -> list[Switch]:
     """Return every switch of an account."""
     return [
-        Switch(event, choices.wants("email", event), choices.wants("telegram", event), event in ALWAYS_MAILED)
+        Switch(
+            event,
+            choices.wants("email", event),
+            choices.wants("telegram", event),
+            event in ALWAYS_MAILED | NEVER_MAILED,
+        )
         for event in get_args(NoticeEvent)
     ]
 

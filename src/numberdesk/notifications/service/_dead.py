@@ -19,7 +19,7 @@ class NoticeOver(AppError):
     status = 409
     code = "notice_over"
     category = "transaction"
-    message = "This notice is {state}."
+    message = "This notice is {state} already."
 
 
 @dataclass(eq=False)
@@ -80,10 +80,9 @@ async def get_notice(tx: Tx, notice_id: int) -> DeadLetter:
     return await _locked(tx, notice_id)
 
 
-async def retry_all(db: Database, *, channel: Channel | None = None) -> int:
+async def retry_all(tx: Tx, *, channel: Channel | None = None) -> int:
     """Send again every notice that failed and can be read yet; returns how many."""
-    async with db.transaction() as tx:
-        return await sql.set_all_again(tx, channel)
+    return await sql.set_all_again(tx, channel)
 
 
 async def _locked(tx: Tx, notice_id: int) -> DeadLetter:

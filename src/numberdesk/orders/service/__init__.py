@@ -83,6 +83,7 @@ from numberdesk.orders.service._quarantine import (
     purge_inbound,
     purge_messages,
     release,
+    take_withheld_news,
 )
 from numberdesk.orders.service._route import list_offers, told_route
 from numberdesk.orders.service._staff import (
@@ -211,6 +212,7 @@ __all__ = [
     "settle_cancel",
     "shown_status",
     "take_push",
+    "take_withheld_news",
     "tell",
     "tell_codes",
     "tell_unowned",

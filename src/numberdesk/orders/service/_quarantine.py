@@ -10,7 +10,7 @@ from numberdesk.audit.model import Event
 from numberdesk.base.db import Database, Tx
 from numberdesk.base.errors import AppError, NotFound
 from numberdesk.orders import sql
-from numberdesk.orders.model import Card, OrderId, Withheld, WithheldState
+from numberdesk.orders.model import Card, OrderId, Withheld, WithheldNews, WithheldState
 from numberdesk.orders.service._board import read_cards
 from numberdesk.orders.service._desk import Desk
 from numberdesk.orders.service._reserve import purpose
@@ -57,6 +57,11 @@ async def list_withheld(
             tx, state=state, account_id=account_id, before=before, limit=min(limit, LIST_MAX)
         )
     return [_masked(item) for item in found]
+
+
+async def take_withheld_news(tx: Tx, *, limit: int) -> list[WithheldNews]:
+    """Return messages that the staff are to be told of; they count as told once the transaction is committed."""
+    return await sql.take_withheld_news(tx, limit=limit)
 
 
 def _masked(item: Withheld) -> Withheld:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from numberdesk.base.db import Tx, many, maybe, rows, run
-from numberdesk.orders.model import Order, OrderId, Withheld, WithheldState
+from numberdesk.orders.model import Order, OrderId, Withheld, WithheldNews, WithheldState
 from numberdesk.wallet.model import AccountId
 
 LOOK_BACK = 50_000
@@ -22,6 +22,26 @@ async def insert_withheld(tx: Tx, items: Sequence[tuple[OrderId, int, AccountId,
         SELECT * FROM unnest($1::bigint[], $2::smallint[], $3::bigint[], $4::text[], $5::text[])
         """,
         *(list(column) for column in zip(*items, strict=True)),
+    )
+
+
+async def take_withheld_news(tx: Tx, *, limit: int) -> list[WithheldNews]:
+    """Return messages that the staff were not told of, oldest first, and note that they are told now."""
+    return await many(
+        tx,
+        WithheldNews,
+        """
+        WITH due AS (
+            SELECT order_id, ordinal FROM withheld_messages
+            WHERE told_at IS NULL ORDER BY withheld_at LIMIT $1 FOR UPDATE SKIP LOCKED
+        ), told AS (
+            UPDATE withheld_messages AS item SET told_at = clock_timestamp()
+            FROM due WHERE item.order_id = due.order_id AND item.ordinal = due.ordinal
+            RETURNING item.order_id, item.ordinal, item.account_id, item.kind, item.withheld_at
+        )
+        SELECT * FROM told ORDER BY withheld_at, order_id, ordinal
+        """,
+        limit,
     )
 
 

@@ -72,7 +72,7 @@ async def refund(
     wanted = MoneyWanted("payment_refund", found.account_id, amount_paise, reason, payment_id, version)
 
     async def ask(tx: Tx) -> MoneyAsked:
-        return await accounts.ask_money(tx, till.rules.staff, caller, visit, wanted)
+        return await accounts.ask_money(tx, till.vault, till.rules.staff, caller, visit, wanted)
 
     return await _sent(till, caller, visit, payment_id, ask)
 

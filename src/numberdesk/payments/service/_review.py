@@ -31,6 +31,7 @@ from numberdesk.payments.model import (
     Subject,
     VpaId,
 )
+from numberdesk.payments.service import _staff
 from numberdesk.payments.service._bank import bank_id
 from numberdesk.payments.service._errors import ChangedMeanwhile, OwnPayment, SecondPersonNeeded, UtrAlreadyUsed
 from numberdesk.payments.service._settle import settle
@@ -271,6 +272,8 @@ async def is_enough(
         tx, subject=subject, subject_id=subject_id, version=version, approver_id=caller.account_id,
         account_id=account_id, amount_paise=amount_paise, rrn=rrn,
     )  # fmt: skip
+    waits = _staff.approved_once(subject, subject_id, version, account_id, amount_paise, by=caller.account_id)
+    await accounts.tell_staff(tx, till.vault, waits)
     return False
 
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from numberdesk.accounts.model import Recipient
+from numberdesk.accounts.model import Recipient, StaffNews
 from numberdesk.base.db import Tx
 from numberdesk.base.money import Paise, format_rupees
 from numberdesk.notifications import service as notifications
 from numberdesk.notifications.model import StaffEvent, Value
+from numberdesk.payments.model import Subject
 from numberdesk.payments.service._till import Till
+from numberdesk.wallet.model import AccountId
 
 
 def credited(cause: str, person: Recipient, amount: Paise, method: str, receipt: str, note: str) -> StaffEvent:
@@ -43,6 +45,22 @@ def suspended(payment_id: int, amount: Paise, rail: str, why: str | None) -> Sta
         "Why": None if why is None else why.replace("_", " "),
     }  # fmt: skip
     return StaffEvent("recharge", "Payment in suspense", facts, f"suspense:{payment_id}")
+
+
+def approved_once(
+    subject: Subject, subject_id: int, version: int, account_id: AccountId, amount: Paise, *, by: AccountId
+) -> StaffNews:
+    """Return that one person approved a payment that needs two."""
+    return StaffNews(
+        "An approval waits for a second person",
+        {
+            "Payment": subject_id if subject == "payment" else None,
+            "Amount": f"{format_rupees(amount)} rupees", "Account": account_id,
+            "Approved by": f"staff {by}",
+        },
+        "/admin/review", ("finance", "owner"), f"approval:{subject}:{subject_id}:{version}:{by}",
+        but_not=frozenset({by, account_id}),
+    )  # fmt: skip
 
 
 async def tell(till: Till, tx: Tx, events: Sequence[StaffEvent]) -> None:

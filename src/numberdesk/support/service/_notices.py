@@ -8,7 +8,7 @@ from numberdesk.accounts import service as accounts
 from numberdesk.accounts.model import Recipient, Role
 from numberdesk.base.db import Tx
 from numberdesk.notifications import service as notifications
-from numberdesk.notifications.model import Notice, Value
+from numberdesk.notifications.model import Notice, StaffEvent, Value
 from numberdesk.support.model import Listed
 from numberdesk.support.service._desk import HelpDesk
 
@@ -18,7 +18,7 @@ NEWS = Literal["a new ticket", "a new message", "reopened"]
 
 
 async def tell_staff(tx: Tx, desk: HelpDesk, ticket: Listed, news: NEWS, *, key: str) -> None:
-    """Tell whoever has the ticket, or all of support, or the owners where there is nobody.
+    """Mail whoever has the ticket, or all of support, or the owners where there is nobody; and tell the staff's chat.
 
     Args:
         key: names what happened, so that it is told once.
@@ -35,6 +35,12 @@ async def tell_staff(tx: Tx, desk: HelpDesk, ticket: Listed, news: NEWS, *, key:
         for person in await _those_to_tell(tx, ticket)
     ]  # fmt: skip
     await notifications.enqueue(tx, desk.vault, notices)
+    facts: dict[str, Value] = {
+        "Ticket": ticket.id, "Account": ticket.account_id, "Order": ticket.order_id, "Recharge": ticket.recharge_ref,
+        "Priority": ticket.priority, "See": f"/admin/tickets/{ticket.id}",
+    }  # fmt: skip
+    event = StaffEvent("work", f"Ticket: {news}", facts, f"ticket_news:{ticket.id}:{key}")
+    await notifications.tell(tx, desk.vault, [event])
 
 
 async def _those_to_tell(tx: Tx, ticket: Listed) -> Sequence[Recipient]:

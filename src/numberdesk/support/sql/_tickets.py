@@ -18,6 +18,7 @@ class Wanted:
     is_unassigned: bool = False
     order_id: int | None = None
     recharge_ref: str | None = None
+    ticket_id: TicketId | None = None
 
 
 async def lock_account(tx: Tx, account_id: AccountId) -> None:
@@ -109,7 +110,7 @@ async def list_tickets(tx: Tx, wanted: Wanted, *, before: int | None, limit: int
           AND ($3::bigint IS NULL OR assignee_id = $3) AND (NOT $4 OR assignee_id IS NULL)
           AND ($5::bigint IS NULL OR order_id = $5)
           AND ($6::text IS NULL OR recharge_id = (SELECT id FROM recharges WHERE ref = $6))
-          AND ($7::bigint IS NULL OR id < $7)
+          AND ($7::bigint IS NULL OR id < $7) AND ($9::bigint IS NULL OR id = $9)
         ORDER BY id DESC LIMIT $8
         """,
         wanted.account_id,
@@ -120,6 +121,7 @@ async def list_tickets(tx: Tx, wanted: Wanted, *, before: int | None, limit: int
         wanted.recharge_ref,
         before,
         limit,
+        wanted.ticket_id,
     )
 
 
