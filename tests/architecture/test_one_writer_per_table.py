@@ -47,6 +47,19 @@ def test_every_written_table_exists() -> None:
     assert not unknown, listed(unknown, "No migration makes this table.")
 
 
+def test_a_slice_names_the_tables_that_it_owns() -> None:
+    tables = made_tables()
+    owned: dict[str, set[str]] = defaultdict(set)
+    for table, slices in writers_of_tables().items():
+        owned[min(slices)].add(table)
+    wrong = []
+    for source in sources("src"):
+        if source.name == f"{PACKAGE}{source.part}/__init__.py" and source.part != "base":
+            named = tables & set(re.findall(r"`(\w+)`", ast.get_docstring(source.tree) or ""))
+            wrong += [f"{source.name}: {table}" for table in sorted(named ^ owned[source.part])]
+    assert not wrong, listed(wrong, "Let the docstring of the slice name its tables, each in backticks, and no others.")
+
+
 def test_statements_stand_in_sql_modules_only() -> None:
     found = [finding for source in sources("src") for finding in misplaced_statements(source)]
     assert not found, listed(found, "Move the statement into the slice's `sql` module, as a function that takes `tx`.")

@@ -113,6 +113,18 @@ async def open_market(db: Database) -> Market:
     return market
 
 
+async def switch_service(db: Database, code: str, *, is_on: bool) -> None:
+    """Put a service on sale or take it off."""
+    async with db.transaction() as tx:
+        await catalogue.change_service(tx, code, is_on=is_on)
+
+
+async def switch_country(db: Database, country: str | int, *, is_on: bool) -> None:
+    """Put a country on sale or take it off."""
+    async with db.transaction() as tx:
+        await catalogue.change_country(tx, country, is_on=is_on)
+
+
 def long_list(market: Market, count: int) -> Sequence[UpstreamOffer]:
     contents = market.shelf.contents
     pairs = itertools.islice(itertools.product(contents.services, contents.countries), count)

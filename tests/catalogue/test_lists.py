@@ -5,7 +5,7 @@ import pytest
 
 from numberdesk.base.db import value
 from numberdesk.catalogue import service as catalogue
-from tests.catalogue.market import INDIA, Market, long_list, upstream
+from tests.catalogue.market import INDIA, Market, long_list, switch_country, switch_service, upstream
 
 pytestmark = pytest.mark.anyio
 
@@ -55,8 +55,8 @@ async def test_blocked_and_switched_off_things_are_in_no_list(market: Market) ->
         upstream("wa", 6, 100),
         upstream("go", 0, 1),
     )
-    await catalogue.set_service(market.db, code="go", is_on=False)
-    await catalogue.set_country(market.db, country=6, is_on=False)
+    await switch_service(market.db, "go", is_on=False)
+    await switch_country(market.db, 6, is_on=False)
     await market.change("UPDATE providers SET is_on = false, changed_at = clock_timestamp() WHERE name = 'beta'")
     found = catalogue.list_offers(market.shelf, account_id=None)
     assert {(offer.service, offer.country, offer.provider_name) for offer in found} == {
@@ -108,7 +108,7 @@ async def test_the_price_table_has_the_lowest_price_in_stock_and_all_stock(marke
 
 async def test_the_etag_changes_with_the_content_and_only_then(market: Market) -> None:
     before = catalogue.price_table(market.shelf, None).etag
-    await catalogue.set_service(market.db, code="vi", is_on=False)
+    await switch_service(market.db, "vi", is_on=False)
     assert await catalogue.refresh(market.db, market.shelf)
     assert catalogue.price_table(market.shelf, 5).etag == before
     assert catalogue.price_table(await catalogue.open_shelf(market.db), None).etag == before

@@ -17,6 +17,7 @@ from numberdesk.providers import simulator
 from numberdesk.providers.simulator import catalogue as theirs
 from numberdesk.providers.simulator import rentals
 from numberdesk.wallet.model import SANDBOX_OFFSET
+from tests.catalogue.market import switch_country, switch_service
 from tests.catalogue.rental_lister import RentalScene, opened
 
 pytestmark = pytest.mark.anyio
@@ -287,8 +288,8 @@ async def test_what_cannot_be_rented_is_refused_by_its_name(scene: RentalScene) 
 
 async def test_what_staff_took_off_sale_is_not_rented(scene: RentalScene) -> None:
     await scene.read({(INDIA, 24): {"tg": (10_000, 7), "wa": (10_000, 7)}, (ENGLAND, 24): {"tg": (10_000, 7)}})
-    await catalogue.set_service(scene.db, code="wa", is_on=False)
-    await catalogue.set_country(scene.db, country=ENGLAND, is_on=False)
+    await switch_service(scene.db, "wa", is_on=False)
+    await switch_country(scene.db, ENGLAND, is_on=False)
     await catalogue.refresh(scene.db, scene.shelf)
     assert scene.told().keys() == {("tg", INDIA)}
     assert isinstance(refused(scene, service="wa"), catalogue.ServiceOff)

@@ -5,7 +5,7 @@ import pytest
 from numberdesk.base.db import rows, value
 from numberdesk.base.errors import AppError
 from numberdesk.catalogue import service as catalogue
-from tests.catalogue.market import INDIA, Market, add_provider, upstream
+from tests.catalogue.market import INDIA, Market, add_provider, switch_country, switch_service, upstream
 
 pytestmark = pytest.mark.anyio
 
@@ -52,7 +52,7 @@ async def test_a_blocked_service_is_refused_with_its_reason_even_if_somebody_sel
 
 
 async def test_a_service_that_is_switched_off_is_not_sold(market: Market) -> None:
-    await catalogue.set_service(market.db, code="tg", is_on=False)
+    await switch_service(market.db, "tg", is_on=False)
     await catalogue.refresh(market.db, market.shelf)
     with pytest.raises(catalogue.ServiceOff) as refused:
         market.offers()
@@ -67,7 +67,7 @@ async def test_a_service_that_nobody_has_classified_is_not_sold(market: Market) 
 
 
 async def test_a_country_that_is_switched_off_is_not_sold(market: Market) -> None:
-    await catalogue.set_country(market.db, country="in", is_on=False)
+    await switch_country(market.db, "in", is_on=False)
     await catalogue.refresh(market.db, market.shelf)
     with pytest.raises(catalogue.CountryOff) as refused:
         market.offers(country="IN")
@@ -160,7 +160,7 @@ async def test_letters_that_two_countries_share_mean_the_default_one(market: Mar
     assert [offer.country for offer in market.offers("tg", "us")] == [187]
     assert [offer.country for offer in market.offers("tg", 12)] == [12]
     await market.change("UPDATE countries SET iso_default = (code = 12) WHERE iso = 'US'")
-    await catalogue.set_service(market.db, code="tg", is_on=True)
+    await market.change("UPDATE catalogue_version SET version = version + 1")
     await catalogue.refresh(market.db, market.shelf)
     assert [offer.country for offer in market.offers("tg", "us")] == [12]
 

@@ -8,7 +8,16 @@ from numberdesk.base.db import Database, rows, value
 from numberdesk.base.errors import NotFound
 from numberdesk.catalogue import service as catalogue
 from numberdesk.providers.model import ProviderId
-from tests.catalogue.market import INDIA, Market, long_list, take_over, upstream, version
+from tests.catalogue.market import (
+    INDIA,
+    Market,
+    long_list,
+    switch_country,
+    switch_service,
+    take_over,
+    upstream,
+    version,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -122,9 +131,9 @@ async def test_syncs_of_one_provider_at_the_same_time_leave_one_of_the_lists(mar
 async def test_a_switch_of_something_unknown_is_refused(market: Market) -> None:
     before = await version(market.db)
     with pytest.raises(catalogue.UnknownService):
-        await catalogue.set_service(market.db, code="nothing", is_on=True)
+        await switch_service(market.db, "nothing", is_on=True)
     with pytest.raises(catalogue.UnknownCountry):
-        await catalogue.set_country(market.db, country="XX", is_on=True)
+        await switch_country(market.db, "XX", is_on=True)
     with pytest.raises(NotFound):
         await catalogue.set_category_block(market.db, category="nothing", is_on=True)
     assert await version(market.db) == before
@@ -132,8 +141,8 @@ async def test_a_switch_of_something_unknown_is_refused(market: Market) -> None:
 
 async def test_switches_work_both_ways_and_reach_the_shelf(market: Market) -> None:
     for is_on in (False, True):
-        await catalogue.set_service(market.db, code="tg", is_on=is_on)
-        await catalogue.set_country(market.db, country=str(INDIA), is_on=is_on)
+        await switch_service(market.db, "tg", is_on=is_on)
+        await switch_country(market.db, str(INDIA), is_on=is_on)
         assert await catalogue.refresh(market.db, market.shelf)
         assert market.shelf.contents.services["tg"].is_on is is_on
         assert market.shelf.contents.countries_by_name["IN"].is_on is is_on
@@ -141,7 +150,7 @@ async def test_switches_work_both_ways_and_reach_the_shelf(market: Market) -> No
 
 
 async def test_a_switch_by_letters_that_two_countries_share_means_the_default_one(market: Market) -> None:
-    await catalogue.set_country(market.db, country="us", is_on=False)
+    await switch_country(market.db, "us", is_on=False)
     await catalogue.refresh(market.db, market.shelf)
     assert {country.code for country in market.shelf.contents.countries.values() if not country.is_on} == {187}
 

@@ -105,6 +105,14 @@ def provider(portal: BlockingPortal) -> Iterator[Simulator]:
     portal.call(running.stop)
 
 
+@pytest.fixture(scope="module")
+def installation(install: Install, provider: Simulator) -> Installation:
+    """A database with one provider."""
+    found = install()
+    found.shell.succeed("provider", "add", "alpha", "--url", provider.url, "--api-key", PROVIDER_KEY)
+    return found
+
+
 @pytest.fixture
 def tamper(portal: BlockingPortal) -> Callable[[str, str], None]:
     """Change rows behind the back of all rules."""

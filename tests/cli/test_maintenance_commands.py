@@ -2,16 +2,7 @@
 
 import pytest
 
-from numberdesk.providers.simulator import Simulator
-from tests.cli.conftest import PROVIDER_KEY, Install, Installation
-
-
-@pytest.fixture(scope="module")
-def installation(install: Install, provider: Simulator) -> Installation:
-    """A database with one provider."""
-    found = install()
-    found.shell.succeed("provider", "add", "alpha", "--url", provider.url, "--api-key", PROVIDER_KEY)
-    return found
+from tests.cli.conftest import Installation
 
 
 def test_a_part_is_closed_shown_and_opened_again(installation: Installation) -> None:

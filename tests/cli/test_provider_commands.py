@@ -5,16 +5,7 @@ from collections.abc import Callable
 import pytest
 from anyio.from_thread import BlockingPortal
 
-from numberdesk.providers.simulator import Simulator
-from tests.cli.conftest import PROVIDER_KEY, Install, Installation, asked
-
-
-@pytest.fixture(scope="module")
-def installation(install: Install, provider: Simulator) -> Installation:
-    """A database with one provider."""
-    found = install()
-    found.shell.succeed("provider", "add", "alpha", "--url", provider.url, "--api-key", PROVIDER_KEY)
-    return found
+from tests.cli.conftest import Installation, asked
 
 
 @pytest.fixture

@@ -6,19 +6,13 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from anyio.from_thread import BlockingPortal
 
-from numberdesk.base.postgres import Cluster
 from numberdesk.client import AsyncClient, Client
-from tests.http import stand as stands
-from tests.http.stand import Stand
+from tests.http.conftest import alice, stand
+from tests.http.stand import HOST, Stand
+from tests.http.stand import Client as Customer
 
-
-@pytest.fixture(scope="module")
-def stand(portal: BlockingPortal, cluster: Cluster) -> Iterator[Stand]:
-    """A site with one provider that sells and delivers when told to."""
-    with stands.opened(portal, cluster) as stand:
-        yield stand
+__all__ = ["alice", "stand"]
 
 
 class Awaited:
@@ -69,3 +63,9 @@ def opens(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
     yield open_one
     for client in opened:
         client.close()
+
+
+@pytest.fixture
+def desk(stand: Stand, alice: Customer, opens: Callable[..., Any]) -> Any:
+    """The client of one who has a thousand rupees, in each form."""
+    return opens(f"http://{HOST}:{stand.port}", alice.key)

@@ -16,16 +16,6 @@ from tests.http.stand import HOST, PRICE, Client, Stand
 Opens = Callable[..., Any]
 
 
-@pytest.fixture
-def alice(stand: Stand) -> Client:
-    return stand.customer()
-
-
-@pytest.fixture
-def desk(stand: Stand, alice: Client, opens: Opens) -> Any:
-    return opens(f"http://{HOST}:{stand.port}", alice.key)
-
-
 def test_a_number_is_bought_its_code_waited_for_and_the_order_finished(stand: Stand, desk: Any) -> None:
     order = desk.get_number("tg", "IN", max_price=Decimal(PRICE))
     assert (order.status, order.price, order.otp, order.number[0]) == ("active", Decimal(PRICE), None, "+")

@@ -18,16 +18,6 @@ from tests.http.stand import HOST, Client, Stand
 Opens = Callable[..., Any]
 
 
-@pytest.fixture
-def alice(stand: Stand) -> Client:
-    return stand.customer()
-
-
-@pytest.fixture
-def desk(stand: Stand, alice: Client, opens: Opens) -> Any:
-    return opens(f"http://{HOST}:{stand.port}", alice.key)
-
-
 def test_events_are_polled_from_where_one_was(stand: Stand, desk: Any) -> None:
     order = desk.get_number("tg", "IN")
     first = desk.events()

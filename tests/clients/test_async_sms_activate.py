@@ -1,14 +1,9 @@
 """async-sms-activate, unmodified: it knows two error words, and polls once a second."""
 
-from collections.abc import Iterator
-
 import pytest
-from anyio.from_thread import BlockingPortal
 
-from numberdesk.base.postgres import Cluster
 from tests.clients.acceptance import proves
-from tests.clients.stage import FEW_CALLS, Seen, play
-from tests.http import stand as stands
+from tests.clients.stage import Seen, play
 from tests.http.stand import Stand
 
 CLIENT = "async-sms-activate 0.1.2"
@@ -17,13 +12,6 @@ CLIENT = "async-sms-activate 0.1.2"
 @pytest.fixture(scope="module")
 def seen(stand: Stand) -> Seen:
     return play(stand, "async_sms_activate_0_1_2")
-
-
-@pytest.fixture
-def strict(portal: BlockingPortal, cluster: Cluster) -> Iterator[Stand]:
-    """A site that lets through so few calls that polls cannot live on them."""
-    with stands.opened(portal, cluster, rate_limit_protocol=FEW_CALLS) as stand:
-        yield stand
 
 
 @proves(1, 7, 9)

@@ -24,7 +24,6 @@ WRONG: dict[str, Any] = {
     "several": ["abc", "1"], "brackets": "id[]", "json": '{"$gt": 0}', "a path": "../../etc/passwd",
     "markup": "<script>alert(1)</script>",
 }  # fmt: skip
-WORD = re.compile(r"[A-Z_]+(:[0-9.]+)?")
 TRACES = (b"Traceback", b"Error:", b"numberdesk.", b"asyncpg", b"SELECT")
 
 

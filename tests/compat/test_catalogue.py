@@ -17,7 +17,7 @@ from numberdesk.compat._catalogue import Question
 from numberdesk.compat._lists import ACTIONS
 from numberdesk.compat._words import Refusal
 from numberdesk.wallet.model import AccountId
-from tests.catalogue.market import INDIA, Market, open_market, upstream
+from tests.catalogue.market import INDIA, Market, open_market, switch_country, switch_service, upstream
 
 pytestmark = pytest.mark.anyio
 
@@ -284,8 +284,8 @@ async def test_what_is_blocked_or_switched_off_is_listed_nowhere(market: Market)
         market.alpha, upstream("tg", INDIA, 1_000), upstream(BANK, INDIA, 5), upstream("vi", INDIA, 5),
         upstream("tg", KAZAKHSTAN, 5), upstream("go", RUSSIA, 5),
     )  # fmt: skip
-    await catalogue.set_service(market.db, code="vi", is_on=False)
-    await catalogue.set_country(market.db, country=KAZAKHSTAN, is_on=False)
+    await switch_service(market.db, "vi", is_on=False)
+    await switch_country(market.db, KAZAKHSTAN, is_on=False)
     await market.change("UPDATE providers SET is_on = false, changed_at = clock_timestamp() WHERE name = 'beta'")
     counted(market, ("tg", KAZAKHSTAN, 90, 80), ("tg", INDIA, 10, 5), (BANK, INDIA, 90, 80))
     for action, asked in WHOLE:

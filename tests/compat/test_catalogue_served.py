@@ -1,18 +1,14 @@
 """The catalogue of the protocol as bots ask for it: over HTTP, in all dialects, with good and bad words."""
 
 import json
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from anyio.from_thread import BlockingPortal
 
-from numberdesk.base.postgres import Cluster
 from numberdesk.compat._lists import ACTIONS
 from tests.compat.test_price_table import changed, charge_more
-from tests.http import stand as stands
 from tests.http.stand import PRICE, Answer, Client, Stand
 from tests.http.test_sandbox import made
 
@@ -23,13 +19,6 @@ ERROR_WORDS = (
 )  # fmt: skip
 """What clients look for anywhere in a body."""
 TOPS = ("getTopCountriesByService", "getTopCountriesByServiceRank", "getListOfTopCountriesByService")
-
-
-@pytest.fixture(scope="module")
-def stand(portal: BlockingPortal, cluster: Cluster) -> Iterator[Stand]:
-    """A site with one provider that sells a few hundred offers."""
-    with stands.opened(portal, cluster, rate_limit_protocol="off") as stand:
-        yield stand
 
 
 @pytest.fixture(scope="module")

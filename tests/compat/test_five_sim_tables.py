@@ -1,30 +1,19 @@
 """The tables that 5sim's guests read: anybody may ask, so nobody's question may cost the process much."""
 
 import threading
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
-from anyio.from_thread import BlockingPortal
 
-from numberdesk.base.postgres import Cluster
 from numberdesk.catalogue.model import CountryCode, ServiceCode
 from numberdesk.compat.five_sim import _guest
 from numberdesk.compat.five_sim._words import names_of
-from tests.http import stand as stands
 from tests.http.stand import Stand
 
 WHOLE = ("/v1/guest/countries", "/v1/guest/prices", "/v1/guest/products/any/any")
 PARTS = ("/v1/guest/prices?country=india", "/v1/guest/prices?product=telegram", "/v1/guest/products/any/nosuch")
-
-
-@pytest.fixture(scope="module")
-def stand(portal: BlockingPortal, cluster: Cluster) -> Iterator[Stand]:
-    """A site with one provider; its limits are off."""
-    with stands.opened(portal, cluster, rate_limit_protocol="off") as stand:
-        yield stand
 
 
 @pytest.fixture

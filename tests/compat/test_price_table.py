@@ -1,26 +1,15 @@
 """The full price table as it is served: whole, packed and unchanged, and each account's own."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
-from anyio.from_thread import BlockingPortal
 
-from numberdesk.base.postgres import Cluster
 from numberdesk.catalogue import service as catalogue
-from tests.http import stand as stands
 from tests.http.stand import Answer, Client, Stand
 from tests.http.test_compression import DECODERS, plain
 
 TABLES = {"rest": "/services/prices", "protocol": "/stubs/handler_api.php?action=getPrices&api_key={key}"}
 """Where the table is, by the way it is asked for."""
-
-
-@pytest.fixture(scope="module")
-def stand(portal: BlockingPortal, cluster: Cluster) -> Iterator[Stand]:
-    """A site with one provider that sells a few hundred offers."""
-    with stands.opened(portal, cluster, rate_limit_protocol="off") as stand:
-        yield stand
 
 
 @pytest.fixture(scope="module")

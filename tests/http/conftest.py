@@ -7,6 +7,7 @@ from anyio.from_thread import BlockingPortal
 
 from numberdesk.base.postgres import Cluster
 from tests.http import stand as stands
+from tests.http.staff import Member
 from tests.http.stand import Client, Stand
 
 
@@ -27,3 +28,23 @@ def alice(stand: Stand) -> Client:
 def bob(stand: Stand) -> Client:
     """Another new customer with a thousand rupees."""
     return stand.customer()
+
+
+@pytest.fixture
+def support(stand: Stand) -> Member:
+    return Member(stand, "support")
+
+
+@pytest.fixture
+def finance(stand: Stand) -> Member:
+    return Member(stand, "finance")
+
+
+@pytest.fixture
+def ops(stand: Stand) -> Member:
+    return Member(stand, "ops")
+
+
+@pytest.fixture
+def owner(stand: Stand) -> Member:
+    return Member(stand, "owner")

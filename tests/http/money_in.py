@@ -11,7 +11,6 @@ from anyio.from_thread import BlockingPortal
 
 from numberdesk.base import clock
 from numberdesk.base.postgres import Cluster
-from numberdesk.monitoring import service as monitoring
 from numberdesk.payments import service as payments
 from numberdesk.payments.model import ReconciledSource
 from numberdesk.payments.service import Till
@@ -85,8 +84,7 @@ class Scene:
 
     def verify_ledger(self) -> None:
         """Check the ledger."""
-        checks = self.stand.portal.call(monitoring.verify, self.till.db)
-        assert [(check.name, check.wrong) for check in checks if not check.ok] == []
+        self.stand.verify_ledger()
 
     def is_right(self, *sources: ReconciledSource) -> None:
         """Check the ledger, and the books against the outside."""

@@ -28,6 +28,7 @@ from numberdesk.catalogue import service as catalogue
 from numberdesk.cli._providers import sync_provider
 from numberdesk.cli._serve import free_port, mailer_of, serving
 from numberdesk.main import Site, open_site, secrets_of
+from numberdesk.monitoring import service as monitoring
 from numberdesk.providers import service as providers
 from numberdesk.providers import simulator
 from numberdesk.providers.model import RENTAL, is_rental
@@ -275,6 +276,11 @@ class Stand:
     def mend_database(self) -> None:
         assert self.proxy is not None
         self.proxy.refuse_next = 0
+
+    def verify_ledger(self) -> None:
+        """Check every invariant of the money."""
+        checks = self.portal.call(monitoring.verify, self.site.db)
+        assert [(check.name, check.wrong) for check in checks if not check.ok] == []
 
     def ask(self, query: LiteralString, *args: object) -> Any:
         async def work() -> Any:

@@ -12,8 +12,8 @@ from numberdesk.base import clock
 from numberdesk.base.postgres import Cluster
 from tests.compat.bot import Bot
 from tests.http import stand as stands
+from tests.http.staff import Member
 from tests.http.stand import TELEGRAM, Client, Stand
-from tests.http.test_staff import Member
 
 BANK = "735194 is OTP for txn of INR 499.00 on HDFC Bank card ending 4431. Do not share."
 CODE = "735194"
@@ -25,16 +25,6 @@ def stand(portal: BlockingPortal, cluster: Cluster) -> Iterator[Stand]:
     changes: dict[str, Any] = {"abuse_contact": "abuse@example.com", "orders_per_hour": 5, "orders_first_day": 3}
     with stands.opened(portal, cluster, **changes) as stand:
         yield stand
-
-
-@pytest.fixture
-def ops(stand: Stand) -> Member:
-    return Member(stand, "ops")
-
-
-@pytest.fixture
-def owner(stand: Stand) -> Member:
-    return Member(stand, "owner")
 
 
 def withheld(stand: Stand, client: Client) -> int:
@@ -194,13 +184,11 @@ def test_a_lawful_request_needs_two_people_and_is_exact_at_its_edges(
         return int(owner.client.post("/admin/lawful-requests", body).data["id"])
 
     def export(request_id: int, member: Member) -> stands.Answer:
-        stand.portal.call(member.forget_code)
         return member.client.post(
             f"/admin/lawful-requests/{request_id}/export", {"reason": "to the cell", "totp": member.fresh()}
         )
 
     def decide(request_id: int, member: Member, *, approve: bool = True) -> stands.Answer:
-        stand.portal.call(member.forget_code)
         body = {"approve": approve, "reason": "order seen", "totp": member.fresh()}
         return member.client.post(f"/admin/lawful-requests/{request_id}/decide", body)
 

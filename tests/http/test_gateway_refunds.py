@@ -9,8 +9,8 @@ from anyio.from_thread import BlockingPortal
 from numberdesk.base.postgres import Cluster
 from numberdesk.payments import service as payments
 from tests.http.money_in import GATEWAYS, Scene, available, events, opened, status, until
+from tests.http.staff import Member
 from tests.http.stand import TELEGRAM, Answer, Client
-from tests.http.test_staff import Member
 
 REFUND = {"razorpay": "/refund", "cashfree": "/refunds", "phonepe": "/payments/v2/refund"}
 RETURNED = {"razorpay": "refund.processed", "cashfree": "REFUND_STATUS_WEBHOOK"}
@@ -62,7 +62,6 @@ def payment_of(finance: Member, ref: str) -> dict[str, Any]:
 
 def refund(finance: Member, ref: str, amount: str, **changes: Any) -> Answer:
     """Ask for money to be sent back, with a fresh code."""
-    finance.stand.portal.call(finance.forget_code)
     payment = payment_of(finance, ref)
     body = {"version": payment["version"], "amount": amount, "reason": "asked for it", "totp": finance.fresh()}
     return finance.client.post(f"/admin/payments/{payment['id']}/refund", body | changes)

@@ -12,8 +12,8 @@ from numberdesk.base import clock
 from numberdesk.base.postgres import Cluster
 from numberdesk.maintenance import service as maintenance
 from tests.http.recharging import BEGIN, begun, paid, paid_by_upi
+from tests.http.staff import Member
 from tests.http.stand import PASSWORD, TELEGRAM, Client, Stand
-from tests.http.test_staff import Member
 
 AREAS = ("master", "server", "auth", "recharge", "support", "service", "country")
 TARGETS = {"server": 1, "service": "tg", "country": "IN"}
@@ -26,11 +26,6 @@ MESSAGE = "The bank is away until noon."
 def stand(portal: BlockingPortal, cluster: Cluster) -> Iterator[Stand]:
     with paid_by_upi(portal, cluster, rate_limit_api="off") as stand:
         yield stand
-
-
-@pytest.fixture
-def ops(stand: Stand) -> Member:
-    return Member(stand, "ops")
 
 
 @pytest.fixture(autouse=True)

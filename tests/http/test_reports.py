@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from numberdesk.reports import service as reports
+from tests.http.staff import Member
 from tests.http.stand import PRICE, Client, Stand
-from tests.http.test_staff import Member
 
 KINDS = ("revenue", "delivery", "topups", "taxes", "liabilities")
 

@@ -13,13 +13,12 @@ import pytest
 from numberdesk.accounts import service as accounts
 from numberdesk.accounts.model import AccountState
 from numberdesk.catalogue import service as catalogue
-from numberdesk.monitoring import service as monitoring
 from numberdesk.orders import service as orders
 from numberdesk.providers import service as providers
 from numberdesk.providers.model import ProviderId
 from numberdesk.wallet.model import SANDBOX_OFFSET, AccountId, is_sandbox
+from tests.http.staff import Member
 from tests.http.stand import HOST, Client, SignedIn, Stand
-from tests.http.test_staff import Member
 
 SCOPES = ["read", "order", "recharge", "webhook"]
 TOLD_OF_PROVIDERS = (
@@ -294,7 +293,7 @@ def test_nothing_of_a_sandbox_reaches_books_statistics_staff_or_mail(stand: Stan
     assert stand.ask("SELECT count(*) FROM orders WHERE provider_id = 9999 AND NOT is_sandbox(account_id)") == 0
     assert stand.ask("SELECT count(*) FROM outbox WHERE is_sandbox(account_id)") == 0
     assert not providers.health(site.lines, ProviderId(9999)).is_shut
-    assert [check for check in stand.portal.call(monitoring.verify, site.db) if not check.ok] == []
+    stand.verify_ledger()
 
 
 def test_python_and_sql_agree_on_what_a_sandbox_is(stand: Stand) -> None:

@@ -1,51 +1,9 @@
 """Staff over HTTP: look, close, open and credit accounts, each as far as the role goes, and all of it is recorded."""
 
-import pyotp
 import pytest
 
-from numberdesk.accounts import service as accounts
-from numberdesk.accounts.model import Role
-from numberdesk.base.visit import Visit
-from tests.http.stand import PASSWORD, Client, Stand
-
-
-class Member:
-    """Somebody of the staff, with a second factor."""
-
-    def __init__(self, stand: Stand, role: Role, *, name: str | None = None) -> None:
-        self.email = f"{name or role}@staff.example.com"
-        stand.change("DELETE FROM limit_counters")
-        known = stand.portal.call(accounts.find_by_email, stand.site.db, self.email)
-        account_id = stand.signed_in(self.email, role=role).account_id if known is None else known
-        self.stand, self.account_id, self.secret = stand, account_id, pyotp.random_base32()
-        stand.portal.call(accounts.enrol, stand.site.people, account_id, self.secret)
-        self.client = Client(stand.port, token=stand.portal.call(self._login), account_id=account_id)
-
-    async def _login(self) -> str:
-        visit = Visit("a-login-of-staff", "127.0.0.1")
-        found = await accounts.login(
-            self.stand.site.people, visit, email=self.email, password=PASSWORD, totp=self.fresh()
-        )
-        await self.forget_code()
-        return found[0].access
-
-    async def forget_code(self) -> None:
-        """Let the code of this half minute count as unused."""
-        async with self.stand.site.db.statement() as tx:
-            await tx._connection.execute("UPDATE second_factors SET last_step = 0")
-
-    def fresh(self) -> str:
-        return pyotp.TOTP(self.secret).now()
-
-
-@pytest.fixture
-def finance(stand: Stand) -> Member:
-    return Member(stand, "finance")
-
-
-@pytest.fixture
-def owner(stand: Stand) -> Member:
-    return Member(stand, "owner")
+from tests.http.staff import Member
+from tests.http.stand import Client, Stand
 
 
 def test_a_credit_needs_a_fresh_code_and_has_one_effect(stand: Stand, alice: Client, finance: Member) -> None:

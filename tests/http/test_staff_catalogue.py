@@ -5,23 +5,14 @@ import io
 from collections.abc import Iterator
 
 import pytest
-from anyio.from_thread import BlockingPortal
 
-from numberdesk.base.postgres import Cluster
 from numberdesk.catalogue import reference
 from numberdesk.catalogue import service as catalogue
-from numberdesk.catalogue.service._sheets import COLUMNS, FORMULA, defused
-from tests.http import stand as stands
+from numberdesk.catalogue.service._sheets import COLUMNS
+from tests.http.staff import Member
 from tests.http.stand import JWT_SECRET, PEPPER, TELEGRAM, Answer, Client, Stand
-from tests.http.test_staff import Member
 
 HEAD = ",".join(COLUMNS)
-
-
-@pytest.fixture(scope="module")
-def stand(portal: BlockingPortal, cluster: Cluster) -> Iterator[Stand]:
-    with stands.opened(portal, cluster) as stand:
-        yield stand
 
 
 @pytest.fixture(autouse=True)
@@ -31,16 +22,6 @@ def _as_before(stand: Stand) -> Iterator[None]:
     stand.change("UPDATE services SET is_on = true")
     stand.change("UPDATE catalogue_version SET version = version + 1")
     stand.portal.call(lambda: catalogue.refresh(stand.site.db, stand.site.shelf))
-
-
-@pytest.fixture
-def ops(stand: Stand) -> Member:
-    return Member(stand, "ops")
-
-
-@pytest.fixture
-def finance(stand: Stand) -> Member:
-    return Member(stand, "finance")
 
 
 def imported(member: Member, text: str | bytes, query: str = "") -> Answer:
@@ -179,12 +160,6 @@ def test_every_bad_line_is_named_up_to_a_bound(finance: Member) -> None:
     answer = imported(finance, f"{HEAD}\n" + ",nope,,,x,1\n" * 200)
     assert 50 <= len(answer.details["fields"]) <= 60
     assert imported(finance, b"x" * 1_000_001).refusal in ((413, "body_too_large"), (400, "invalid_request"))
-
-
-@pytest.mark.parametrize("start", FORMULA)
-def test_no_cell_is_taken_for_a_formula(start: str) -> None:
-    assert defused(f"{start}1+1") == f"'{start}1+1"
-    assert defused("tg") == "tg"
 
 
 def test_the_settings_are_shown_without_their_secrets(stand: Stand, ops: Member, finance: Member) -> None:

@@ -20,8 +20,8 @@ from numberdesk.monitoring.model import Check
 from numberdesk.notifications import jobs
 from numberdesk.providers import service as providers
 from tests.http import stand as stands
+from tests.http.staff import Member
 from tests.http.stand import PASSWORD, Stand
-from tests.http.test_staff import Member
 from tests.notifications.mailbox import Mailbox, mailbox
 from tests.notifications.telegram import STAFF_CHAT, TOKEN, FakeTelegram, telegram
 

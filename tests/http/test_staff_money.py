@@ -3,16 +3,14 @@
 import dataclasses
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 from anyio.from_thread import BlockingPortal
 
 from numberdesk.base.postgres import Cluster
-from numberdesk.monitoring import service as monitoring
 from tests.http import stand as stands
+from tests.http.staff import Member, agree, events
 from tests.http.stand import Answer, Client, Stand
-from tests.http.test_staff import Member
 
 LIMIT, CAP = "5000", 20_000
 """Rupees above which two people are needed, and that one may move in a day."""
@@ -30,8 +28,7 @@ def _ledger_is_right(stand: Stand) -> Iterator[None]:
     stand.change("UPDATE money_requests SET asked_at = asked_at - interval '2 days', decided_at = decided_at - "
                  "interval '2 days'")  # fmt: skip
     yield
-    wrong = [(check.name, check.wrong) for check in stand.portal.call(monitoring.verify, stand.site.db) if not check.ok]
-    assert not wrong
+    stand.verify_ledger()
 
 
 @pytest.fixture
@@ -44,28 +41,13 @@ def bela(stand: Stand) -> Member:
     return Member(stand, "finance", name="bela")
 
 
-def fresh(member: Member) -> str:
-    """Return a code that was not used: the one of this half minute counts as unused again."""
-    member.stand.portal.call(member.forget_code)
-    return member.fresh()
-
-
 def move(member: Member, client: Client, what: str, amount: str, **headers: str) -> Answer:
-    body = {"amount": amount, "reason": f"{what} of a test", "totp": fresh(member)}
+    body = {"amount": amount, "reason": f"{what} of a test", "totp": member.fresh()}
     return member.client.post(f"/admin/users/{client.account_id}/{what}", body, **headers)
-
-
-def agree(member: Member, request: int, **headers: str) -> Answer:
-    return member.client.post(f"/admin/requests/{request}/agree", {"totp": fresh(member)}, **headers)
 
 
 def available(client: Client) -> str:
     return str(client.get("/user/balance").data["available"])
-
-
-def events(member: Member, client: Client, action: str) -> list[dict[str, Any]]:
-    found = member.client.get(f"/admin/audit?account={client.account_id}&action={action}").data["items"]
-    return [item["details"] for item in found]
 
 
 def at_once(*calls: Callable[[], Answer]) -> list[Answer]:
@@ -88,7 +70,7 @@ def test_a_debit_takes_what_is_available_and_never_more(asha: Member, alice: Cli
 
 def test_debits_that_race_with_purchases_leave_nothing_below_zero(stand: Stand, asha: Member) -> None:
     client = stand.customer("50")
-    code = fresh(asha)
+    code = asha.fresh()
     body = {"amount": "40", "reason": "a race", "totp": code}
     answers = at_once(
         lambda: asha.client.post(f"/admin/users/{client.account_id}/debit", body),
@@ -127,7 +109,7 @@ def test_above_the_limit_nothing_moves_before_another_person_agrees(
 def test_a_request_is_agreed_to_or_refused_once(stand: Stand, asha: Member, bela: Member) -> None:
     client, owner = stand.customer("0"), Member(stand, "owner")
     request = move(asha, client, "credit", "6000").data["requestId"]
-    codes = {member.email: fresh(member) for member in (bela, owner)}
+    codes = {member.email: member.fresh() for member in (bela, owner)}
     answers = at_once(
         *[
             lambda member=member: member.client.post(f"/admin/requests/{request}/agree", {"totp": codes[member.email]})
@@ -158,13 +140,13 @@ def test_a_request_can_be_refused_or_taken_back_and_is_over_after_a_day(
               .data["items"]]  # fmt: skip
     assert states == ["over", "refused"]
     assert available(client) == "0.00"
-    assert bela.client.post("/admin/requests/987654/agree", {"totp": fresh(bela)}).refusal == (404, "not_found")
+    assert bela.client.post("/admin/requests/987654/agree", {"totp": bela.fresh()}).refusal == (404, "not_found")
 
 
 def test_the_cap_of_a_day_holds_exactly_whatever_comes_at_once(stand: Stand, asha: Member, bela: Member) -> None:
     client = stand.customer("0")
     path = f"/admin/users/{client.account_id}/credit"
-    codes = asha.client.post("/user/2fa/recovery-codes", {"totp": fresh(asha)}).data["recoveryCodes"]
+    codes = asha.client.post("/user/2fa/recovery-codes", {"totp": asha.fresh()}).data["recoveryCodes"]
 
     def together(amount: str, count: int, port: int) -> list[tuple[int, str]]:
         stand.change("DELETE FROM limit_counters")
@@ -199,7 +181,7 @@ def test_what_one_agrees_to_counts_as_his(stand: Stand, asha: Member, bela: Memb
 
 def test_the_same_form_sent_twice_has_one_effect(stand: Stand, asha: Member) -> None:
     client = stand.customer("0")
-    body = {"amount": "10", "reason": "goodwill", "totp": fresh(asha)}
+    body = {"amount": "10", "reason": "goodwill", "totp": asha.fresh()}
     path = f"/admin/users/{client.account_id}/credit"
     answers = at_once(*[lambda: asha.client.post(path, body, Idempotency_Key="form-1")] * 4)
     assert {answer.status for answer in answers} <= {200, 409}
@@ -212,7 +194,7 @@ def test_the_same_form_sent_twice_has_one_effect(stand: Stand, asha: Member) -> 
 
 def test_a_repeat_whose_answer_was_lost_is_answered_without_another_code(stand: Stand, asha: Member) -> None:
     client = stand.customer("0")
-    body = {"amount": "10", "reason": "goodwill", "totp": fresh(asha)}
+    body = {"amount": "10", "reason": "goodwill", "totp": asha.fresh()}
     path = f"/admin/users/{client.account_id}/credit"
     first = asha.client.post(path, body, Idempotency_Key="lost").data
     stand.change("DELETE FROM idempotency_keys WHERE key = 'lost'")
@@ -225,7 +207,7 @@ def test_a_repeat_whose_answer_was_lost_is_answered_without_another_code(stand: 
 
 def test_who_was_demoted_a_moment_ago_moves_nothing(stand: Stand, asha: Member) -> None:
     client = stand.customer("0")
-    code = fresh(asha)
+    code = asha.fresh()
     stand.change("UPDATE accounts SET role = 'support' WHERE id = $1", asha.account_id)  # no process has heard of it
     body = {"amount": "10", "reason": "goodwill", "totp": code}
     refused = asha.client.post(f"/admin/users/{client.account_id}/credit", body)

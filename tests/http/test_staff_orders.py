@@ -8,46 +8,22 @@ import pytest
 from anyio.from_thread import BlockingPortal
 
 from numberdesk.base.postgres import Cluster
-from numberdesk.monitoring import service as monitoring
 from numberdesk.providers import service as providers
 from tests.http import stand as stands
+from tests.http.staff import Member, agree, events
 from tests.http.stand import PRICE, Client, Stand
-from tests.http.test_staff import Member
-from tests.http.test_staff_money import agree, events, fresh
 
 CODE = "48213"
-
-
-@pytest.fixture(scope="module")
-def stand(portal: BlockingPortal, cluster: Cluster) -> Iterator[Stand]:
-    with stands.opened(portal, cluster) as stand:
-        yield stand
 
 
 @pytest.fixture(autouse=True)
 def _ledger_is_right(stand: Stand) -> Iterator[None]:
     yield
-    wrong = [(check.name, check.wrong) for check in stand.portal.call(monitoring.verify, stand.site.db) if not check.ok]
-    assert not wrong
-
-
-@pytest.fixture
-def support(stand: Stand) -> Member:
-    return Member(stand, "support")
-
-
-@pytest.fixture
-def ops(stand: Stand) -> Member:
-    return Member(stand, "ops")
-
-
-@pytest.fixture
-def finance(stand: Stand) -> Member:
-    return Member(stand, "finance")
+    stand.verify_ledger()
 
 
 def refund(member: Member, order_id: int, **headers: str) -> Any:
-    body = {"reason": "it did not work", "totp": fresh(member)}
+    body = {"reason": "it did not work", "totp": member.fresh()}
     return member.client.post(f"/admin/orders/{order_id}/refund", body, **headers)
 
 
@@ -161,7 +137,7 @@ def test_what_was_not_paid_is_not_refunded(stand: Stand, alice: Client, finance:
 
 def test_two_who_refund_one_order_at_once_refund_it_once(stand: Stand, alice: Client, finance: Member) -> None:
     order_id, other = stand.received(alice, CODE), Member(stand, "owner")
-    bodies = {member: {"reason": "at once", "totp": fresh(member)} for member in (finance, other)}
+    bodies = {member: {"reason": "at once", "totp": member.fresh()} for member in (finance, other)}
     with ThreadPoolExecutor(2) as pool:
         answers = [
             future.result()

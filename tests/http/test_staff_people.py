@@ -10,31 +10,15 @@ from anyio.from_thread import BlockingPortal
 from numberdesk.accounts.model import Role
 from numberdesk.base.postgres import Cluster
 from tests.http.recharging import CLAIM_UPI, begun, new_utr, paid, paid_by_upi
+from tests.http.staff import Member, events
 from tests.http.stand import TELEGRAM, Client, Stand
 from tests.http.test_callers import becomes
-from tests.http.test_staff import Member
-from tests.http.test_staff_money import events, fresh
 
 
 @pytest.fixture(scope="module")
 def stand(portal: BlockingPortal, cluster: Cluster) -> Iterator[Stand]:
     with paid_by_upi(portal, cluster) as stand:
         yield stand
-
-
-@pytest.fixture
-def support(stand: Stand) -> Member:
-    return Member(stand, "support")
-
-
-@pytest.fixture
-def ops(stand: Stand) -> Member:
-    return Member(stand, "ops")
-
-
-@pytest.fixture
-def owner(stand: Stand) -> Member:
-    return Member(stand, "owner")
 
 
 def hits(member: Member, word: str) -> list[tuple[str, str]]:
@@ -205,7 +189,7 @@ def test_a_member_who_is_demoted_or_banned_loses_access_at_once(stand: Stand, ow
     assert member.client.get("/admin/users").status == 200
     path = f"/admin/users/{member.account_id}/{change}"
     body: dict[str, Any] = (
-        {"role": "customer", "totp": fresh(owner)} if change == "role" else {"state": "banned", "reason": "he left"}
+        {"role": "customer", "totp": owner.fresh()} if change == "role" else {"state": "banned", "reason": "he left"}
     )
     assert owner.client.post(path, body).status == 200
     until = time.monotonic() + 1.5

@@ -8,9 +8,8 @@ from anyio.from_thread import BlockingPortal
 
 from numberdesk.base.postgres import Cluster
 from tests.http.money_in import Scene, available, opened
+from tests.http.staff import Member, agree, events
 from tests.http.test_gateway_refunds import paid, payment_of, refund, sent
-from tests.http.test_staff import Member
-from tests.http.test_staff_money import agree, events, fresh
 
 NAME = "razorpay"
 
@@ -44,7 +43,7 @@ def test_a_large_refund_is_sent_when_another_person_agrees_and_once(scene: Scene
     assert (asked["state"], asked["id"], sent(scene, ref)) == ("one_more_person", None, [10_00])
     assert available(asha) == "90.00"
     assert agree(finance, asked["requestId"]).refusal == (403, "another_person_needed")
-    codes = {member.email: fresh(member) for member in (owner, other)}
+    codes = {member.email: member.fresh() for member in (owner, other)}
     with ThreadPoolExecutor(2) as pool:
         answers = [
             future.result()
@@ -80,7 +79,7 @@ def test_refunds_count_for_the_cap(scene: Scene, finance: Member) -> None:
     ref, _ = paid(scene, asha, NAME)
     path = f"/admin/users/{asha.account_id}/credit"
     for number in range(9):
-        body = {"amount": "50", "reason": "the cap", "totp": fresh(finance)}
+        body = {"amount": "50", "reason": "the cap", "totp": finance.fresh()}
         assert finance.client.post(path, body, Idempotency_Key=f"cap-{number}").status == 200
     assert refund(finance, ref, "50.01").refusal == (409, "daily_cap_reached")
     assert refund(finance, ref, "50").data["state"] == "pending"

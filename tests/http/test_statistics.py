@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from numberdesk.catalogue import service as catalogue
+from tests.http.staff import Member
 from tests.http.stand import Client, Stand
-from tests.http.test_staff import Member
 
 
 def count(stand: Stand) -> None:

@@ -11,8 +11,8 @@ from numberdesk.base.postgres import Cluster
 from numberdesk.payments import service as payments
 from tests.http.money_in import Scene, available, events, opened, status, until
 from tests.http.recharging import BEGIN, CLAIM_TRON
+from tests.http.staff import Member
 from tests.http.stand import Answer, Client
-from tests.http.test_staff import Member
 from tests.payments.fakes.rates import SOURCES, Rates
 from tests.payments.fakes.trongrid import USDT, FakeTronGrid, log
 

@@ -126,18 +126,6 @@ async def test_what_cannot_be_read_does_not_stop_the_others_from_being_sealed_an
     assert [entry["event"] for entry in logged] == ["letter_unreadable"]
 
 
-async def test_the_oldest_mail_that_waits_is_told(db: Database, vault: Vault, box: Mailbox, mailer: SmtpMailer) -> None:
-    assert await notifications.oldest_waiting(db) is None
-    await write(db, vault, notice(), notice(key="verify:2"))
-    async with db.statement() as tx:
-        await run(tx, "UPDATE outbox SET created_at = now() - interval '1 hour' WHERE dedupe_key = 'verify:2'")
-    age = await notifications.oldest_waiting(db)
-    assert age is not None
-    assert 3600 <= age.total_seconds() < 3660
-    await jobs.deliver(db, vault, mailer)
-    assert await notifications.oldest_waiting(db) is None
-
-
 async def test_what_ended_a_month_ago_is_forgotten(db: Database, vault: Vault) -> None:
     await write(db, vault, *(notice(key=f"verify:{number}") for number in range(5)))
     async with db.statement() as tx:

@@ -22,6 +22,11 @@ from numberdesk.providers.simulator import Simulator
 KEY = "simulator-key-3f9a77"
 COST = 1775
 """What a Telegram number from India costs at the simulator."""
+FAULTS = [
+    ("sold-then-dropped", 1), ("sold-then-500", 1), ("dropped-not-sold", 0), ("http-500", 0), ("over-price", 1),
+    ("big-body", 0), ("gzip-bomb", 0), ("redirect", 0),
+]  # fmt: skip
+"""Profiles of the simulator that leave a purchase unknown, and how many numbers it sold all the same."""
 PROVIDER = Provider(
     id=ProviderId(1),
     name="upstream",

@@ -29,7 +29,7 @@ from numberdesk.providers.model import (
 from numberdesk.providers.simulator import catalogue
 from numberdesk.providers.simulator.five_sim import PLACES, PRODUCTS
 from tests.providers.five_sim_desk import WORDS, five_sim_line, simulated, told
-from tests.providers.line_desk import COST, KEY, soon, wanted
+from tests.providers.line_desk import COST, FAULTS, KEY, soon, wanted
 from tests.providers.test_five_sim_lists import page, row
 from tests.providers.test_five_sim_parse import recorded
 
@@ -270,19 +270,7 @@ async def test_a_price_list_without_names_is_one_too() -> None:
 # The simulator's faults.
 
 
-@pytest.mark.parametrize(
-    ("profile", "sold"),
-    [
-        ("sold-then-dropped", 1),
-        ("sold-then-500", 1),
-        ("dropped-not-sold", 0),
-        ("http-500", 0),
-        ("over-price", 1),
-        ("big-body", 0),
-        ("gzip-bomb", 0),
-        ("redirect", 0),
-    ],
-)
+@pytest.mark.parametrize(("profile", "sold"), FAULTS)
 async def test_a_fault_of_the_provider_is_unknown(profile: str, sold: int) -> None:
     async with simulated(profile) as (upstream, line):
         answer = await five_sim.rent(line, wanted(), until=soon())

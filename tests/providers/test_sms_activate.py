@@ -24,7 +24,7 @@ from numberdesk.providers.model import (
     Waiting,
 )
 from numberdesk.providers.simulator import catalogue
-from tests.providers.line_desk import COST, KEY, line_to, simulated, soon, told, wanted
+from tests.providers.line_desk import COST, FAULTS, KEY, line_to, simulated, soon, told, wanted
 
 pytestmark = pytest.mark.anyio
 
@@ -156,19 +156,7 @@ def test_an_address_may_be_a_root_or_full(url: str, called: str) -> None:
 # The simulator's faults.
 
 
-@pytest.mark.parametrize(
-    ("profile", "sold"),
-    [
-        ("sold-then-dropped", 1),
-        ("sold-then-500", 1),
-        ("dropped-not-sold", 0),
-        ("http-500", 0),
-        ("over-price", 1),
-        ("big-body", 0),
-        ("gzip-bomb", 0),
-        ("redirect", 0),
-    ],
-)
+@pytest.mark.parametrize(("profile", "sold"), FAULTS)
 async def test_a_fault_of_the_provider_is_unknown(profile: str, sold: int) -> None:
     async with simulated(profile) as (upstream, line):
         answer = await sms_activate.rent(line, wanted(), until=soon())

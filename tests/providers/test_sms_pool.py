@@ -29,7 +29,7 @@ from numberdesk.providers.model import (
 )
 from numberdesk.providers.simulator import catalogue
 from numberdesk.providers.simulator.sms_pool import COUNTRY_IDS, SERVICE_IDS, number_of, order_code
-from tests.providers.line_desk import COST, KEY, soon, wanted
+from tests.providers.line_desk import COST, FAULTS, KEY, soon, wanted
 from tests.providers.sms_pool_desk import WORDS, Came, simulated, sms_pool_line, told
 from tests.providers.test_sms_pool_parse import recorded, row
 
@@ -256,19 +256,7 @@ async def test_two_countries_of_one_short_name_have_the_lower_price() -> None:
 # The simulator's faults.
 
 
-@pytest.mark.parametrize(
-    ("profile", "sold"),
-    [
-        ("sold-then-dropped", 1),
-        ("sold-then-500", 1),
-        ("dropped-not-sold", 0),
-        ("http-500", 0),
-        ("over-price", 1),
-        ("big-body", 0),
-        ("gzip-bomb", 0),
-        ("redirect", 0),
-    ],
-)
+@pytest.mark.parametrize(("profile", "sold"), FAULTS)
 async def test_a_fault_of_the_provider_is_unknown(profile: str, sold: int) -> None:
     async with simulated(profile) as (upstream, line):
         answer = await sms_pool.rent(line, wanted(), until=soon())

@@ -13,7 +13,6 @@ from numberdesk.base.errors import InvalidFields
 from numberdesk.base.money import format_rupees
 from numberdesk.reports import service as reports
 from numberdesk.reports.model import Group, Kind, Period, Question, Zone
-from numberdesk.reports.service._csv import harmless
 from tests.reports.books import ZONES, Books, Rows, naive
 from tests.reports.test_count import fill, times
 
@@ -216,11 +215,6 @@ async def test_a_name_like_a_formula_is_text(sold: Books) -> None:
         text = "".join([part async for part in reports.csv_lines(sold.db, question)])
         rows = [*csv.DictReader(io.StringIO(text, newline=""))]
         assert {row["serviceName"] for row in rows} == {f"'{name}"}
-
-
-@pytest.mark.parametrize("cell", ["-12.50", "12.50", "tg", "past-1", "2026-01-31", 5, 0.5])
-def test_numbers_and_plain_names_stay_as_they_are(cell: str | float) -> None:
-    assert harmless(cell) == cell
 
 
 async def test_a_cursor_of_somebody_elses_is_refused(books: Books) -> None:

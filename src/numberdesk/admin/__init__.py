@@ -1,1 +1,1 @@
-"""Routes for staff: accounts, money by hand, and the audit log. No tables and no rules of its own."""
+"""Routes for staff: everything that people of ours look at and decide. No tables and no rules of its own."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from numberdesk.base import clock
+from numberdesk.base.postgres_place import sync_folder
 
 BLOCK = tarfile.BLOCKSIZE
 SUMS = "SHA256SUMS"
@@ -107,7 +108,7 @@ class Writer:
             size = self._file.tell()
             self._file.close()
             self._take_name()
-            _sync_folder(self.path.parent)
+            sync_folder(self.path.parent)
         except OSError as problem:
             raise self._failed(problem) from problem
         return size
@@ -262,11 +263,3 @@ def _sums(reader: Reader) -> dict[str, str]:
 
 def _truncated(path: Path) -> BadBackup:
     return BadBackup(f"{path} is not whole: its end is missing. Take another backup, or copy this one again.")
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -243,7 +243,7 @@ class Edge:
             caller = await pass_gate(self._gate, visit, call.access, told)
             if not visit.is_json:
                 return 415, web.refusal(415, visit.id)
-            raw = await _read_body(visit.length, receive, most=call.body_max)
+            raw = await read_body(visit.length, receive, most=call.body_max)
             if raw is None:
                 return 413, web.refusal(413, visit.id)
             data = _decode(call, raw)
@@ -345,7 +345,7 @@ class Edge:
         return Visit(request_id or ids.request_id(), ip, agent, key, token, is_json, length, once)
 
 
-async def _read_body(length: int, receive: Any, *, most: int) -> bytes | None:
+async def read_body(length: int, receive: Any, *, most: int) -> bytes | None:
     """Read a body of at most so many bytes; None when it is larger, however it is sent.
 
     Raises:

@@ -73,12 +73,22 @@ class Vault:
         return keyed_hash(plain, key=self._oldest)
 
     def is_newest(self, sealed: bytes) -> bool:
-        """Tell whether the newest key sealed it; if not, `seal` again what `open` gives."""
+        """Tell whether the newest key sealed it; if not, `renewed` does."""
         try:
             self._newest.decrypt(sealed)
         except InvalidToken:
             return False
         return True
+
+    def renewed(self, sealed: bytes, *, about: str = "") -> bytes:
+        """Return text, or what is no text, sealed again with the newest key for the same place.
+
+        Raises:
+            WrongKey: as in `open`.
+        """
+        if about:
+            return self.seal_bytes(self.open_bytes(sealed, about=about), about=about)
+        return self.seal(self.open(sealed))
 
 
 def new_key() -> str:

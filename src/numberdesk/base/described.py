@@ -1,15 +1,17 @@
-"""How the framework describes calls that it does not answer."""
+"""How the framework describes calls that it does not answer, and parameters that many have."""
 
 from collections.abc import Iterable
 from typing import Annotated, Any
 
 from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath, HeaderParameter, JSONBody
+from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 
 from numberdesk.base import web
-from numberdesk.base.calls import IDEMPOTENCY_KEY_MAX, Call
+from numberdesk.base.calls import ID_MAX, IDEMPOTENCY_KEY_MAX, Call
 
+QueryId = Annotated[int | None, QueryParameter(ge=1, le=ID_MAX)]
+"""An id in the query; None when it is left out."""
 RepeatKey = Annotated[
     str | None,
     HeaderParameter(

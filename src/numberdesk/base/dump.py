@@ -71,12 +71,6 @@ async def server_version(tx: Tx) -> tuple[int, str]:
     return number, text
 
 
-async def database_bytes(tx: Tx) -> int:
-    """Return how much the database takes on its disk."""
-    size: int = await value(tx, "SELECT pg_database_size(current_database())")
-    return size
-
-
 async def dump(
     programs: Path, url: str, *, snapshot: str, environment: Mapping[str, str]
 ) -> AsyncGenerator[bytes, None]:

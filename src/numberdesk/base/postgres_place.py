@@ -248,6 +248,15 @@ def open_private(path: Path, flags: int) -> int:
     return descriptor
 
 
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder reach its disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold a short exclusive lock on a folder against other processes."""

@@ -15,7 +15,15 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from numberdesk.base.postgres_place import ENVIRONMENT, PORT, PostgresUnavailable, RunAs, fingerprint, open_private
+from numberdesk.base.postgres_place import (
+    ENVIRONMENT,
+    PORT,
+    PostgresUnavailable,
+    RunAs,
+    fingerprint,
+    open_private,
+    sync_folder,
+)
 
 LOG_LIMIT = 10 * 1024 * 1024
 
@@ -80,7 +88,7 @@ def initialise(folder: Path, binaries: Path, *, major: int, run_as: RunAs, passw
         command += [] if durable else ["--no-sync"]
         _run_initdb(command, major=major, run_as=run_as)
         (draft / "data").rename(folder / "data")
-        _sync_folder(folder)
+        sync_folder(folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
@@ -97,14 +105,6 @@ def _run_initdb(command: list[str | Path], *, major: int, run_as: RunAs) -> None
         if "locale" not in output:
             break
     raise PostgresUnavailable(f"The database cannot be initialised. The last words of initdb: {_end(output)}")
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def start(

@@ -1,10 +1,10 @@
 """The wire's envelope: how every answer and every refusal looks, and the headers each carries."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 import structlog
@@ -18,6 +18,7 @@ from numberdesk.base.money import NotAnAmount, Paise, format_rupees, parse_rupee
 
 log = structlog.get_logger()
 T = TypeVar("T")
+Row = TypeVar("Row", bound="_HasId")
 
 BODY_MAX = 64 * 1024
 INTERNAL_ERROR = 500
@@ -68,12 +69,27 @@ class Items(msgspec.Struct, Generic[T], frozen=True, rename="camel"):
     next_cursor: str | None = None
 
 
+class NoFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An empty body, `{}`: the address says it all."""
+
+
+class Done(msgspec.Struct, frozen=True):
+    """It was done."""
+
+    done: bool = True
+
+
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """A refusal on the wire."""
 
     success: bool = False
     error: str
     details: dict[str, Any]
+
+
+class _HasId(Protocol):
+    @property
+    def id(self) -> int: ...
 
 
 encoder = msgspec.json.Encoder()
@@ -114,6 +130,11 @@ async def raw_body(request: Request[Any, Any, Any]) -> bytes:
 def encode(data: object) -> bytes:
     """Encode a success."""
     return encoder.encode(Ok(data=data))
+
+
+def page(found: Sequence[Row], view: Callable[[Row], T], *, limit: int) -> Ok[Items[T]]:
+    """Return one page of a list; after a full one the next goes on behind the id of its last row."""
+    return Ok(data=Items([view(item) for item in found], str(found[-1].id) if len(found) == limit else None))
 
 
 def refusal(status: int, request_id: str) -> bytes:

@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, TextIO
 
 import typer
 from rich.markup import escape
@@ -16,7 +16,6 @@ from numberdesk.cli._place import HOME, CommandFailed, console, opened_database,
 from numberdesk.monitoring import service as monitoring
 from numberdesk.monitoring.service import EXPORTS
 
-Form = Literal["csv", "jsonl"]
 WHAT = typer.Option(sorted(EXPORTS), "--what", help=f"May be given several times: {', '.join(sorted(EXPORTS))}.")
 
 

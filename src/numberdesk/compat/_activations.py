@@ -11,7 +11,6 @@ from numberdesk.orders import service as orders
 from numberdesk.orders.model import Card, Message, OrderId
 
 READY, AGAIN, FINISH, CANCEL, PLAIN_CANCEL = "1", "3", "6", "8", "-1"
-STATUSES = (READY, AGAIN, FINISH, CANCEL, PLAIN_CANCEL)
 END_SECONDS = 5.0
 """How long a cancel waits for an order that is just expiring: the code may win, and then nothing is given back."""
 

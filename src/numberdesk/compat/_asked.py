@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from numberdesk.accounts.model import Caller, Dialect
-from numberdesk.compat._wire import Parameters, Reply
+from numberdesk.compat._limit import RetryAllowance
+from numberdesk.compat._wire import Parameters, Reply, write
 from numberdesk.orders.service import Desk
 from numberdesk.wallet.model import AccountId
 
@@ -70,6 +71,25 @@ class Delivery:
     account_id: AccountId
     reply: Reply
     lost: Callable[[], Awaitable[None]]
+
+
+async def hand_over(
+    reply: Reply | Delivery, retries: RetryAllowance, leaving: Leaving, scope: Any, send: Any, *, request_id: str,
+    told: list[tuple[bytes, bytes]],
+) -> None:  # fmt: skip
+    """Write an answer. One that matters and does not go out is called lost, and its client has one more try free."""
+    if not isinstance(reply, Delivery):
+        await write(reply, scope, send, request_id=request_id, told=told)
+        return
+    is_written = False
+    try:
+        if not leaving.is_gone:
+            await write(reply.reply, scope, send, request_id=request_id, told=told)
+            is_written = True
+    finally:
+        if not is_written:
+            retries.left(reply.account_id)
+            await reply.lost()
 
 
 Handler = Callable[[Asked], Awaitable[Reply | Delivery]]

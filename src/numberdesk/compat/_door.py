@@ -18,9 +18,9 @@ from numberdesk.base.log import note
 from numberdesk.base.observed import ROUTE, note_caller
 from numberdesk.base.visit import Visit
 from numberdesk.compat import _account, _activations, _lists, _purchase, _rent
-from numberdesk.compat._asked import Asked, Delivery, Handler, Leaving
+from numberdesk.compat._asked import Asked, Delivery, Handler, Leaving, hand_over
 from numberdesk.compat._limit import PollAllowance, RetryAllowance
-from numberdesk.compat._wire import Gone, Parameters, Reply, TooMuch, header, read_parameters, text_reply, write
+from numberdesk.compat._wire import Gone, Parameters, Reply, TooMuch, header, read_parameters, text_reply
 from numberdesk.compat._words import INTERNAL, Refusal, refusal_of, write_refusal
 from numberdesk.orders import service as orders
 from numberdesk.orders.service import Desk
@@ -84,18 +84,7 @@ class HandlerApiDoor:
         leaving = Leaving(receive)
         try:
             reply = await self._reply(visit, scope, receive, leaving, told)
-            if not isinstance(reply, Delivery):
-                await write(reply, scope, send, request_id=visit.id, told=told)
-                return
-            is_written = False
-            try:
-                if not leaving.is_gone:
-                    await write(reply.reply, scope, send, request_id=visit.id, told=told)
-                    is_written = True
-            finally:
-                if not is_written:
-                    self._retries.left(reply.account_id)
-                    await reply.lost()
+            await hand_over(reply, self._retries, leaving, scope, send, request_id=visit.id, told=told)
         except (Gone, orders.ClientGone):
             return  # there is nobody to answer
         finally:

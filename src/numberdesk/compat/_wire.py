@@ -12,7 +12,9 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from numberdesk.base import web
+from numberdesk.base.calls import read_body
 from numberdesk.base.rendered import Rendered
+from numberdesk.base.web import BodyCut
 
 QUERY_MAX = 8 * 1024
 FORM_MAX = web.BODY_MAX
@@ -120,20 +122,13 @@ def _gather(raw: bytes, found: dict[str, str]) -> None:
 
 
 async def _read_form(receive: Receive, length: int) -> bytes:
-    if length > FORM_MAX:
+    try:
+        raw = await read_body(length, receive, most=FORM_MAX)
+    except BodyCut:
+        raise Gone from None
+    if raw is None:
         raise TooMuch
-    parts: list[bytes] = []
-    size, is_more = 0, True
-    while is_more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Gone
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > FORM_MAX:
-            raise TooMuch
-        is_more = message.get("more_body", False)
-    return b"".join(parts)
+    return raw
 
 
 def _is_form(scope: Any) -> bool:

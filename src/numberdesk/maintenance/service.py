@@ -179,7 +179,7 @@ async def open_window(tx: Tx, new: NewWindow) -> Window:
     stand = await sql.take_stand(tx)
     starts_at = stand.now if new.starts_at is None else new.starts_at
     _check(new, starts_at, stand.now)
-    await _refuse_overlap(tx, new.area, new.target, new.kind, starts_at, new.ends_at, None)
+    await _refuse_overlap(tx, new, starts_at, new.ends_at)
     return await sql.insert_window(tx, new, starts_at=starts_at)
 
 
@@ -218,23 +218,9 @@ def _problems(
 
 
 async def _refuse_overlap(
-    tx: Tx,
-    area: Area,
-    target: str | None,
-    kind: str,
-    starts_at: datetime,
-    ends_at: datetime | None,
-    window_id: WindowId | None,
+    tx: Tx, like: NewWindow | Window, starts_at: datetime, ends_at: datetime | None, other_than: WindowId | None = None
 ) -> None:
-    found = await sql.find_overlapping(
-        tx,
-        area,
-        target,
-        "scheduled" if kind == "scheduled" else "emergency",
-        starts_at=starts_at,
-        ends_at=ends_at,
-        other_than=window_id,
-    )
+    found = await sql.find_overlapping(tx, like, starts_at=starts_at, ends_at=ends_at, other_than=other_than)
     if found is not None:
         raise Overlaps(window=found.id)
 
@@ -252,7 +238,7 @@ async def change_window(tx: Tx, window_id: WindowId, change: Change, *, version:
         problems["endsAt"] = "is needed for a scheduled window"
     if problems:
         raise InvalidFields(problems)
-    await _refuse_overlap(tx, before.area, before.target, before.kind, before.starts_at, change.ends_at, window_id)
+    await _refuse_overlap(tx, before, before.starts_at, change.ends_at, window_id)
     return before, await sql.set_changed(tx, window_id, change)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from numberdesk.base.db import Tx, many, maybe, one, run
-from numberdesk.maintenance.model import Area, Change, NewWindow, Window, WindowId, WindowKind
+from numberdesk.maintenance.model import Change, NewWindow, Window, WindowId
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +58,9 @@ async def lock_window(tx: Tx, window_id: WindowId) -> Window | None:
 
 
 async def find_overlapping(
-    tx: Tx,
-    area: Area,
-    target: str | None,
-    kind: WindowKind,
-    *,
-    starts_at: datetime,
-    ends_at: datetime | None,
-    other_than: WindowId | None = None,
+    tx: Tx, like: NewWindow | Window, *, starts_at: datetime, ends_at: datetime | None, other_than: WindowId | None
 ) -> Window | None:
-    """Return a window of the same kind and place that shares a moment with a time, or None."""
+    """Return another window of the same kind and place that shares a moment with a time, or None."""
     return await maybe(
         tx,
         Window,
@@ -78,9 +71,9 @@ async def find_overlapping(
           AND tstzrange(starts_at, ends_at) && tstzrange($4, $5)
         ORDER BY id LIMIT 1
         """,
-        area,
-        target,
-        kind,
+        like.area,
+        like.target,
+        like.kind,
         starts_at,
         ends_at,
         other_than,

@@ -1,4 +1,5 @@
 """Messages to people: written down with what they tell of, sent afterwards by a pass.
 
-Owns the table `outbox`.
+Owns `outbox`, `notice_choices`, `staff_targets`, `error_alerts`, `telegram_channel`, `telegram_codes` and
+`telegram_links`.
 """

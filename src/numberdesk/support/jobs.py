@@ -7,7 +7,7 @@ from numberdesk.support.service import HelpDesk
 async def close_silent(desk: HelpDesk, *, limit: int = 200) -> int:
     """Close tickets whose customers wrote nothing for long after staff did; returns how many."""
     async with desk.db.statement() as tx:
-        return len(await sql.set_silent_closed(tx, after=desk.rules.close_after, limit=limit))
+        return await sql.set_silent_closed(tx, after=desk.rules.close_after, limit=limit)
 
 
 async def purge(desk: HelpDesk, *, limit: int = 100) -> int:

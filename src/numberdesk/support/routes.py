@@ -16,8 +16,8 @@ from msgspec import Meta, Struct
 from numberdesk.base import web
 from numberdesk.base.calls import ID_MAX, Asked, Call, number_in_path
 from numberdesk.base.compress import AS_IT_IS
-from numberdesk.base.described import document
-from numberdesk.base.web import ACCESS, Items, Ok, encode, rfc3339, saved
+from numberdesk.base.described import QueryId, document
+from numberdesk.base.web import ACCESS, Items, NoFields, Ok, encode, rfc3339, saved
 from numberdesk.support import service
 from numberdesk.support.model import (
     Attachment,
@@ -56,10 +56,6 @@ class WriteMessage(Struct, rename="camel", forbid_unknown_fields=True, frozen=Tr
 
     text: Text
     attachments: Pictures = []
-
-
-class NoTicketFields(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
-    """No fields: the address says it all."""
 
 
 class TicketStanding(Struct, rename="camel", frozen=True):
@@ -138,12 +134,12 @@ def calls(desk: Any) -> list[Call[Any]]:
             description="Write to a ticket that is not closed; one that was solved opens again.",
         ),
         Call(
-            path="/support/tickets/{id}/close", body=NoTicketFields, access="order", is_repeatable=True,
+            path="/support/tickets/{id}/close", body=NoFields, access="order", is_repeatable=True,
             run=partial(_close, desk), answer=TicketStanding, summary="Close a ticket",
             description="Say that a ticket is over.",
         ),
         Call(
-            path="/support/tickets/{id}/reopen", body=NoTicketFields, access="order", is_repeatable=True,
+            path="/support/tickets/{id}/reopen", body=NoFields, access="order", is_repeatable=True,
             run=partial(_reopen, desk), answer=TicketStanding, summary="Reopen a ticket",
             description="Go on with a ticket that was solved or closed not long ago.",
         ),
@@ -163,11 +159,11 @@ async def _write(desk: HelpDesk, asked: Asked, data: WriteMessage) -> bytes:
     return encode(WrittenView(_standing(ticket), message.id))
 
 
-async def _close(desk: HelpDesk, asked: Asked, _data: NoTicketFields) -> bytes:
+async def _close(desk: HelpDesk, asked: Asked, _data: NoFields) -> bytes:
     return encode(_standing(await service.close(desk, asked.caller, TicketId(asked.id))))
 
 
-async def _reopen(desk: HelpDesk, asked: Asked, _data: NoTicketFields) -> bytes:
+async def _reopen(desk: HelpDesk, asked: Asked, _data: NoFields) -> bytes:
     return encode(_standing(await service.reopen(desk, asked.caller, TicketId(asked.id))))
 
 
@@ -205,7 +201,7 @@ async def list_tickets(
     reader: NamedDependency[AccountId],
     help_desk: NamedDependency[HelpDesk],
     in_state: Annotated[TicketState | None, QueryParameter(name="state")] = None,
-    cursor: Annotated[int | None, QueryParameter(ge=1, le=ID_MAX)] = None,
+    cursor: QueryId = None,
     limit: Annotated[int, QueryParameter(ge=1, le=service.LIST_MAX)] = 50,
 ) -> Ok[Items[TicketView]]:
     """List the caller's tickets, newest first; `cursor` is `nextCursor` of the page before."""

@@ -1,1 +1,4 @@
-"""Customers' webhooks: where events are posted, and what became of each."""
+"""Customers' webhooks: where events are posted, and what became of each.
+
+Owns `webhook_endpoints` and `webhook_deliveries`.
+"""

@@ -10,12 +10,12 @@ from litestar.params import FromPath, QueryParameter
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from numberdesk.accounts.model import Caller
-from numberdesk.base.calls import ID_MAX, Asked, Call, number_in_path
+from numberdesk.base.calls import Asked, Call, number_in_path
 from numberdesk.base.db import Database
-from numberdesk.base.described import document
+from numberdesk.base.described import QueryId, document
 from numberdesk.base.errors import InvalidFields
 from numberdesk.base.visit import Visit
-from numberdesk.base.web import ACCESS, Items, Ok, encode, rfc3339
+from numberdesk.base.web import ACCESS, Done, Items, NoFields, Ok, encode, page, rfc3339
 from numberdesk.notifications.service import WEBHOOK_URL_MAX
 from numberdesk.wallet.model import AccountId
 from numberdesk.webhooks import service
@@ -56,10 +56,6 @@ class ChangeWebhook(Struct, rename="camel", forbid_unknown_fields=True, frozen=T
     state: Literal["on", "off"] | UnsetType = UNSET
 
 
-class NoFields(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
-    """No fields: the address says it all."""
-
-
 class WebhookView(Struct, rename="camel", frozen=True):
     """A webhook without its secret. `state` is `disabled` when we switched it off; switch it `on` again."""
 
@@ -98,12 +94,6 @@ class DeliveryView(Struct, rename="camel", frozen=True):
     tried_at: datetime | None
     next_try_at: datetime | None
     ended_at: datetime | None
-
-
-class Removed(Struct, rename="camel", frozen=True):
-    """It was deleted."""
-
-    done: bool = True
 
 
 def calls(courier: Any) -> list[Call[Any]]:
@@ -197,11 +187,11 @@ async def delete_webhook(
     request: Request[Any, Any, Any],
     caller: NamedDependency[Caller],
     courier: NamedDependency[Courier],
-) -> Ok[Removed]:
+) -> Ok[Done]:
     """Delete a webhook of the caller's, with what waits for it."""
     visit: Visit = request.scope["state"]["visit"]
     await service.remove(courier, caller, visit, EndpointId(number_in_path(id, what="webhook")))
-    return Ok(data=Removed())
+    return Ok(data=Done())
 
 
 @get("/user/webhooks/{id:str}/deliveries", summary="List deliveries, newest first", opt={ACCESS: "webhook"})
@@ -210,7 +200,7 @@ async def list_deliveries(
     reader: NamedDependency[AccountId],
     db: NamedDependency[Database],
     in_state: Annotated[DeliveryState | None, QueryParameter(name="state")] = None,
-    cursor: Annotated[int | None, QueryParameter(ge=1, le=ID_MAX)] = None,
+    cursor: QueryId = None,
     limit: Annotated[int, QueryParameter(ge=1, le=service.LIST_MAX)] = 50,
 ) -> Ok[Items[DeliveryView]]:
     """List what was, or will be, posted to a webhook: attempts, the last status, and the next try.
@@ -219,8 +209,7 @@ async def list_deliveries(
     """
     endpoint_id = EndpointId(number_in_path(id, what="webhook"))
     found = await service.list_deliveries(db, reader, endpoint_id, state=in_state, cursor=cursor, limit=limit)
-    following = str(found[-1].id) if len(found) == limit else None
-    return Ok(data=Items([_delivery(item) for item in found], following))
+    return page(found, _delivery, limit=limit)
 
 
 router = Router(

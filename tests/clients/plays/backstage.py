@@ -14,7 +14,6 @@ ROOT = os.environ["DESK_URL"]
 """The server, without a path."""
 CLASSIC = f"{ROOT}/stubs/handler_api.php"
 HERO = f"{ROOT}/hero/stubs/handler_api.php"
-GRIZZLY = f"{ROOT}/grizzly/stubs/handler_api.php"
 KEY = os.environ["DESK_KEY"]
 """Of a customer with a thousand rupees."""
 POOR_KEY = os.environ["DESK_POOR_KEY"]

@@ -26,8 +26,6 @@ OLD_SECRET = "of-last-year:and-its-password"
 """Signs for every gateway; `user:password` for the one that has both."""
 DEADLINE = 2.0
 
-Fake = FakeRazorpay | FakeCashfree | FakePhonePe
-
 
 @dataclass
 class Stand:

@@ -57,12 +57,6 @@ class FakeRazorpay(Ledger):
         signature = hmac.new(key.encode(), raw, hashlib.sha256).hexdigest()
         return Webhook({"x-razorpay-signature": signature, "x-razorpay-event-id": event_id or self._id("evt")}, raw)
 
-    def return_signature(self, ref: str) -> str:
-        """Sign the way back of a browser whose customer has paid."""
-        order = self.orders[ref]
-        signed = f"{order.gateway_id}|{ref}|paid|{order.payments[-1].id}"
-        return hmac.new(self.key_secret.encode(), signed.encode(), hashlib.sha256).hexdigest()
-
     def link(self, order: Order) -> dict[str, Any]:
         """Render a link. Only captured payments are in it, and none is `null`."""
         listed = [

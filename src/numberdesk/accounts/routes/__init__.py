@@ -19,14 +19,12 @@ from numberdesk.accounts.routes._bodies import (
     ChangePassword,
     ChangeProfile,
     CreateKey,
-    Done,
     EndedView,
     IpView,
     KeyView,
     Login,
     LoginView,
     NewKeyView,
-    Nothing,
     OneCode,
     OneEmail,
     ProfileView,
@@ -50,7 +48,18 @@ from numberdesk.base.db import Database
 from numberdesk.base.described import document
 from numberdesk.base.errors import InvalidFields
 from numberdesk.base.visit import Visit
-from numberdesk.base.web import ACCESS, NO_KEY, PUBLIC, Items, Ok, encode, has_control_characters, rfc3339
+from numberdesk.base.web import (
+    ACCESS,
+    NO_KEY,
+    PUBLIC,
+    Done,
+    Items,
+    NoFields,
+    Ok,
+    encode,
+    has_control_characters,
+    rfc3339,
+)
 
 LANGUAGES = ("en", "hi")
 
@@ -134,7 +143,7 @@ def _own_calls(people: Any) -> list[Call[Any]]:
             description="Make a key that takes another's place; the old one works for some hours more.",
         ),
         Call(
-            path="/user/2fa/setup", body=Nothing, access="enrol", run=partial(_set_up, people), answer=SetUpView,
+            path="/user/2fa/setup", body=NoFields, access="enrol", run=partial(_set_up, people), answer=SetUpView,
             summary="Set up a second factor", description="Make a secret for an authenticator app; confirm it next.",
         ),
         Call(
@@ -249,7 +258,7 @@ def _new_key(key: NewKey) -> bytes:
     return encode(NewKeyView(key.id, key.secret))
 
 
-async def _set_up(people: People, asked: Asked, _data: Nothing) -> bytes:
+async def _set_up(people: People, asked: Asked, _data: NoFields) -> bytes:
     found = await service.set_up(people, asked.caller)
     return encode(SetUpView(found.secret, found.otpauth_uri))
 

@@ -108,10 +108,6 @@ class RotateKey(Struct, rename="camel", forbid_unknown_fields=True, frozen=True)
     overlap_hours: Annotated[int, Meta(ge=0, le=OVERLAP_HOURS_MAX)] = 24
 
 
-class Nothing(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
-    """No fields."""
-
-
 class OneCode(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
     """A code of the second factor."""
 
@@ -134,12 +130,6 @@ class Verified(Struct, rename="camel", frozen=True):
     """The address is proven."""
 
     verified: bool = True
-
-
-class Done(Struct, rename="camel", frozen=True):
-    """It was done."""
-
-    done: bool = True
 
 
 class UserView(Struct, rename="camel", frozen=True):

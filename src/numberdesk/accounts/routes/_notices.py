@@ -10,14 +10,13 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from numberdesk.accounts import service
 from numberdesk.accounts.model import Caller
-from numberdesk.accounts.routes._bodies import Done, Nothing
 from numberdesk.accounts.service import People, Told
 from numberdesk.base import clock
 from numberdesk.base.calls import Asked, Call
 from numberdesk.base.db import Database
 from numberdesk.base.errors import InvalidFields
 from numberdesk.base.money import NotAnAmount, Paise, format_rupees, parse_rupees
-from numberdesk.base.web import ACCESS, Ok, encode, rfc3339
+from numberdesk.base.web import ACCESS, Done, NoFields, Ok, encode, rfc3339
 from numberdesk.notifications import service as notifications
 from numberdesk.notifications.model import NoticeEvent
 
@@ -81,7 +80,7 @@ def calls(people: Any) -> list[Call[Any]]:
             description="Change switches and the balance below which you are told; mails about security stay on.",
         ),
         Call(
-            path="/user/notifications/telegram", body=Nothing, access="account", run=partial(_begin_link, people),
+            path="/user/notifications/telegram", body=NoFields, access="account", run=partial(_begin_link, people),
             answer=LinkView, summary="Link a Telegram chat",
             description="Make a code that links your own chat with the bot within 15 minutes, once.",
         ),
@@ -110,7 +109,7 @@ def _amount(given: str | float | UnsetType | None) -> Paise | None:
         raise InvalidFields({"lowBalance": str(problem)}) from None
 
 
-async def _begin_link(people: People, asked: Asked, _data: Nothing) -> bytes:
+async def _begin_link(people: People, asked: Asked, _data: NoFields) -> bytes:
     code, link = await service.begin_link(people.db, asked.caller, asked.visit)
     return encode(LinkView(code, link, rfc3339(clock.now() + notifications.link_code_lives())))
 

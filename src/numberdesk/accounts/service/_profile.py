@@ -66,8 +66,7 @@ async def _reseal(db: Database, vault: Vault, listing: Listing, write: Writing, 
             found = await listing(tx, after=after, limit=limit)
             for account_id, sealed in found:
                 if not vault.is_newest(sealed):
-                    about = f"{place}:{account_id}"
-                    await write(tx, account_id, vault.seal(vault.open(sealed, about=about), about=about))
+                    await write(tx, account_id, vault.renewed(sealed, about=f"{place}:{account_id}"))
                     changed += 1
         if len(found) < limit:
             return changed

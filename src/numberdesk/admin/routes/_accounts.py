@@ -17,10 +17,11 @@ from numberdesk.admin.routes._orders import StaffOrderView, order_view
 from numberdesk.admin.routes._reads import note_read, refuse_local_times, refuse_reversed
 from numberdesk.audit import service as audit
 from numberdesk.audit.model import Recorded
-from numberdesk.base.calls import ID_MAX, Asked, Call, number_in_path
+from numberdesk.base.calls import Asked, Call, number_in_path
 from numberdesk.base.db import Database
+from numberdesk.base.described import QueryId
 from numberdesk.base.money import format_rupees
-from numberdesk.base.web import ACCESS, Items, Ok, encode, rfc3339
+from numberdesk.base.web import ACCESS, Items, Ok, encode, page, rfc3339
 from numberdesk.orders import service as orders
 from numberdesk.orders.service import Wanted
 from numberdesk.payments import service as payments
@@ -31,7 +32,6 @@ from numberdesk.wallet.model import AccountId
 NEWEST = 20
 """So many lines and orders of an account are shown with it."""
 Reason = Annotated[str, Meta(min_length=3, max_length=200)]
-Cursor = Annotated[int | None, QueryParameter(ge=1, le=ID_MAX)]
 
 
 class ChangeState(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
@@ -232,12 +232,12 @@ def _view(person: Person) -> AccountView:
 async def list_users(
     db: NamedDependency[Database],
     q: Annotated[str, QueryParameter(max_length=80)] = "",
-    cursor: Cursor = None,
+    cursor: QueryId = None,
     limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
 ) -> Ok[Items[AccountView]]:
     """List accounts whose address or name contains `q`."""
     found = await accounts.list_people(db, words=q, cursor=cursor, limit=limit)
-    return Ok(data=Items([_view(person) for person in found], str(found[-1].id) if len(found) == limit else None))
+    return page(found, _view, limit=limit)
 
 
 @get("/admin/users/{id:str}", summary="Read an account", opt={ACCESS: "admin:support"})
@@ -299,13 +299,13 @@ def _note(item: Note) -> NoteView:
 @get("/admin/audit", summary="Read the audit log, newest first", opt={ACCESS: "admin:support"})
 async def list_events(
     db: NamedDependency[Database],
-    account: Cursor = None,
+    account: QueryId = None,
     action: Annotated[str | None, QueryParameter(max_length=60)] = None,
-    actor: Cursor = None,
+    actor: QueryId = None,
     request_id: Annotated[str | None, QueryParameter(name="request", max_length=64)] = None,
     since: Annotated[datetime | None, QueryParameter(name="from")] = None,
     until: Annotated[datetime | None, QueryParameter(name="to")] = None,
-    cursor: Cursor = None,
+    cursor: QueryId = None,
     limit: Annotated[int, QueryParameter(ge=1, le=audit.LIST_MAX)] = 50,
 ) -> Ok[Items[EventView]]:
     """Read what happened: to one account or by it, by one person, by one request, in a time, or everything."""
@@ -315,7 +315,7 @@ async def list_events(
         db, account_id=account, action=action, actor_id=actor, request_id=request_id, since=since, until=until,
         cursor=cursor, limit=limit,
     )  # fmt: skip
-    return Ok(data=Items([_event(item) for item in found], str(found[-1].id) if len(found) == limit else None))
+    return page(found, _event, limit=limit)
 
 
 def _event(item: Recorded) -> EventView:

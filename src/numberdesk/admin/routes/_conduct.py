@@ -13,8 +13,9 @@ from msgspec import Meta, Struct
 from numberdesk.accounts import service as accounts
 from numberdesk.accounts.service import People
 from numberdesk.audit import service as audit
-from numberdesk.base.calls import ID_MAX, Asked, Call, number_in_path
+from numberdesk.base.calls import Asked, Call, number_in_path
 from numberdesk.base.db import Database
+from numberdesk.base.described import QueryId
 from numberdesk.base.web import ACCESS, Items, Ok, encode, rfc3339
 from numberdesk.conduct import service as conduct
 from numberdesk.conduct.model import Holder, OwnLimits
@@ -249,7 +250,7 @@ def _limits(own: OwnLimits | None) -> LimitsView:
 async def list_quarantine(
     db: NamedDependency[Database],
     decided: Annotated[WithheldState | None, QueryParameter(name="state")] = None,
-    account: Annotated[int | None, QueryParameter(ge=1, le=ID_MAX)] = None,
+    account: QueryId = None,
     before: FromQuery[datetime | None] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
 ) -> Ok[Items[WithheldView]]:

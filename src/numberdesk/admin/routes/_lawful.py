@@ -14,9 +14,10 @@ from numberdesk.accounts.model import StaffNews
 from numberdesk.accounts.service import People
 from numberdesk.admin.routes._conduct import HolderView, Reason, holder_view
 from numberdesk.audit import service as audit
-from numberdesk.base.calls import ID_MAX, Asked, Call
+from numberdesk.base.calls import Asked, Call
 from numberdesk.base.db import Database
-from numberdesk.base.web import ACCESS, Items, Ok, encode, rfc3339
+from numberdesk.base.described import QueryId
+from numberdesk.base.web import ACCESS, Items, Ok, encode, page, rfc3339
 from numberdesk.conduct import service as conduct
 from numberdesk.conduct.model import LawfulId, LawfulRequest
 
@@ -168,12 +169,12 @@ def _view(item: LawfulRequest) -> LawfulView:
 @get("/admin/lawful-requests", summary="List lawful requests, newest first", opt={ACCESS: "admin:ops"})
 async def list_requests(
     db: NamedDependency[Database],
-    cursor: Annotated[int | None, QueryParameter(ge=1, le=ID_MAX)] = None,
+    cursor: QueryId = None,
     limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
 ) -> Ok[Items[LawfulView]]:
     """List what authorities asked, who decided, and how often it was exported."""
     found = await conduct.list_requests(db, cursor=cursor, limit=limit)
-    return Ok(data=Items([_view(item) for item in found], str(found[-1].id) if len(found) == limit else None))
+    return page(found, _view, limit=limit)
 
 
 HANDLERS = (list_requests,)

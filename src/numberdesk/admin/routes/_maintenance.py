@@ -16,6 +16,7 @@ from numberdesk.audit import service as audit
 from numberdesk.audit.model import Detail, Event
 from numberdesk.base.calls import ID_MAX, Asked, Call
 from numberdesk.base.db import Database
+from numberdesk.base.described import QueryId
 from numberdesk.base.errors import InvalidFields
 from numberdesk.base.web import ACCESS, Items, Ok, encode, rfc3339
 from numberdesk.catalogue import service as catalogue
@@ -171,7 +172,7 @@ def _detail(window: Window) -> WindowDetail:
 @get("/admin/maintenance", summary="List windows", opt={ACCESS: "admin:support"})
 async def list_windows(
     db: NamedDependency[Database],
-    cursor: Annotated[int | None, QueryParameter(ge=1, le=ID_MAX)] = None,
+    cursor: QueryId = None,
     limit: Annotated[int, QueryParameter(ge=1, le=LIST_MAX)] = 50,
 ) -> Ok[Items[WindowDetail]]:
     """List what is, will be and was closed, newest first."""

@@ -15,8 +15,9 @@ from numberdesk.accounts.model import Caller, MoneyAction, MoneyRequest, MoneyWa
 from numberdesk.accounts.service import People
 from numberdesk.audit import service as audit
 from numberdesk.audit.model import Detail
-from numberdesk.base.calls import ID_MAX, Asked, Call
+from numberdesk.base.calls import Asked, Call
 from numberdesk.base.db import Database, Tx
+from numberdesk.base.described import QueryId
 from numberdesk.base.errors import InvalidFields
 from numberdesk.base.money import Paise, format_rupees
 from numberdesk.base.web import ACCESS, Items, Ok, amount_in, encode, rfc3339
@@ -34,7 +35,6 @@ AMOUNT_MAX = Paise(100_000_00)
 """What one credit or debit by hand may be at the most, in paise."""
 Reason = Annotated[str, Meta(min_length=3, max_length=200)]
 Totp = Annotated[str, Meta(min_length=1, max_length=64)]
-Cursor = Annotated[int | None, QueryParameter(ge=1, le=ID_MAX)]
 
 
 @dataclass(frozen=True)
@@ -270,8 +270,8 @@ def _view(item: MoneyRequest, available: str | None = None) -> MoneyView:
 async def list_requests(
     db: NamedDependency[Database],
     waiting: Annotated[bool, QueryParameter()] = True,
-    account: Cursor = None,
-    cursor: Cursor = None,
+    account: QueryId = None,
+    cursor: QueryId = None,
     limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
 ) -> Ok[Items[MoneyView]]:
     """List what waits for a second person; with `waiting=false` everything that staff did with money by hand."""

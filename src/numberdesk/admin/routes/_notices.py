@@ -12,18 +12,15 @@ from msgspec import Struct
 from numberdesk.accounts import service as accounts
 from numberdesk.accounts.service import People
 from numberdesk.audit import service as audit
-from numberdesk.base.calls import ID_MAX, Asked, Call
+from numberdesk.base.calls import Asked, Call
 from numberdesk.base.db import Database, Tx
-from numberdesk.base.web import ACCESS, Items, Ok, encode, rfc3339
+from numberdesk.base.described import QueryId
+from numberdesk.base.web import ACCESS, Items, NoFields, Ok, encode, rfc3339
 from numberdesk.notifications import service as notifications
 from numberdesk.notifications.model import Channel, DeadLetter, OutboxState
 from numberdesk.wallet.model import AccountId
 
 LIST_MAX = 200
-
-
-class NoFields(Struct, forbid_unknown_fields=True, frozen=True):
-    """An empty body, `{}`."""
 
 
 class NoticeView(Struct, rename="camel", frozen=True):
@@ -93,7 +90,7 @@ async def list_notices(
     db: NamedDependency[Database],
     in_state: Annotated[OutboxState, QueryParameter(name="state")] = "failed",
     channel: Annotated[Channel | None, QueryParameter()] = None,
-    cursor: Annotated[int | None, QueryParameter(ge=1, le=ID_MAX)] = None,
+    cursor: QueryId = None,
     limit: Annotated[int, QueryParameter(ge=1, le=LIST_MAX)] = 50,
 ) -> Ok[Items[NoticeView]]:
     """List notices of a state, those that failed if none is named, newest first."""

@@ -15,17 +15,17 @@ from numberdesk.accounts.model import Caller
 from numberdesk.accounts.service import People
 from numberdesk.admin.routes._reads import country_of, note_read, provider_of, refuse_local_times, refuse_reversed
 from numberdesk.audit import service as audit
-from numberdesk.base.calls import ID_MAX, Asked, Call, number_in_path
+from numberdesk.base.calls import Asked, Call, number_in_path
 from numberdesk.base.db import Database
+from numberdesk.base.described import QueryId
 from numberdesk.base.money import format_rupees
-from numberdesk.base.web import ACCESS, Items, Ok, encode, rfc3339
+from numberdesk.base.web import ACCESS, Items, NoFields, Ok, encode, rfc3339
 from numberdesk.catalogue.service import Shelf
 from numberdesk.orders import service
 from numberdesk.orders.model import Order, OrderId, OrderState
 from numberdesk.orders.service import Desk, OrderFile, Wanted
 
 Reason = Annotated[str, Meta(min_length=3, max_length=200)]
-Number = Annotated[int | None, QueryParameter(ge=1, le=ID_MAX)]
 Name = Annotated[str | None, QueryParameter(max_length=40)]
 READS_MESSAGES = "admin:ops"
 """Who may read what customers received. Support and finance see that something came, and when."""
@@ -137,10 +137,6 @@ class OrderFileView(Struct, rename="camel", frozen=True):
     route: OrderRouteView | None
 
 
-class PollOrder(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
-    """Nothing: the order is in the address."""
-
-
 class CancelOrder(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
     """Why it is cancelled for its buyer."""
 
@@ -151,7 +147,7 @@ def calls(people: Any, desk: Any) -> list[Call[Any]]:
     """Return the calls of this part; without what they work with they can only be described."""
     return [
         Call(
-            path="/admin/orders/{id}/poll", body=PollOrder, access="admin:ops", run=partial(_poll, people, desk),
+            path="/admin/orders/{id}/poll", body=NoFields, access="admin:ops", run=partial(_poll, people, desk),
             answer=StaffOrderView, summary="Ask the provider now",
             description="Ask the provider of an order at once, and do what it answers.",
         ),
@@ -163,7 +159,7 @@ def calls(people: Any, desk: Any) -> list[Call[Any]]:
     ]  # fmt: skip
 
 
-async def _poll(people: People, desk: Desk, asked: Asked, _: PollOrder) -> bytes:
+async def _poll(people: People, desk: Desk, asked: Asked, _: NoFields) -> bytes:
     before = await service.get_any(desk.db, OrderId(asked.id))
     await accounts.refuse_above(people.db, asked.caller, before.account_id)
     after = await service.ask_provider(desk, before.id)
@@ -258,14 +254,14 @@ async def list_orders(
     db: NamedDependency[Database],
     shelf: NamedDependency[Shelf],
     in_state: Annotated[list[OrderState] | None, QueryParameter(name="state", max_items=10)] = None,
-    account: Number = None,
+    account: QueryId = None,
     service_code: Annotated[str | None, QueryParameter(name="service", max_length=40)] = None,
     country: Name = None,
     provider: Name = None,
     number: Annotated[str | None, QueryParameter(pattern=r"^\+?[0-9]{5,15}$")] = None,
     since: Annotated[datetime | None, QueryParameter(name="from")] = None,
     until: Annotated[datetime | None, QueryParameter(name="to")] = None,
-    cursor: Number = None,
+    cursor: QueryId = None,
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
 ) -> Ok[Items[StaffOrderView]]:
     """List orders of everybody: by state, account, service, country, provider, number, and when they were made.

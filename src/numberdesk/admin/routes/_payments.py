@@ -33,10 +33,11 @@ from numberdesk.admin.routes._payment_views import (
 from numberdesk.admin.routes._reads import note_read
 from numberdesk.base import clock
 from numberdesk.base.calls import ID_MAX, Asked, Call, number_in_path
+from numberdesk.base.described import QueryId
 from numberdesk.base.errors import InvalidFields
 from numberdesk.base.money import format_rupees
 from numberdesk.base.visit import Visit
-from numberdesk.base.web import ACCESS, Items, Ok, amount_in, encode, raw_body
+from numberdesk.base.web import ACCESS, Items, Ok, amount_in, encode, page, raw_body
 from numberdesk.payments import service
 from numberdesk.payments.model import BankCreditId, PaymentId, PaymentState, Recharge, RechargeStatus
 from numberdesk.payments.service import Till
@@ -47,7 +48,6 @@ Totp = Annotated[str, Meta(min_length=1, max_length=64)]
 Ref = Annotated[str, Meta(pattern="^RC[0-9A-Z]{26}$")]
 Version = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Id = Annotated[int, Meta(ge=1, le=ID_MAX)]
-Cursor = Annotated[int | None, QueryParameter(ge=1, le=ID_MAX)]
 PLACES = Decimal("0.00000001")
 
 
@@ -296,9 +296,9 @@ async def read_queue(till: NamedDependency[Till]) -> Ok[QueueView]:
 @get("/admin/recharges", summary="List recharges, newest first", opt={ACCESS: "admin:support"})
 async def list_recharges(
     till: NamedDependency[Till],
-    account: Cursor = None,
+    account: QueryId = None,
     in_status: Annotated[RechargeStatus | None, QueryParameter(name="status")] = None,
-    cursor: Cursor = None,
+    cursor: QueryId = None,
     limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
 ) -> Ok[Items[RechargeDetail]]:
     """List recharges of everybody, or of one account."""
@@ -331,9 +331,9 @@ async def read_recharge(
 async def list_payments(
     till: NamedDependency[Till],
     q: Annotated[str | None, QueryParameter(max_length=80)] = None,
-    account: Cursor = None,
+    account: QueryId = None,
     in_state: Annotated[PaymentState | None, QueryParameter(name="state")] = None,
-    cursor: Cursor = None,
+    cursor: QueryId = None,
     limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
 ) -> Ok[Items[PaymentView]]:
     """List payments; `q` is a UTR, a transaction's id at its gateway or on its chain, or a recharge."""
@@ -341,8 +341,7 @@ async def list_payments(
         till.db, state=in_state, account_id=None if account is None else AccountId(account), words=q, cursor=cursor,
         limit=limit,
     )  # fmt: skip
-    following = str(found[-1].id) if len(found) == limit else None
-    return Ok(data=Items([payment_view(item) for item in found], following))
+    return page(found, payment_view, limit=limit)
 
 
 @post(

@@ -1,9 +1,9 @@
 """What finance reads: revenue, delivery, top-ups, taxes and liabilities, as pages of JSON or as one CSV."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from datetime import date, datetime, timedelta
-from typing import Annotated, Any, get_args
+from typing import Annotated, get_args
 
 from litestar import Response, get
 from litestar.di import NamedDependency
@@ -132,7 +132,7 @@ async def read_report(
     )
 
 
-async def _rest(start: str, text: Any) -> AsyncIterator[str]:
+async def _rest(start: str, text: AsyncGenerator[str]) -> AsyncIterator[str]:
     async with aclosing(text):
         yield start
         async for part in text:

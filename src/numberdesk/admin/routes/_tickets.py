@@ -14,6 +14,7 @@ from numberdesk.accounts.model import Caller
 from numberdesk.admin.routes._reads import note_read
 from numberdesk.base.calls import ID_MAX, Asked, Call, number_in_path
 from numberdesk.base.compress import AS_IT_IS
+from numberdesk.base.described import QueryId
 from numberdesk.base.errors import InvalidFields
 from numberdesk.base.web import ACCESS, Items, Ok, encode, rfc3339, saved
 from numberdesk.support import service
@@ -34,7 +35,6 @@ from numberdesk.wallet.model import AccountId
 
 Text = Annotated[str, Meta(min_length=1, max_length=service.TEXT_MAX)]
 Version = Annotated[int, Meta(ge=1, le=2**31 - 1)]
-Cursor = Annotated[int | None, QueryParameter(ge=1, le=ID_MAX)]
 
 
 class AnswerTicket(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
@@ -214,12 +214,12 @@ PICTURE = {200: ResponseSpec(bytes, media_type="image/*", generate_examples=Fals
 async def list_tickets(
     help_desk: NamedDependency[HelpDesk],
     in_state: Annotated[TicketState | None, QueryParameter(name="state")] = None,
-    assignee: Cursor = None,
+    assignee: QueryId = None,
     is_unassigned: Annotated[bool, QueryParameter(name="unassigned")] = False,
-    account: Cursor = None,
-    order: Cursor = None,
+    account: QueryId = None,
+    order: QueryId = None,
     transaction_id: Annotated[str | None, QueryParameter(name="transactionId", max_length=40)] = None,
-    cursor: Cursor = None,
+    cursor: QueryId = None,
     limit: Annotated[int, QueryParameter(ge=1, le=service.LIST_MAX)] = 50,
 ) -> Ok[Items[StaffTicketView]]:
     """List everybody's tickets, or those in a state, of an account, about a thing, or in somebody's hands."""

@@ -81,8 +81,6 @@ from numberdesk.catalogue.service._upkeep import (
     change_service,
     forget_gone,
     set_category_block,
-    set_country,
-    set_service,
 )
 from numberdesk.catalogue.service._words import WordList, list_words, map_words
 
@@ -166,10 +164,8 @@ __all__ = [
     "rentals_for",
     "seconds_within",
     "set_category_block",
-    "set_country",
     "set_price_rule",
     "set_rental_hours",
-    "set_service",
     "shown_rates",
     "sync",
     "take_turns",

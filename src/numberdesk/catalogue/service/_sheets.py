@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
+from numberdesk.base.cells import STARTS, Cell, csv_text
 from numberdesk.base.errors import InvalidFields
 from numberdesk.base.money import NotAnAmount, Paise, format_rupees, parse_rupees
 from numberdesk.catalogue.model import PriceRule
@@ -18,35 +19,19 @@ SHEET_MAX: Final = 1_000_000
 """Bytes."""
 LINES_MAX: Final = 10_000
 PROBLEMS_MAX: Final = 50
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
-"""What spreadsheets take for the start of a formula."""
-
-
-def defused(text: str) -> str:
-    """Return text for a cell that no spreadsheet takes for a formula.
-
-    Source: OWASP, CSV Injection.
-    """
-    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def write_sheet(shelf: Shelf, rules: Sequence[PriceRule]) -> bytes:
     """Return rules as a sheet; an empty cell is everything."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
+    lines: list[Sequence[Cell]] = [COLUMNS]
     for rule in rules:
         server = None if rule.provider_id is None else shelf.contents.servers.get(rule.provider_id)
         provider = "" if rule.provider_id is None else server.name if server is not None else str(rule.provider_id)
         margin = Decimal(rule.margin_basis_points) / 100
-        writer.writerow(
-            [
-                "" if rule.account_id is None else rule.account_id, defused(rule.service or ""),
-                "" if rule.country is None else rule.country, defused(provider), f"{margin:.2f}",
-                format_rupees(rule.floor_paise),
-            ]
-        )  # fmt: skip
-    return out.getvalue().encode()
+        lines.append(
+            (rule.account_id, rule.service, rule.country, provider, f"{margin:.2f}", format_rupees(rule.floor_paise))
+        )
+    return csv_text(lines).encode()
 
 
 def read_sheet(raw: bytes) -> tuple[list[RuleWanted], list[str]]:
@@ -91,7 +76,7 @@ def _read_line(cells: Sequence[str], problems: dict[str, str]) -> RuleWanted | N
         problems[""] = f"must have {len(COLUMNS)} cells, and has {len(cells)}"
         return None
     for name, cell in zip(COLUMNS, cells, strict=True):
-        if cell.startswith(FORMULA) and not (name == "margin_percent" and _is_number(cell)):
+        if cell.startswith(STARTS) and not (name == "margin_percent" and _is_number(cell)):
             problems[name] = "begins like a formula"
     named = {name: cell.strip() for name, cell in zip(COLUMNS, cells, strict=True)}
     account, margin, floor = named["account"], named["margin_percent"], named["floor"]

@@ -23,32 +23,6 @@ async def forget_gone(db: Database, *, limit: int = 1000) -> int:
     return gone
 
 
-async def set_service(db: Database, *, code: str, is_on: bool) -> None:
-    """Put a service on sale or take it off.
-
-    Raises:
-        UnknownService: no service has this code.
-    """
-    async with db.transaction() as tx:
-        if not await sql.set_service(tx, code, is_on=is_on):
-            raise UnknownService(service=code)
-        await sql.set_version(tx)
-
-
-async def set_country(db: Database, *, country: str | int, is_on: bool) -> None:
-    """Put a country on sale or take it off.
-
-    Raises:
-        UnknownCountry: no country has this number or these two letters.
-    """
-    async with db.transaction() as tx:
-        found = await sql.find_country(tx, str(country))
-        if found is None:
-            raise UnknownCountry(country=str(country))
-        await sql.set_country(tx, found.code, is_on=is_on)
-        await sql.set_version(tx)
-
-
 async def set_category_block(db: Database, *, category: str, is_on: bool) -> None:
     """Block a category of services, or sell it.
 

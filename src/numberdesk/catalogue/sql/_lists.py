@@ -212,11 +212,6 @@ async def upsert_price_rule(tx: Tx, rule: PriceRule) -> None:
     )
 
 
-async def set_service(tx: Tx, code: str, *, is_on: bool) -> bool:
-    """On <-> off; False if there is no such service."""
-    return bool(await run(tx, "UPDATE services SET is_on = $2 WHERE code = $1", code, is_on))
-
-
 async def lock_service(tx: Tx, code: str) -> Service | None:
     """The service of this code, which nobody else changes until the transaction ends."""
     return await maybe(tx, Service, "SELECT * FROM services WHERE code = $1 FOR NO KEY UPDATE", code)

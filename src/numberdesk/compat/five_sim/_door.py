@@ -10,9 +10,9 @@ from numberdesk.base.calls import Gate
 from numberdesk.base.errors import AppError
 from numberdesk.base.observed import ROUTE, note_caller
 from numberdesk.base.visit import Visit
-from numberdesk.compat._asked import Delivery, Leaving
+from numberdesk.compat._asked import Delivery, Leaving, hand_over
 from numberdesk.compat._limit import PollAllowance, RetryAllowance
-from numberdesk.compat._wire import Gone, Parameters, Reply, TooMuch, json_reply, read_parameters, write
+from numberdesk.compat._wire import Gone, Parameters, Reply, TooMuch, json_reply, read_parameters
 from numberdesk.compat._words import Refusal
 from numberdesk.compat.five_sim import _guest, _user
 from numberdesk.compat.five_sim._wire import (
@@ -59,18 +59,7 @@ class FiveSimDoor:
         leaving = Leaving(receive)
         try:
             reply = await self._reply(visit, scope, receive, leaving, told)
-            if not isinstance(reply, Delivery):
-                await write(reply, scope, send, request_id=visit.id, told=told)
-                return
-            is_written = False
-            try:
-                if not leaving.is_gone:
-                    await write(reply.reply, scope, send, request_id=visit.id, told=told)
-                    is_written = True
-            finally:
-                if not is_written:
-                    self._retries.left(reply.account_id)
-                    await reply.lost()
+            await hand_over(reply, self._retries, leaving, scope, send, request_id=visit.id, told=told)
         except orders.ClientGone as left:
             self._retries.left(left.account_id)
         except Gone:

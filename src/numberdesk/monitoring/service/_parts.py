@@ -1,4 +1,4 @@
-"""How the parts of the service are, as its customers would say it: judged once a minute, counted by days."""
+"""How the parts of the service are, as its customers would say it: judged three times a minute, counted by days."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta

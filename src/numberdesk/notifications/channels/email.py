@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -85,32 +85,29 @@ class SmtpMailer:
         """Hand a mail to the server."""
         try:
             message = compose(mail, sender=self.sender, at=clock.now())
+            recipient = message["To"].addresses[0].addr_spec
         except (ValueError, MessageError, IndexError):
             return Failed(permanent=True, reason="the address cannot be written")
+        return await self._talk(
+            lambda client: client.send_message(message, sender=self.sender.addr_spec, recipients=[recipient])
+        )
+
+    async def probe(self) -> Outcome:
+        """Connect, encrypt, log in and begin a mail, and send none."""
+
+        async def begin(client: aiosmtplib.SMTP) -> None:
+            await client.mail(self.sender.addr_spec)  # what a server that wants a login refuses first
+            await client.rset()
+
+        return await self._talk(begin)
+
+    async def _talk(self, say: Callable[[aiosmtplib.SMTP], Awaitable[object]]) -> Outcome:
         client = self._client()
         try:
             # The library's own time-out starts again with every command.
             async with asyncio.timeout(self.settings.timeout):
                 await client.connect()
-                await client.send_message(
-                    message, sender=self.sender.addr_spec, recipients=[message["To"].addresses[0].addr_spec]
-                )
-            with suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
-                await client.quit(timeout=QUIT_SECONDS)
-        except Exception as problem:
-            return _failure(problem)
-        finally:
-            client.close()
-        return Sent()
-
-    async def probe(self) -> Outcome:
-        """Connect, encrypt, log in and begin a mail, and send none."""
-        client = self._client()
-        try:
-            async with asyncio.timeout(self.settings.timeout):
-                await client.connect()
-                await client.mail(self.sender.addr_spec)  # what a server that wants a login refuses first
-                await client.rset()
+                await say(client)
             with suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
                 await client.quit(timeout=QUIT_SECONDS)
         except Exception as problem:

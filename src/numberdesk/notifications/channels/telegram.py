@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from aiohttp import ClientSession
@@ -174,7 +174,7 @@ def _meaning(answer: Answer | NoAnswer, *, is_html: bool) -> TelegramOutcome | N
     if isinstance(answer, NoAnswer):
         reason = f"no answer of Telegram ({answer.reason})"
         return Doubtful(reason) if answer.sent else Failed(False, reason)
-    told: Any = _read(answer.body, _Told)
+    told = _read(answer.body, _Told)
     if told is None:
         # Not Telegram's words: a proxy's, or an answer that was cut off.
         reason = f"Telegram answered {answer.status} in other words than it documents"

@@ -36,7 +36,6 @@ from numberdesk.notifications.service._dead import (
 from numberdesk.notifications.service._outbox import (
     contents,
     enqueue,
-    oldest_waiting,
     open_mailer,
     probe_mail,
     reseal,
@@ -50,7 +49,6 @@ from numberdesk.notifications.service._words import (
     digest_words,
     event_words,
     masked_email,
-    masked_phone,
     render,
     short_line,
 )
@@ -82,9 +80,7 @@ __all__ = [
     "link_code_lives",
     "list_notices",
     "masked_email",
-    "masked_phone",
     "new_link_code",
-    "oldest_waiting",
     "open_bell",
     "open_mailer",
     "probe_mail",

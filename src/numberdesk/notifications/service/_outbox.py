@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -130,15 +129,8 @@ async def reseal(db: Database, vault: Vault, *, limit: int = 500) -> int:
 
 
 def _resealed(vault: Vault, letter: sql.Letter) -> sql.Letter | None:
-    about = _about(letter.dedupe_key)
     try:
-        return replace(letter, payload=vault.seal(vault.open(letter.payload, about=about), about=about))
+        return replace(letter, payload=vault.renewed(letter.payload, about=_about(letter.dedupe_key)))
     except WrongKey:
         log.error("letter_unreadable", letter_id=letter.id, template=letter.template)
         return None
-
-
-async def oldest_waiting(db: Database) -> timedelta | None:
-    """Return the age of the oldest letter that was not sent yet; None when there is none."""
-    async with db.statement() as tx:
-        return await sql.find_oldest_waiting(tx)

@@ -119,8 +119,3 @@ def masked_email(email: str) -> str:
     """Return an address by which the staff recognise it and nobody else learns it."""
     local, _, domain = email.rpartition("@")
     return f"{local[:1]}…@{domain}"
-
-
-def masked_phone(phone: str) -> str:
-    """Return the end of a phone number."""
-    return f"…{phone[-3:]}"

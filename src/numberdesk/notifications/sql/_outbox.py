@@ -196,14 +196,6 @@ async def set_payloads(tx: Tx, letters: Sequence[Letter], payloads: Sequence[byt
     )
 
 
-async def find_oldest_waiting(tx: Tx) -> timedelta | None:
-    """Return the age of the oldest letter that waits."""
-    found: timedelta | None = await value(
-        tx, "SELECT clock_timestamp() - min(created_at) FROM outbox WHERE state = 'waiting'"
-    )
-    return found
-
-
 async def delete_ended(tx: Tx, *, keep: timedelta, limit: int) -> int:
     """Forget letters that were sent, or given up, long ago; returns how many went."""
     return await run(

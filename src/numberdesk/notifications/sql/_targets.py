@@ -26,7 +26,6 @@ class ChannelState:
 
     next_update: int
     bot_name: str | None
-    stopped_at: datetime | None
 
 
 async def set_target(
@@ -128,11 +127,6 @@ async def lease_channel(tx: Tx, *, owner: str, seconds: int) -> ChannelState | N
         owner,
         seconds,
     )
-
-
-async def find_channel(tx: Tx) -> ChannelState | None:
-    """Return how the channel stands; None until a worker has spoken with Telegram."""
-    return await maybe(tx, ChannelState, "SELECT * FROM telegram_channel")
 
 
 async def set_read(tx: Tx, *, next_update: int) -> None:

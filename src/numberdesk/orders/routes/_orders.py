@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 from numberdesk.accounts.model import Caller
 from numberdesk.accounts.service import refuse_spending
 from numberdesk.base.calls import ID_MAX, Asked, Call, number_in_path
+from numberdesk.base.described import QueryId
 from numberdesk.base.errors import InvalidFields
 from numberdesk.base.log import note
 from numberdesk.base.money import Paise, format_rupees
@@ -218,7 +219,7 @@ async def list_orders(
     caller: NamedDependency[Caller],
     desk: NamedDependency[Desk],
     status: FromQuery[Status | None] = None,
-    cursor: Annotated[int | None, QueryParameter(ge=1, le=ID_MAX)] = None,
+    cursor: QueryId = None,
     limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
 ) -> Ok[Items[OrderView]]:
     """List the caller's orders, newest first; `cursor` is `nextCursor` of the page before."""

@@ -1,7 +1,7 @@
 """Verbs of the orders slice: the door for other slices."""
 
 from numberdesk.orders.model import Wish
-from numberdesk.orders.service._alarms import raise_alarms, read_stale
+from numberdesk.orders.service._alarms import raise_alarms
 from numberdesk.orders.service._board import Board
 from numberdesk.orders.service._buy import (
     QUANTITY_MAX,
@@ -204,7 +204,6 @@ __all__ = [
     "raise_alarms",
     "read_events",
     "read_file",
-    "read_stale",
     "reference_of",
     "refund",
     "refundable",

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import structlog
 
-from numberdesk.base.db import Database, Tx
+from numberdesk.base.db import Tx
 from numberdesk.orders import sql
 from numberdesk.orders.service._desk import Desk
 from numberdesk.orders.sql import Stale
@@ -19,23 +19,14 @@ T_ENDING = timedelta(minutes=5)
 T_ORPHAN = timedelta(minutes=10)
 
 
-async def read_stale(db: Database) -> list[Stale]:
-    """Return what waits for too long, for every provider, also those where nothing does: gauges for watchers."""
-    async with db.statement() as tx:
-        return await _count(tx)
-
-
 async def raise_alarms(desk: Desk) -> int:
     """Open alerts where something waits for too long, close those that are settled; returns how many were opened."""
     opened = 0
     async with desk.db.transaction() as tx:
-        for stale in await _count(tx):
+        found = await sql.count_stale(tx, unknown_after=T_UNKNOWN, ending_after=T_ENDING, orphan_after=T_ORPHAN)
+        for stale in found:
             opened += await _tell(tx, stale)
     return opened
-
-
-async def _count(tx: Tx) -> list[Stale]:
-    return await sql.count_stale(tx, unknown_after=T_UNKNOWN, ending_after=T_ENDING, orphan_after=T_ORPHAN)
 
 
 async def _tell(tx: Tx, stale: Stale) -> int:

@@ -165,13 +165,6 @@ class Razorpay:
             return found
         return next((one for one in found if one.key == key), Trouble("it lists no such refund"))
 
-    def return_signature_matches(
-        self, *, payment_link_id: str, reference_id: str, status: str, payment_id: str, signature: str
-    ) -> bool:
-        """Tell whether a browser came back with what Razorpay signed. It is a reason to look, never to credit."""
-        signed = f"{payment_link_id}|{reference_id}|{status}|{payment_id}".encode("utf-8", "replace")
-        return answers.is_one_of(signature, [_signature(self.key_secret, signed)])
-
     async def _send(
         self,
         method: Literal["GET", "POST"],

@@ -10,11 +10,12 @@ from litestar.params import FromPath, QueryParameter
 from msgspec import Meta, Struct
 
 from numberdesk.accounts.service import refuse_spending
-from numberdesk.base.calls import ID_MAX, Asked, Call
+from numberdesk.base.calls import Asked, Call
 from numberdesk.base.db import Database
+from numberdesk.base.described import QueryId
 from numberdesk.base.errors import InvalidFields
 from numberdesk.base.money import format_rupees
-from numberdesk.base.web import ACCESS, Items, Ok, amount_in, encode
+from numberdesk.base.web import ACCESS, Items, Ok, amount_in, encode, page
 from numberdesk.payments import service
 from numberdesk.payments.model import Method, ShownStatus
 from numberdesk.payments.routes._views import (
@@ -216,13 +217,12 @@ async def recharge_history(
     reader: NamedDependency[AccountId],
     db: NamedDependency[Database],
     in_status: Annotated[ShownStatus | None, QueryParameter(name="status")] = None,
-    cursor: Annotated[int | None, QueryParameter(ge=1, le=ID_MAX)] = None,
+    cursor: QueryId = None,
     limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
 ) -> Ok[Items[RechargeView]]:
     """List the caller's recharges, newest first."""
     found = await service.history(db, account_id=reader, status=in_status, cursor=cursor, limit=limit)
-    following = str(found[-1].id) if len(found) == limit else None
-    return Ok(data=Items([recharge_view(item) for item in found], following))
+    return page(found, recharge_view, limit=limit)
 
 
 @get("/recharge/verify/{transaction_id:str}", summary="Read a recharge as last verified", opt={ACCESS: "read"})

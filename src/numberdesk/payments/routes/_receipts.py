@@ -14,10 +14,11 @@ from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 from msgspec import Struct
 
-from numberdesk.base.calls import ID_MAX, number_in_path
+from numberdesk.base.calls import number_in_path
 from numberdesk.base.db import Database
+from numberdesk.base.described import QueryId
 from numberdesk.base.money import format_rupees
-from numberdesk.base.web import ACCESS, Items, Ok, rfc3339
+from numberdesk.base.web import ACCESS, Items, Ok, page, rfc3339
 from numberdesk.payments import service
 from numberdesk.payments.model import Receipt, ReceiptKind
 from numberdesk.payments.routes._views import receipt_fields
@@ -92,13 +93,12 @@ async def list_receipts(
     reader: NamedDependency[AccountId],
     db: NamedDependency[Database],
     transaction_id: Annotated[str | None, QueryParameter(name="transactionId", max_length=40)] = None,
-    cursor: Annotated[int | None, QueryParameter(ge=1, le=ID_MAX)] = None,
+    cursor: QueryId = None,
     limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
 ) -> Ok[Items[ReceiptView]]:
     """List the caller's receipts, of one recharge or of all."""
     found = await service.list_receipts(db, account_id=reader, ref=transaction_id, cursor=cursor, limit=limit)
-    following = str(found[-1].id) if len(found) == limit else None
-    return Ok(data=Items([receipt_view(item) for item in found], following))
+    return page(found, receipt_view, limit=limit)
 
 
 @get(

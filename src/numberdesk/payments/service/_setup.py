@@ -106,11 +106,8 @@ async def reseal(db: Database, vault: Vault) -> int:
             async with db.transaction() as tx:
                 page = await sql.list_sealed(tx, table, after=after, limit=RESEAL_AT_ONCE)
                 for row in page:
-                    about = f"{name}:{row.place}"
                     if not vault.is_newest(row.sealed):
-                        await sql.set_sealed(
-                            tx, table, row.id, vault.seal(vault.open(row.sealed, about=about), about=about)
-                        )
+                        await sql.set_sealed(tx, table, row.id, vault.renewed(row.sealed, about=f"{name}:{row.place}"))
                         count += 1
             if len(page) < RESEAL_AT_ONCE:
                 break

@@ -66,8 +66,7 @@ async def reseal_hooks(db: Database, vault: Vault) -> int:
     async with db.transaction() as tx:
         for provider_id, sealed, token_hash in await sql.list_sealed_hooks(tx):
             if not vault.is_newest(sealed):
-                about = _about(provider_id)
-                again = vault.seal(vault.open(sealed, about=about), about=about)
+                again = vault.renewed(sealed, about=_about(provider_id))
                 await sql.set_hook(tx, provider_id=provider_id, token_sealed=again, token_hash=token_hash)
                 changed += 1
     return changed

@@ -149,7 +149,7 @@ async def reseal(db: Database, vault: Vault) -> int:
     async with db.transaction() as tx:
         for provider_id, sealed in await sql.list_sealed_keys(tx):
             if not vault.is_newest(sealed):
-                await sql.set_api_key(tx, provider_id=provider_id, api_key_sealed=vault.seal(vault.open(sealed)))
+                await sql.set_api_key(tx, provider_id=provider_id, api_key_sealed=vault.renewed(sealed))
                 changed += 1
     return changed
 

@@ -1,12 +1,7 @@
 """Verbs of the support slice: the door for other slices."""
 
 from numberdesk.support.service._customers import (
-    ACCOUNT_BYTES,
     LIST_MAX,
-    MESSAGES_MAX,
-    THREAD_MAX,
-    TICKET_BYTES,
-    TICKETS_MAX,
     NewTicket,
     close,
     list_tickets,
@@ -33,16 +28,11 @@ from numberdesk.support.service._words import IMAGE_MAX, IMAGES_MAX, SUBJECT_MAX
 from numberdesk.support.sql import Wanted
 
 __all__ = [
-    "ACCOUNT_BYTES",
     "IMAGES_MAX",
     "IMAGE_MAX",
     "LIST_MAX",
-    "MESSAGES_MAX",
     "SUBJECT_MAX",
     "TEXT_MAX",
-    "THREAD_MAX",
-    "TICKETS_MAX",
-    "TICKET_BYTES",
     "HelpDesk",
     "NewTicket",
     "NoSupportForSandbox",

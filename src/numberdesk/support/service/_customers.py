@@ -245,6 +245,15 @@ async def find_repeat(
     return known
 
 
+async def write(
+    tx: Tx, desk: HelpDesk, ticket_id: TicketId, ordinal: int, kind: MessageKind, author_id: AccountId, text: str,
+    request_key: str | None,
+) -> Message:  # fmt: skip
+    """Append a message to a ticket that has made room for it."""
+    body = desk.vault.seal(text, about=body_place(ticket_id, ordinal))
+    return await sql.insert_message(tx, ticket_id, ordinal, kind, author_id, body=body, request_key=request_key)
+
+
 async def refuse_second(tx: Tx, ticket: Ticket) -> None:
     """Refuse to open a ticket again beside another one about the same thing.
 
@@ -301,10 +310,7 @@ async def _say(
     if images:
         await _refuse_bytes(tx, ticket_id, account_id, sum(len(image.content) for image in images))
     ordinal = await sql.set_spoken(tx, ticket_id, "open", is_staff=False)
-    body = desk.vault.seal(text, about=body_place(ticket_id, ordinal))
-    message = await sql.insert_message(
-        tx, ticket_id, ordinal, "customer", account_id, body=body, request_key=request_key
-    )
+    message = await write(tx, desk, ticket_id, ordinal, "customer", account_id, text, request_key)
     for image in images:
         attachment_id = await sql.next_attachment_id(tx)
         sealed = desk.vault.seal_bytes(image.content, about=content_place(attachment_id))

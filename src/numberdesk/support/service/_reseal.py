@@ -45,11 +45,11 @@ async def _reseal(
                 if vault.is_newest(row.sealed):
                     continue
                 try:
-                    plain = vault.open_bytes(row.sealed, about=place(row))
+                    renewed = vault.renewed(row.sealed, about=place(row))
                 except WrongKey:
                     log.error("ticket_unreadable", place=place(row))
                     continue
-                await write(tx, row.id, vault.seal_bytes(plain, about=place(row)))
+                await write(tx, row.id, renewed)
                 resealed += 1
         if len(page) < limit:
             return resealed

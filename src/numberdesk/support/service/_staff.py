@@ -14,15 +14,14 @@ from numberdesk.support.model import (
     EndedBy,
     Listed,
     Message,
-    MessageKind,
     Priority,
     Shown,
     Ticket,
     TicketId,
     TicketState,
 )
-from numberdesk.support.service._customers import LIST_MAX, THREAD_MAX, find_repeat, get, refuse_second
-from numberdesk.support.service._desk import HelpDesk, body_place
+from numberdesk.support.service._customers import LIST_MAX, THREAD_MAX, find_repeat, get, refuse_second, write
+from numberdesk.support.service._desk import HelpDesk
 from numberdesk.support.service._errors import TicketChanged, TicketFull, TicketOver, TicketPurged
 from numberdesk.support.service._notices import STAFF, tell_customer
 from numberdesk.support.service._words import clean_text, shown
@@ -86,7 +85,7 @@ async def answer(
             await refuse_second(tx, ticket)
         _refuse_full(ticket)
         ordinal = await sql.set_spoken(tx, ticket_id, then, is_staff=True)
-        message = await _write(tx, desk, caller, ticket_id, ordinal, "staff", text, request_key)
+        message = await write(tx, desk, ticket_id, ordinal, "staff", caller.account_id, text, request_key)
         await _record(tx, caller, visit, "ticket_answered", ticket, state=then)
         after = await get(tx, ticket_id, None)
         await tell_customer(tx, desk, after, key=str(ordinal))
@@ -112,7 +111,7 @@ async def note(
             raise TicketPurged
         _refuse_full(ticket)
         ordinal = await sql.set_noted(tx, ticket_id)
-        message = await _write(tx, desk, caller, ticket_id, ordinal, "note", text, request_key)
+        message = await write(tx, desk, ticket_id, ordinal, "note", caller.account_id, text, request_key)
         await _record(tx, caller, visit, "ticket_noted", ticket)
         return await get(tx, ticket_id, None), message
 
@@ -181,14 +180,6 @@ async def _locked(
 def _refuse_full(ticket: Ticket) -> None:
     if ticket.last_ordinal >= THREAD_MAX:
         raise TicketFull(most=THREAD_MAX)
-
-
-async def _write(
-    tx: Tx, desk: HelpDesk, caller: Caller, ticket_id: TicketId, ordinal: int, kind: MessageKind, text: str,
-    request_key: str | None,
-) -> Message:  # fmt: skip
-    body = desk.vault.seal(text, about=body_place(ticket_id, ordinal))
-    return await sql.insert_message(tx, ticket_id, ordinal, kind, caller.account_id, body=body, request_key=request_key)
 
 
 async def _record(

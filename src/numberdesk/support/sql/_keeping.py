@@ -17,26 +17,22 @@ class Sealed:
     sealed: bytes = field(repr=False)
 
 
-async def set_silent_closed(tx: Tx, *, after: timedelta, limit: int) -> list[TicketId]:
-    """answered, waiting or solved -> closed, where nobody wrote for so long; returns which."""
-    return [
-        TicketId(found)
-        for (found,) in await rows(
-            tx,
-            """
-            UPDATE tickets
-            SET state = 'closed', version = version + 1, ended_at = clock_timestamp(), ended_by = 'silence'
-            WHERE id = ANY(ARRAY(
-                SELECT id FROM tickets
-                WHERE state IN ('answered', 'waiting', 'solved')
-                  AND active_at <= (SELECT clock_timestamp() - $1::interval)
-                ORDER BY active_at LIMIT $2 FOR UPDATE SKIP LOCKED))
-            RETURNING id
-            """,
-            after,
-            limit,
-        )
-    ]
+async def set_silent_closed(tx: Tx, *, after: timedelta, limit: int) -> int:
+    """answered, waiting or solved -> closed, where nobody wrote for so long; returns how many."""
+    return await run(
+        tx,
+        """
+        UPDATE tickets
+        SET state = 'closed', version = version + 1, ended_at = clock_timestamp(), ended_by = 'silence'
+        WHERE id = ANY(ARRAY(
+            SELECT id FROM tickets
+            WHERE state IN ('answered', 'waiting', 'solved')
+              AND active_at <= (SELECT clock_timestamp() - $1::interval)
+            ORDER BY active_at LIMIT $2 FOR UPDATE SKIP LOCKED))
+        """,
+        after,
+        limit,
+    )
 
 
 async def lock_old(tx: Tx, *, after: timedelta, limit: int) -> list[TicketId]:

@@ -19,10 +19,9 @@ from numberdesk.webhooks.service._endpoints import (
     rotate,
     test,
 )
-from numberdesk.webhooks.service._send import BACKLOG_MAX, PAUSES, drain, fan_out, pause, send_due, wait
+from numberdesk.webhooks.service._send import PAUSES, drain, fan_out, pause, send_due, wait
 
 __all__ = [
-    "BACKLOG_MAX",
     "ENDPOINTS_MAX",
     "LIST_MAX",
     "PAUSES",

@@ -1,14 +1,19 @@
 """The courier: what the verbs of this slice work with in one process, and what it has under way."""
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from yarl import URL
+
+from numberdesk.accounts import service as accounts
+from numberdesk.base import clock
 from numberdesk.base.crypto import Vault
-from numberdesk.base.db import Database
+from numberdesk.base.db import Database, Tx
+from numberdesk.notifications import service as notifications
+from numberdesk.notifications.model import Notice, Template, Value
 from numberdesk.notifications.service import Poster
 from numberdesk.webhooks import sql
-from numberdesk.webhooks.model import EndpointId, Leased
+from numberdesk.webhooks.model import Endpoint, EndpointId, Leased
 
 STOP_SECONDS = 2.0
 """For what is under way when the process stops. A POST that is cut off then is sent again by the next one."""
@@ -36,7 +41,7 @@ async def stop(courier: Courier) -> None:
     if not courier.under_way:
         return
     await asyncio.wait(set(courier.under_way), timeout=STOP_SECONDS)
-    left: Mapping[asyncio.Task[None], Leased] = dict(courier.under_way)
+    left = dict(courier.under_way)
     for task in left:
         task.cancel()
     await asyncio.gather(*left, return_exceptions=True)
@@ -48,6 +53,25 @@ async def stop(courier: Courier) -> None:
 async def close(courier: Courier) -> None:
     """Close what the courier has open."""
     await courier.poster.close()
+
+
+async def tell_owner(courier: Courier, tx: Tx, template: Template, endpoint: Endpoint, **more: Value) -> None:
+    """Tell the owner of an endpoint by mail, once for each of its versions."""
+    at = clock.now().isoformat(timespec="seconds")
+    notices = [
+        Notice(
+            template, person.email,
+            {"name": person.name, "endpoint": int(endpoint.id), "host": host_of(endpoint), "at": at, **more},
+            f"{template}:{endpoint.id}:{endpoint.version}", person.id,
+        )
+        for person in (await accounts.recipients(tx, [endpoint.account_id])).values()
+    ]  # fmt: skip
+    await notifications.enqueue(tx, courier.vault, notices)
+
+
+def host_of(endpoint: Endpoint) -> str:
+    """Return what may be told of an address: the rest of it may hold a secret of its owner's."""
+    return URL(endpoint.url).host or ""
 
 
 def place(endpoint_id: EndpointId) -> str:

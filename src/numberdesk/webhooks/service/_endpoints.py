@@ -6,18 +6,16 @@ from datetime import timedelta
 from typing import Literal, get_args
 
 import structlog
-from yarl import URL
 
 from numberdesk.accounts import service as accounts
 from numberdesk.accounts.model import Caller
 from numberdesk.audit import service as audit
-from numberdesk.base import clock, ids
+from numberdesk.base import ids
 from numberdesk.base.crypto import Vault, WrongKey
 from numberdesk.base.db import Database, Tx
 from numberdesk.base.errors import AppError, InvalidFields, NotFound
 from numberdesk.base.visit import Visit
-from numberdesk.notifications import service as notifications
-from numberdesk.notifications.model import BadWebhookAddress, Notice
+from numberdesk.notifications.model import BadWebhookAddress
 from numberdesk.orders.model import EventType
 from numberdesk.wallet.model import AccountId
 from numberdesk.webhooks import sql
@@ -31,7 +29,7 @@ from numberdesk.webhooks.model import (
     Format,
 )
 from numberdesk.webhooks.service._bodies import new_secret
-from numberdesk.webhooks.service._courier import Courier, place
+from numberdesk.webhooks.service._courier import Courier, host_of, place, tell_owner
 
 log = structlog.get_logger()
 
@@ -150,7 +148,7 @@ async def remove(courier: Courier, caller: Caller, visit: Visit, endpoint_id: En
     """
     async with courier.db.transaction() as tx:
         endpoint = await _locked(tx, caller.account_id, endpoint_id)
-        await sql.set_deleted(tx, caller.account_id, endpoint_id)
+        await sql.set_deleted(tx, endpoint_id)
         await _record(tx, caller, visit, "webhook_deleted", endpoint)
 
 
@@ -247,10 +245,8 @@ def _resealed(vault: Vault, endpoint: Endpoint) -> Endpoint | None:
     if all(sealed is None or vault.is_newest(sealed) for sealed in (endpoint.secret, endpoint.old_secret)):
         return None
     try:
-        old = endpoint.old_secret and vault.seal(vault.open(endpoint.old_secret, about=about), about=about)
-        return replace(
-            endpoint, secret=vault.seal(vault.open(endpoint.secret, about=about), about=about), old_secret=old
-        )
+        old = endpoint.old_secret and vault.renewed(endpoint.old_secret, about=about)
+        return replace(endpoint, secret=vault.renewed(endpoint.secret, about=about), old_secret=old)
     except WrongKey:
         log.error("webhook_secret_unreadable", endpoint_id=endpoint.id)
         return None
@@ -286,24 +282,11 @@ def _events(wanted: Sequence[EventType] | None, form: Format, known: Sequence[Ev
 
 async def _warn(courier: Courier, tx: Tx, visit: Visit, endpoint: Endpoint, *, is_new: bool) -> None:
     """Tell the owner by mail: whoever got hold of a key could have all codes sent elsewhere."""
-    people = await accounts.recipients(tx, [endpoint.account_id])
-    notices = [
-        Notice(
-            "webhook_made", person.email,
-            {
-                "name": person.name, "endpoint": int(endpoint.id), "host": URL(endpoint.url).host or "",
-                "is_new": is_new, "at": clock.now().isoformat(timespec="seconds"), "ip": visit.ip,
-            },
-            f"webhook_made:{endpoint.id}:{endpoint.version}", person.id,
-        )
-        for person in people.values()
-    ]  # fmt: skip
-    await notifications.enqueue(tx, courier.vault, notices)
+    await tell_owner(courier, tx, "webhook_made", endpoint, is_new=is_new, ip=visit.ip)
 
 
 async def _record(tx: Tx, caller: Caller, visit: Visit, action: str, endpoint: Endpoint) -> None:
-    # The rest of an address may hold a secret of its owner's.
-    host = URL(endpoint.url).host or ""
-    await audit.record(
-        tx, accounts.done_by(caller, visit, action, endpoint_id=int(endpoint.id), host=host, state=endpoint.state)
+    told = accounts.done_by(
+        caller, visit, action, endpoint_id=int(endpoint.id), host=host_of(endpoint), state=endpoint.state
     )
+    await audit.record(tx, told)

@@ -11,20 +11,17 @@ from datetime import timedelta
 from typing import Final
 
 import structlog
-from yarl import URL
 
-from numberdesk.accounts import service as accounts
 from numberdesk.base import clock
 from numberdesk.base.crypto import WrongKey
 from numberdesk.base.db import Tx
 from numberdesk.base.errors import Unavailable
-from numberdesk.notifications import service as notifications
-from numberdesk.notifications.model import Notice, Posted
+from numberdesk.notifications.model import Posted
 from numberdesk.orders import service as orders
 from numberdesk.webhooks import sql
 from numberdesk.webhooks.model import TEST, Leased, Result
 from numberdesk.webhooks.service._bodies import body_of, headers_of, test_body
-from numberdesk.webhooks.service._courier import Courier, place
+from numberdesk.webhooks.service._courier import Courier, place, tell_owner
 from numberdesk.webhooks.service._endpoints import CODES_ONLY
 
 log = structlog.get_logger()
@@ -189,24 +186,7 @@ async def _disable(courier: Courier, tx: Tx, leased: Leased, *, reason: str) -> 
         return
     await sql.set_waiting_failed(tx, endpoint.id, problem=SWITCHED_OFF)
     log.warning("webhook_disabled", endpoint_id=endpoint.id, account_id=endpoint.account_id, reason=reason)
-    people = await accounts.recipients(tx, [endpoint.account_id])
-    notices = [
-        Notice(
-            "webhook_disabled",
-            person.email,
-            {
-                "name": person.name,
-                "endpoint": int(endpoint.id),
-                "host": URL(endpoint.url).host,
-                "reason": reason,
-                "at": clock.now().isoformat(timespec="seconds"),
-            },
-            f"webhook_disabled:{endpoint.id}:{endpoint.version}",
-            endpoint.account_id,
-        )
-        for person in people.values()
-    ]
-    await notifications.enqueue(tx, courier.vault, notices)
+    await tell_owner(courier, tx, "webhook_disabled", endpoint, reason=reason)
 
 
 async def drain(courier: Courier) -> None:

@@ -35,7 +35,7 @@ async def insert_due(tx: Tx, *, endpoints: int, events: int, oldest: timedelta) 
     Returns:
         How many endpoints moved on, and the accounts that got deliveries.
     """
-    found = await rows(
+    ((moved, account_ids),) = await rows(
         tx,
         """
         WITH behind AS MATERIALIZED (
@@ -65,8 +65,7 @@ async def insert_due(tx: Tx, *, endpoints: int, events: int, oldest: timedelta) 
         events,
         oldest,
     )
-    ((moved, account_ids),) = found
-    return int(moved), list(account_ids)
+    return moved, account_ids
 
 
 async def set_overflow_failed(tx: Tx, account_ids: Sequence[AccountId], *, most: int, problem: str) -> int:
@@ -157,80 +156,65 @@ async def lease_due(
 
     The lock of `try_lease_lock` is held, and this is a later statement: it sees every lease that was given before.
     """
-    return await many(
+    return await many(tx, Leased, _LEASE_DUE, lease, limit, failing, per_account, per_failing)
+
+
+async def set_delivered(tx: Tx, leased: Leased, result: Result) -> None:
+    """anything -> delivered: what was taken is taken, whoever has the lease by now."""
+    await run(
         tx,
-        Leased,
-        _LEASE_DUE,
-        lease,
-        limit,
-        failing,
-        per_account,
-        per_failing,
+        """
+        UPDATE webhook_deliveries
+        SET state = 'delivered', next_try_at = NULL, leased_until = NULL, last_status = $2, problem = NULL,
+            took_ms = $3, tried_at = clock_timestamp(), ended_at = clock_timestamp()
+        WHERE id = $1 AND state <> 'delivered'
+        """,
+        leased.id,
+        result.status,
+        result.took_ms,
     )
 
 
-async def set_delivered(tx: Tx, leased: Leased, result: Result) -> bool:
-    """anything -> delivered; False when it was before. What was taken is taken, whoever has the lease by now."""
-    return bool(
-        await run(
-            tx,
-            """
-            UPDATE webhook_deliveries
-            SET state = 'delivered', next_try_at = NULL, leased_until = NULL, last_status = $2, problem = NULL,
-                took_ms = $3, tried_at = clock_timestamp(), ended_at = clock_timestamp()
-            WHERE id = $1 AND state <> 'delivered'
-            """,
-            leased.id,
-            result.status,
-            result.took_ms,
-        )
+async def set_waiting_later(tx: Tx, leased: Leased, result: Result, *, after: timedelta) -> None:
+    """waiting -> waiting, due later, unless somebody else has the lease by now."""
+    await run(
+        tx,
+        """
+        UPDATE webhook_deliveries
+        SET next_try_at = clock_timestamp() + $3::interval, leased_until = NULL, last_status = $4, problem = $5,
+            took_ms = $6, tried_at = clock_timestamp()
+        WHERE id = $1 AND state = 'waiting' AND attempts = $2
+        """,
+        leased.id,
+        leased.attempts,
+        after,
+        result.status,
+        result.problem,
+        result.took_ms,
     )
 
 
-async def set_waiting_later(tx: Tx, leased: Leased, result: Result, *, after: timedelta) -> bool:
-    """waiting -> waiting, due later; False when somebody else has the lease by now."""
-    return bool(
-        await run(
-            tx,
-            """
-            UPDATE webhook_deliveries
-            SET next_try_at = clock_timestamp() + $3::interval, leased_until = NULL, last_status = $4, problem = $5,
-                took_ms = $6, tried_at = clock_timestamp()
-            WHERE id = $1 AND state = 'waiting' AND attempts = $2
-            """,
-            leased.id,
-            leased.attempts,
-            after,
-            result.status,
-            result.problem,
-            result.took_ms,
-        )
+async def set_failed(tx: Tx, leased: Leased, result: Result) -> None:
+    """waiting -> failed, unless somebody else has the lease by now."""
+    await run(
+        tx,
+        """
+        UPDATE webhook_deliveries
+        SET state = 'failed', next_try_at = NULL, leased_until = NULL, last_status = $3, problem = $4,
+            took_ms = $5, tried_at = clock_timestamp(), ended_at = clock_timestamp()
+        WHERE id = $1 AND state = 'waiting' AND attempts = $2
+        """,
+        leased.id,
+        leased.attempts,
+        result.status,
+        result.problem,
+        result.took_ms,
     )
 
 
-async def set_failed(tx: Tx, leased: Leased, result: Result) -> bool:
-    """waiting -> failed; False when somebody else has the lease by now."""
-    return bool(
-        await run(
-            tx,
-            """
-            UPDATE webhook_deliveries
-            SET state = 'failed', next_try_at = NULL, leased_until = NULL, last_status = $3, problem = $4,
-                took_ms = $5, tried_at = clock_timestamp(), ended_at = clock_timestamp()
-            WHERE id = $1 AND state = 'waiting' AND attempts = $2
-            """,
-            leased.id,
-            leased.attempts,
-            result.status,
-            result.problem,
-            result.took_ms,
-        )
-    )
-
-
-async def set_waiting_failed(tx: Tx, endpoint_id: EndpointId, *, problem: str) -> int:
+async def set_waiting_failed(tx: Tx, endpoint_id: EndpointId, *, problem: str) -> None:
     """waiting -> failed, for all that waits at an endpoint."""
-    return await run(
+    await run(
         tx,
         """
         UPDATE webhook_deliveries
@@ -243,9 +227,9 @@ async def set_waiting_failed(tx: Tx, endpoint_id: EndpointId, *, problem: str) -
     )
 
 
-async def set_returned(tx: Tx, leased: Sequence[Leased]) -> int:
+async def set_returned(tx: Tx, leased: Sequence[Leased]) -> None:
     """waiting -> waiting, as if never leased: what there was no time to send."""
-    return await run(
+    await run(
         tx,
         """
         UPDATE webhook_deliveries AS delivery

@@ -115,19 +115,10 @@ async def set_rotated(tx: Tx, endpoint_id: EndpointId, secret: bytes, old: bytes
     )
 
 
-async def set_deleted(tx: Tx, account_id: AccountId, endpoint_id: EndpointId) -> bool:
-    """anything -> deleted; False when there is none of this account."""
-    return bool(
-        await run(
-            tx,
-            """
-            UPDATE webhook_endpoints SET state = 'deleted', disabled_at = NULL, version = version + 1
-            WHERE id = $1 AND account_id = $2 AND state <> 'deleted'
-            """,
-            endpoint_id,
-            account_id,
-        )
-    )
+async def set_deleted(tx: Tx, endpoint_id: EndpointId) -> None:
+    """anything -> deleted, on a row that is locked."""
+    query = "UPDATE webhook_endpoints SET state = 'deleted', disabled_at = NULL, version = version + 1 WHERE id = $1"
+    await run(tx, query, endpoint_id)
 
 
 async def set_working(tx: Tx, endpoint_id: EndpointId) -> None:
