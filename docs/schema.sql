@@ -78,6 +78,12 @@ CREATE TABLE public.account_notes (
 
 ALTER TABLE public.account_notes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
 
+CREATE TABLE public.account_payers (
+    payer_hash bytea NOT NULL,
+    account_id bigint NOT NULL,
+    last_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
 CREATE TABLE public.accounts (
     id bigint NOT NULL,
     email text NOT NULL,
@@ -109,8 +115,7 @@ CREATE TABLE public.accounts (
 CASE
     WHEN (sandbox_of IS NULL) THEN (id < '1000000000000'::bigint)
     ELSE ((sandbox_of < '1000000000000'::bigint) AND (id = (sandbox_of + '1000000000000'::bigint)))
-END),
-    CONSTRAINT accounts_state CHECK ((state = ANY (ARRAY['active'::text, 'limited'::text, 'frozen'::text, 'banned'::text])))
+END)
 );
 
 ALTER TABLE public.accounts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
@@ -850,6 +855,7 @@ CREATE TABLE public.orders (
     hours smallint,
     is_prolonging boolean DEFAULT false NOT NULL,
     refunded_at timestamp with time zone,
+    ip inet,
     CONSTRAINT orders_attempt_check CHECK ((attempt > 0)),
     CONSTRAINT orders_charged_paise_check CHECK ((charged_paise >= 0)),
     CONSTRAINT orders_check CHECK (((state <> ALL (ARRAY['active'::text, 'received'::text, 'cancelling'::text, 'expiring'::text, 'completed'::text, 'cancelled'::text, 'expired'::text])) OR ((number IS NOT NULL) AND (upstream_id IS NOT NULL) AND (expires_at IS NOT NULL)))),
@@ -1453,6 +1459,18 @@ CREATE TABLE public.sessions (
 
 ALTER TABLE public.sessions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
 
+CREATE TABLE public.shared_counts (
+    kind text NOT NULL,
+    key text NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    in_hour integer NOT NULL,
+    day timestamp with time zone NOT NULL,
+    in_day integer NOT NULL,
+    new_in_day integer NOT NULL,
+    CONSTRAINT shared_counts_kind CHECK ((kind = ANY (ARRAY['network'::text, 'payer'::text])))
+)
+WITH (fillfactor='50');
+
 CREATE TABLE public.staff_targets (
     channel text NOT NULL,
     kinds text[] NOT NULL,
@@ -1812,8 +1830,14 @@ ALTER TABLE ONLY public.account_ips
 ALTER TABLE ONLY public.account_notes
     ADD CONSTRAINT account_notes_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.account_payers
+    ADD CONSTRAINT account_payers_pkey PRIMARY KEY (payer_hash, account_id);
+
 ALTER TABLE ONLY public.accounts
     ADD CONSTRAINT accounts_pkey PRIMARY KEY (id);
+
+ALTER TABLE public.accounts
+    ADD CONSTRAINT accounts_state CHECK ((state = ANY (ARRAY['active'::text, 'limited'::text, 'frozen'::text, 'banned'::text, 'closed'::text]))) NOT VALID;
 
 ALTER TABLE ONLY public.activations
     ADD CONSTRAINT activations_pkey PRIMARY KEY (provider_id, upstream_id);
@@ -2124,6 +2148,9 @@ ALTER TABLE ONLY public.services
 ALTER TABLE ONLY public.sessions
     ADD CONSTRAINT sessions_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.shared_counts
+    ADD CONSTRAINT shared_counts_pkey PRIMARY KEY (kind, key);
+
 ALTER TABLE ONLY public.staff_targets
     ADD CONSTRAINT staff_targets_pkey PRIMARY KEY (channel);
 
@@ -2249,7 +2276,11 @@ CREATE INDEX account_ips_shared ON public.account_ips USING btree (network);
 
 CREATE INDEX account_notes_account ON public.account_notes USING btree (account_id, id DESC);
 
+CREATE INDEX account_payers_account ON public.account_payers USING btree (account_id);
+
 CREATE INDEX accounts_changed_at ON public.accounts USING btree (changed_at);
+
+CREATE INDEX accounts_closed ON public.accounts USING btree (state_at) WHERE (state = 'closed'::text);
 
 CREATE UNIQUE INDEX accounts_email_key ON public.accounts USING btree (email_key);
 
@@ -2283,8 +2314,6 @@ CREATE INDEX bank_credits_amount ON public.bank_credits USING btree (vpa_id, amo
 
 CREATE INDEX bank_credits_open ON public.bank_credits USING btree (created_at) WHERE (state = 'open'::text);
 
-CREATE INDEX bank_credits_payer ON public.bank_credits USING btree (payer_hash) WHERE (payer_hash IS NOT NULL);
-
 CREATE INDEX bank_credits_payment ON public.bank_credits USING btree (payment_id) WHERE (payment_id IS NOT NULL);
 
 CREATE INDEX catalogue_syncs_provider ON public.catalogue_syncs USING btree (provider_id, id DESC);
@@ -2314,8 +2343,6 @@ CREATE INDEX external_payments_account ON public.external_payments USING btree (
 CREATE INDEX external_payments_address ON public.external_payments USING btree (address_id) WHERE (address_id IS NOT NULL);
 
 CREATE INDEX external_payments_created_at ON public.external_payments USING btree (rail, created_at);
-
-CREATE INDEX external_payments_payer ON public.external_payments USING btree (payer_hash) WHERE (payer_hash IS NOT NULL);
 
 CREATE INDEX external_payments_recharge ON public.external_payments USING btree (recharge_id) WHERE (recharge_id IS NOT NULL);
 
@@ -2621,6 +2648,9 @@ ALTER TABLE ONLY public.account_notes
 
 ALTER TABLE ONLY public.account_notes
     ADD CONSTRAINT account_notes_author_id_fkey FOREIGN KEY (author_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.account_payers
+    ADD CONSTRAINT account_payers_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
 ALTER TABLE ONLY public.accounts
     ADD CONSTRAINT accounts_sandbox_of_fkey FOREIGN KEY (sandbox_of) REFERENCES public.accounts(id);
@@ -2956,6 +2986,8 @@ GRANT SELECT,INSERT ON TABLE public.account_notes TO numberdesk_app;
 
 GRANT USAGE ON SEQUENCE public.account_notes_id_seq TO numberdesk_app;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE public.account_payers TO numberdesk_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.accounts TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.activations TO numberdesk_app;
@@ -3131,6 +3163,8 @@ GRANT SELECT ON TABLE public.schema_migrations TO numberdesk_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.services TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sessions TO numberdesk_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.shared_counts TO numberdesk_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.staff_targets TO numberdesk_app;
 

@@ -109,6 +109,7 @@ def _purges(site: Site) -> list[Pass]:
             partial(accounts_jobs.forget_addresses, db, keep=settings.metadata_keep),
             full=1000,
         ),
+        Pass("forget_closed", 600.0, partial(accounts_jobs.forget_closed, db, keep=settings.metadata_keep), full=100),
         Pass("forget_counts", 600.0, partial(conduct.forget_counts, db), full=1000),
     ]
 

@@ -19,7 +19,7 @@ from numberdesk.accounts.model import (
 from numberdesk.audit.model import ActorKind
 from numberdesk.catalogue.model import SyncState
 from numberdesk.conduct.model import Kind as MessageKind
-from numberdesk.conduct.model import LawfulState
+from numberdesk.conduct.model import LawfulState, SharedKind
 from numberdesk.maintenance.model import Area, WindowKind
 from numberdesk.monitoring.model import LedgerScope, PartState
 from numberdesk.notifications.model import Channel, OutboxState, StaffChannel, TargetState
@@ -103,6 +103,7 @@ LITERALS: dict[str, Any] = {
     "report_orders_span": OrderSpan,
     "report_taxes_span": Span,
     "sessions_ended_why": EndedWhy,
+    "shared_counts_kind": SharedKind,
     "staff_targets_channel": StaffChannel,
     "staff_targets_state": TargetState,
     "statements_state": payments.StatementState,

@@ -15,7 +15,7 @@ from litestar import Litestar, Router, get
 from numberdesk import main
 from numberdesk.accounts import service as accounts
 from numberdesk.accounts import sql
-from numberdesk.accounts.model import AccountState, Role, Scope
+from numberdesk.accounts.model import Role, Scope, SettableState
 from numberdesk.accounts.tokens import issue_access
 from numberdesk.base import clock
 from numberdesk.base.web import ACCESS, PUBLIC, UNCOUNTED
@@ -60,7 +60,7 @@ class Kind:
     key: tuple[Scope, ...] | None = None
     """The scopes of his key; without one he has a session."""
     role: Role = "customer"
-    state: AccountState = "active"
+    state: SettableState = "active"
     is_verified: bool = True
     has_second_factor: bool = False
     is_ended: bool = False

@@ -7,7 +7,7 @@ import pytest
 from anyio.from_thread import BlockingPortal
 
 from numberdesk.accounts import service as accounts
-from numberdesk.accounts.model import AccountState
+from numberdesk.accounts.model import SettableState
 from numberdesk.base.postgres import Cluster
 from numberdesk.payments import routes
 from tests.http.recharging import (
@@ -418,7 +418,7 @@ def test_an_unverified_account_begins_nothing(stand: Stand, alice: Client) -> No
         assert refused(alice, path, base_of(path)).refusal == (403, "email_unverified")
 
 
-def put_into(stand: Stand, client: Client, state: AccountState) -> None:
+def put_into(stand: Stand, client: Client, state: SettableState) -> None:
     """Have staff freeze or ban an account."""
     stand.portal.call(accounts.set_state, stand.site.db, client.account_id, state)
 

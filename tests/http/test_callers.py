@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from numberdesk.accounts import service as accounts
-from numberdesk.accounts.model import AccountState, KeyId, Scope
+from numberdesk.accounts.model import KeyId, Scope, SettableState
 from tests.http.stand import TELEGRAM, Answer, Client, Stand
 
 SECONDS = 1.5
@@ -23,7 +23,7 @@ def becomes(call: Callable[[], Answer], refusal: tuple[int, str]) -> None:
         assert call().refusal == refusal
 
 
-def set_state(stand: Stand, client: Client, state: AccountState) -> None:
+def set_state(stand: Stand, client: Client, state: SettableState) -> None:
     stand.portal.call(accounts.set_state, stand.site.db, client.account_id, state)
 
 

@@ -37,7 +37,7 @@ def withheld(stand: Stand, client: Client) -> int:
     return order_id
 
 
-def test_a_withheld_message_is_on_no_path_and_its_money_is_back(stand: Stand, alice: Client) -> None:
+def test_a_withheld_message_is_on_no_path_and_its_money_is_back(stand: Stand, alice: Client, ops: Member) -> None:
     order_id = withheld(stand, alice)
     seen = alice.post("/auth/check-otp", {"orderId": order_id}).data
     assert (seen["otp"], seen["messages"], seen["refund"]["amount"]) == (None, [], seen["price"])
@@ -56,6 +56,7 @@ def test_a_withheld_message_is_on_no_path_and_its_money_is_back(stand: Stand, al
         bot.send("getStatusV2", id=order_id).body,
         bot.send("getFullSms", id=order_id).body,
         bot.send("getActiveActivations").body,
+        bot.send("getHistory").body,
         bot.speaking("hero").send("getStatus", id=order_id).body,
         bot.speaking("grizzly").send("getStatus", id=order_id).body,
         Client(alice.port, others=frozenset({404, 400}))
@@ -65,6 +66,19 @@ def test_a_withheld_message_is_on_no_path_and_its_money_is_back(stand: Stand, al
         .send("GET", f"/v1/user/sms/inbox/{order_id}", headers={"Authorization": f"Bearer {alice.key}"})
         .body,
     ]
+    bearer = {"Authorization": f"Bearer {alice.key}"}
+    bodies += [
+        Client(alice.port, others=frozenset({404, 400})).send("GET", path, headers=bearer).body
+        for path in (
+            "/v1/user/orders?category=activation",
+            f"/v1/user/finish/{order_id}",
+            f"/v1/user/cancel/{order_id}",
+        )
+    ]
+    number = stand.ask("SELECT number FROM orders WHERE id = $1", order_id)
+    server = stand.ask("SELECT provider_id FROM orders WHERE id = $1", order_id)
+    staff = (f"/admin/orders/{order_id}", f"/admin/search?q={number}", f"/admin/providers/{server}/transcripts")
+    bodies += [member.client.get(path).body for member in (ops, Member(stand, "support")) for path in staff]
     for body in bodies:
         assert body
         assert CODE.encode() not in body
@@ -78,6 +92,10 @@ def test_staff_read_it_without_its_code_and_release_it_once(stand: Stand, alice:
     assert (item["orderId"], item["kind"], item["signs"], item["state"]) == (order_id, "bank", "hdfc bank", "held")
     assert "HDFC Bank" in item["text"]
     assert CODE not in item["text"]
+    (look,) = ops.client.get(f"/admin/audit?account={alice.account_id}&action=staff_read").data["items"]
+    assert (look["actorId"], look["details"]["what"], look["details"]["messages"]) == (ops.account_id, "quarantine", 1)
+    assert Member(stand, "support").client.get("/admin/quarantine").refusal == (403, "scope_too_small")
+    assert list(ops.client.get("/admin/quarantine?before=2026-01-01T00:00:00").details["fields"]) == ["before"]
     path = f"/admin/quarantine/{order_id}"
     assert ops.client.post(f"{path}/release", {"reason": "x"}).refusal == (400, "invalid_request")
     assert ops.client.post(f"{path}/release", {"reason": "his own", "ordinal": 2}).refusal == (404, "not_found")
@@ -244,7 +262,7 @@ def test_a_complaint_finds_whose_number_it_was_and_the_look_is_recorded(stand: S
     order_id = bob.buy()
     number = bob.post("/auth/check-otp", {"orderId": order_id}).data["number"]
     found = ops.client.post("/admin/numbers", {"number": number, "reason": "a complaint"}).data["items"]
-    assert (found[0]["orderId"], found[0]["accountId"]) == (order_id, bob.account_id)
+    assert (found[0]["orderId"], found[0]["accountId"], found[0]["ip"]) == (order_id, bob.account_id, "127.0.0.1")
     (look,) = ops.client.get("/admin/audit?action=number_looked_up&limit=1").data["items"]
     assert look["details"] == {"number": number.lstrip("+"), "reason": "a complaint"}
 
@@ -253,13 +271,7 @@ def test_links_are_shown_with_the_size_of_the_crowd_and_change_nothing(stand: St
     one, two = stand.signed_in("link1@links.test").client, stand.signed_in("link22@links.test").client
     three = stand.customer()
     for place, (client, payer) in enumerate(((one, b"p" * 32), (three, b"p" * 32), (two, b"q" * 32))):
-        stand.change(
-            "INSERT INTO external_payments (rail, external_id, proof, state, amount_paise, account_id, payer_hash)"
-            " VALUES ('upi_manual', $1, 'staff', 'waiting', 100, $2, $3)",
-            f"links-{place}",
-            client.account_id,
-            payer,
-        )
+        stand.change("INSERT INTO account_payers (payer_hash, account_id) VALUES ($1, $2)", payer, client.account_id)
         stand.change(
             "INSERT INTO account_ips (account_id, ip, network) VALUES ($1, $2::text::inet, '2001:db8:7:7::/64')"
             " ON CONFLICT DO NOTHING",
@@ -274,7 +286,16 @@ def test_links_are_shown_with_the_size_of_the_crowd_and_change_nothing(stand: St
     assert ("payer", two.account_id) not in seen
     assert stand.ask("SELECT count(*) FROM accounts WHERE state <> 'active' AND id = $1", three.account_id) == 0
     assert ops.client.get("/admin/users/987654321/links").refusal == (404, "not_found")
-    stand.change("DELETE FROM external_payments WHERE external_id LIKE 'links-%'", as_admin=True)
+
+
+def test_every_way_to_buy_tells_from_where(stand: Stand, alice: Client) -> None:
+    alice.buy()
+    assert Bot(alice).send("getNumber", service="tg", country="22").body.startswith(b"ACCESS_NUMBER")
+    bearer = {"Authorization": f"Bearer {alice.key}"}
+    bought = Client(alice.port).send("GET", "/v1/user/buy/activation/india/any/telegram", headers=bearer)
+    assert bought.status == 200, bought.body
+    told = "SELECT array_agg(host(ip)) FROM orders WHERE account_id = $1"
+    assert stand.ask(told, alice.account_id) == ["127.0.0.1"] * 3
 
 
 def test_anybody_reads_where_misuse_is_told(stand: Stand) -> None:

@@ -11,7 +11,7 @@ from urllib.request import urlopen
 import pytest
 
 from numberdesk.accounts import service as accounts
-from numberdesk.accounts.model import AccountState
+from numberdesk.accounts.model import SettableState
 from numberdesk.catalogue import service as catalogue
 from numberdesk.orders import service as orders
 from numberdesk.providers import service as providers
@@ -346,7 +346,7 @@ def test_a_sandbox_stands_as_its_owner_does(stand: Stand) -> None:
     mina = stand.signed_in("mina@sandbox-tests.example")
     client = made(mina)
 
-    def set_state(state: AccountState) -> None:
+    def set_state(state: SettableState) -> None:
         stand.portal.call(accounts.set_state, stand.site.db, mina.account_id, state)
         stand.portal.call(stand.site.people.ring.refresh)
 

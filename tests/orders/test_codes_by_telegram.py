@@ -92,3 +92,14 @@ async def test_a_code_never_goes_by_mail(world: World) -> None:
     await orders.tell_codes(world.db, world.vault)
     async with world.db.statement() as tx:
         assert await rows(tx, "SELECT channel FROM outbox WHERE template = 'order_code'") == []
+
+
+@pytest.mark.parametrize("state", ["banned", "closed"])
+async def test_a_chat_of_an_account_that_is_shut_gets_no_codes(world: World, state: str) -> None:
+    await link(world, world.alice, 1)
+    await want(world, world.alice)
+    await receive(world, await world.buy(), "12345")
+    await world.run("UPDATE accounts SET state = $2 WHERE id = $1", world.alice, state)
+    assert await told(world) == []
+    await world.run("UPDATE accounts SET state = 'active' WHERE id = $1", world.alice)
+    assert await told(world) == [(world.alice, "12345")]

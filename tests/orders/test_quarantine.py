@@ -10,7 +10,7 @@ from numberdesk.audit.model import Event
 from numberdesk.base.errors import NotFound
 from numberdesk.orders import service as orders
 from numberdesk.orders.model import Card, Delivery, Withheld
-from numberdesk.orders.service import AlreadyDecided, MessagePurged
+from numberdesk.orders.service import AlreadyDecided, BuyerCannotPay, MessagePurged
 from numberdesk.orders.service._receive import receive
 from numberdesk.orders.service._withhold import guard_by
 from numberdesk.providers.model import Received
@@ -123,6 +123,20 @@ async def test_released_it_is_given_and_paid_once_at_the_orders_price(play: Play
     assert await withheld(world) == []
 
 
+async def test_released_a_day_later_the_event_of_it_still_has_its_text(play: Play) -> None:
+    world = await play()
+    card = await deliver(world, await world.buy(), BANK)
+    day = timedelta(days=1)
+    await world.age(day)
+    for table, moment in (("messages", "received_at"), ("orders", "ended_at"), ("order_events", "at")):
+        await world.backstage.execute(f"UPDATE {table} SET {moment} = {moment} - $1::interval", day)
+    await world.backstage.execute("UPDATE holds SET created_at = created_at - $1::interval,"
+                                  " ended_at = ended_at - $1::interval", day)  # fmt: skip
+    await release(world, card)
+    found = await orders.read_events(world.db, account_id=world.alice, after=0, limit=50)
+    assert [told.message.text for told in found if told.event.type == "code" and told.message] == [BANK.text]
+
+
 async def test_released_on_a_paid_order_it_costs_nothing_more(play: Play) -> None:
     world = await play()
     card = await deliver(world, await world.buy(), OURS, BANK)
@@ -140,6 +154,18 @@ async def test_nobody_gets_it_who_cannot_pay(play: Play) -> None:
         await release(world, card)
     assert await world.sealed(card) == [("482913", True)]
     assert len(await withheld(world)) == 1
+
+
+@pytest.mark.parametrize("state", ["frozen", "banned", "closed"])
+async def test_money_of_an_account_that_is_not_open_is_not_taken(play: Play, state: str) -> None:
+    world = await play()
+    card = await deliver(world, await world.buy(), BANK)
+    await world.run("UPDATE accounts SET state = $2 WHERE id = $1", world.alice, state)
+    with pytest.raises(BuyerCannotPay, match=state):
+        await release(world, card)
+    assert await world.money() == (MONEY, 0)
+    await world.run("UPDATE accounts SET state = 'active' WHERE id = $1", world.alice)
+    assert (await release(world, card)).order.state == "completed"
 
 
 async def test_confirmed_it_stays_sealed_for_ever(play: Play) -> None:

@@ -102,9 +102,11 @@ class World:
     def provider(self, name: str = "alpha") -> Provider:
         return next(line.provider for line in self.lines.by_id.values() if line.provider.name == name)
 
-    async def buy(self, wish: Wish = TELEGRAM, *, account: AccountId | None = None, key: str | None = None) -> Card:
+    async def buy(
+        self, wish: Wish = TELEGRAM, *, account: AccountId | None = None, key: str | None = None, ip: str | None = None
+    ) -> Card:
         """Buy one number, for Alice unless somebody else is named."""
-        return (await orders.buy(self.desk, account_id=account or self.alice, wish=wish, request_key=key))[0]
+        return (await orders.buy(self.desk, account_id=account or self.alice, wish=wish, request_key=key, ip=ip))[0]
 
     async def buy_unclearly(self, profile: str | Profile) -> Card:
         """Buy with an unclear answer: nothing is known, and the money stays held."""

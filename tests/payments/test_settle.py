@@ -302,6 +302,13 @@ async def _price(stage: Stage, rupees: str) -> None:
         )
 
 
+async def test_money_that_comes_after_its_account_was_closed_is_credited_like_any_other(stage: Stage) -> None:
+    recharge = await stage.begin()
+    await stage.change("UPDATE accounts SET state = 'closed' WHERE id = $1", stage.asha)
+    assert [item.outcome for item in await stage.settle(stage.proof(recharge))] == ["credited"]
+    assert await stage.balance() == recharge.payable_paise
+
+
 async def test_accounts_with_one_payer_are_found_however_the_payer_was_told(stage: Stage) -> None:
     of_asha, of_bela = await stage.begin(100), await stage.begin(101, account=stage.bela)
     await stage.settle(stage.proof(of_asha, payer="Ravi@YBL"), stage.proof(of_bela, payer="somebody@ybl"))
@@ -318,3 +325,15 @@ async def test_accounts_with_one_payer_are_found_however_the_payer_was_told(stag
     assert (link.kind, link.account_id, link.shared, link.others) == ("payer", stage.bela, 1, 2)
     assert [item.account_id for item in await conduct.list_links(stage.db, stage.bela)] == [stage.asha]
     assert b"ybl" not in await stage.ask("SELECT string_agg(payer_hash, '') FROM external_payments")
+
+
+async def test_a_payer_is_known_when_the_statement_comes_after_a_person_approved(stage: Stage) -> None:
+    of_asha, of_bela = await stage.begin(100), await stage.begin(101, account=stage.bela)
+    await stage.settle(stage.proof(of_asha, payer="ravi@ybl"), stage.proof(of_bela, utr=UTR))
+    assert await conduct.list_links(stage.db, stage.asha) == []
+    line = f"{clock.now():%d/%m/%Y},{UTR},{of_bela.payable_paise / 100:.2f},ravi@ybl"
+    raw = f"date,utr,amount,payer\n{line}\n".encode()
+    await payments.take_statement(stage.till, vpa=stage.vpa, raw=raw, name="x.csv", profile=None, by=None)
+    while await payments.read_statements(stage.till):
+        pass
+    assert [item.account_id for item in await conduct.list_links(stage.db, stage.asha)] == [stage.bela]

@@ -30,6 +30,12 @@ async def forget_old_visits(db: Database, *, limit: int = 1000) -> int:
         return max(sessions, await sql.delete_old_tokens(tx, days=LINK_DAYS, limit=limit))
 
 
+async def forget_closed(db: Database, *, keep: timedelta, limit: int = 100) -> int:
+    """Take mail address and name out of accounts that were closed long ago; returns of how many."""
+    async with db.statement() as tx:
+        return await sql.forget_closed(tx, keep=keep, limit=limit)
+
+
 async def forget_addresses(db: Database, *, keep: timedelta, limit: int = 1000) -> int:
     """Delete addresses that accounts were not used from for long; returns how many went."""
     async with db.statement() as tx:

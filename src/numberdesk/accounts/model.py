@@ -13,7 +13,12 @@ KeyId = NewType("KeyId", int)
 SessionId = NewType("SessionId", int)
 RequestId = NewType("RequestId", int)
 
-AccountState = Literal["active", "limited", "frozen", "banned"]
+SettableState = Literal["active", "limited", "frozen", "banned"]
+"""What staff put an account into, and take it out of again."""
+AccountState = Literal[SettableState, "closed"]
+"""closed: for good. Nothing is left in it, and what it was is forgotten after a time."""
+SHUT: frozenset[AccountState] = frozenset({"banned", "closed"})
+"""Nobody gets in."""
 Role = Literal["customer", "support", "finance", "ops", "owner"]
 EndedWhy = Literal[
     "logout", "all_devices", "revoked", "password", "reuse", "registered_again", "second_factor", "staff"
@@ -136,6 +141,11 @@ class Person:
         """Staff act only with a second factor."""
         return self.role != "customer"
 
+    @property
+    def is_shut(self) -> bool:
+        """Nobody gets in, and no mail goes out."""
+        return self.state in SHUT
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -145,6 +155,23 @@ class Standing:
     reason: str | None
     decided_by: str | None
     decided_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What is still in an account."""
+
+    available_paise: Paise
+    held_paise: Paise
+    open_orders: int
+    open_recharges: int
+    waiting_requests: int
+    """Of the staff about its money."""
+
+    def __bool__(self) -> bool:
+        return any(
+            (self.available_paise, self.held_paise, self.open_orders, self.open_recharges, self.waiting_requests)
+        )
 
 
 @dataclass(frozen=True, slots=True)

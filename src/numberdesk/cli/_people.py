@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from numberdesk.accounts import service as accounts
-from numberdesk.accounts.model import AccountState, Role, Verdict
+from numberdesk.accounts.model import Role, SettableState, Verdict
 from numberdesk.accounts.service import People
 from numberdesk.base import ids
 from numberdesk.base.db import Duplicate
@@ -108,13 +108,13 @@ async def _reset_second_factor(home: Path | None, *, email: str) -> None:
 
 def set_state(
     email: str = EMAIL,
-    state: str = typer.Argument(help=f"One of: {', '.join(get_args(AccountState))}"),
+    state: str = typer.Argument(help=f"One of: {', '.join(get_args(SettableState))}"),
     reason: str = typer.Option("", "--reason", help="Goes to the audit log."),
     home: Path = HOME,
 ) -> None:
     """Freeze, ban or reopen an account; every process follows within a second."""
-    if state not in get_args(AccountState):
-        raise CommandFailed(f"The state must be one of: {', '.join(get_args(AccountState))}.")
+    if state not in get_args(SettableState):
+        raise CommandFailed(f"The state must be one of: {', '.join(get_args(SettableState))}.")
     run(_set_state(home, email=email, state=state, reason=reason))
 
 

@@ -57,6 +57,8 @@ class Asked:
     dialect: Dialect
     parameters: Parameters
     leaving: Leaving
+    ip: str
+    """Where the caller is."""
 
     @property
     def account_id(self) -> AccountId:

@@ -108,7 +108,7 @@ class HandlerApiDoor:
             caller = await self._caller(visit, scope, parameters)
             dialect = DIALECTS[path] or caller.dialect or "classic"
             note_caller(caller)
-            asked = Asked(self._desk, caller, dialect, parameters, leaving)
+            asked = Asked(self._desk, caller, dialect, parameters, leaving, visit.ip)
             await self._count(visit, asked, action, told)
             return await self._carry_out(asked, action)
         except Gone:

@@ -57,6 +57,7 @@ async def buy(asked: Asked, wanted: Wanted, *, wants_object: bool) -> Delivery:
     trade = Trade(
         asked.account_id, wanted.service, lambda: cheapest(asked.desk, asked.account_id, wanted),
         fingerprint(asked.caller, wanted), wants_object, _reference(asked.parameters),
+        asked.ip,
     )  # fmt: skip
     return await carry_out(asked, trade)
 

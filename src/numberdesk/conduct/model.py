@@ -8,7 +8,12 @@ from numberdesk.wallet.model import AccountId
 
 Kind = Literal["bank", "payment", "government"]
 """Whose message it looks like."""
-LimitWord = Literal["new_account", "hour", "day", "countries", "open_orders", "cancel_ratio"]
+LimitWord = Literal[
+    "new_account", "hour", "day", "countries", "open_orders", "cancel_ratio", "network_new", "network_hour",
+    "network_day", "payer_new", "payer_hour", "payer_day",
+]  # fmt: skip
+SharedKind = Literal["network", "payer"]
+"""What accounts have in common that are counted together: the address or /64 they buy from, who pays for them."""
 LawfulId = NewType("LawfulId", int)
 LawfulState = Literal["asked", "approved", "refused"]
 LinkKind = Literal["payer", "network", "mail"]
@@ -49,6 +54,40 @@ class Purchase:
 
     account_id: AccountId
     country: int
+    ip: str | None = None
+    """Where it is asked for; None where nobody calls."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """A purchase that was counted and came to nothing: of whom, from where, and when; None is just now."""
+
+    account_id: AccountId
+    ip: str | None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """Purchases of accounts that have something in common; `new_items` are those of new accounts."""
+
+    kind: SharedKind
+    key: str
+    items: int
+    new_items: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What was bought from a network, or for accounts of one payer, in this hour and day."""
+
+    kind: SharedKind
+    key: str
+    in_hour: int
+    in_day: int
+    new_in_day: int
+    hour_ends_at: datetime
+    day_ends_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +107,8 @@ class Counted:
     own_countries: int | None
     open_orders: int | None
     may_cancel: bool
+    payers: list[str]
+    """Who paid for it and for another account, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +171,8 @@ class Holder:
     held_from: datetime
     held_until: datetime | None
     messages: int
+    ip: str | None
+    """Where it was bought from; None where that was not written down, or is forgotten."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from ipaddress import IPv4Address, IPv6Address
 from typing import Literal, NewType
 
 from numberdesk.base.money import Paise
@@ -100,6 +101,8 @@ class Order:
     """More hours are being bought for it."""
     refunded_at: datetime | None = None
     """When staff gave back what its code had cost; the order stays what it was."""
+    ip: IPv4Address | IPv6Address | None = None
+    """The address that it was bought from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +236,8 @@ class Reservation:
     request_token: int
     offer: PricedOffer
     route: str | None = None
+    ip: str | None = None
+    """Where it is asked for."""
 
 
 @dataclass(frozen=True, slots=True)

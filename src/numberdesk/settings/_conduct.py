@@ -12,11 +12,11 @@ class ConductSettings(BaseSettings):
     orders_first_day: Annotated[int, Field(ge=1, le=1_000_000)] = 25
     """Purchases a day (UTC) of an account that registered in the last 24 hours."""
     orders_first_week: Annotated[int, Field(ge=1, le=1_000_000)] = 250
-    """The same until it is seven days old."""
+    """The same until it is seven days old, and of all such accounts of one network or payer together."""
     orders_per_hour: Annotated[int, Field(ge=1, le=1_000_000)] = 2_000
-    """Purchases of one account in an hour by the clock."""
+    """Purchases of one account in an hour by the clock, and of all accounts of one network or payer together."""
     orders_per_day: Annotated[int, Field(ge=1, le=10_000_000)] = 20_000
-    """Purchases of one account in a day (UTC)."""
+    """The same in a day (UTC)."""
     countries_per_day: Annotated[int, Field(ge=1, le=1_000)] = 60
     """Countries in which one account buys in a day (UTC)."""
     orders_open: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000

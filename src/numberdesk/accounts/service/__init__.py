@@ -2,6 +2,7 @@
 
 from numberdesk.accounts.passwords import Hasher, PasswordRules
 from numberdesk.accounts.service._accounts import (
+    close,
     create,
     find_by_email,
     find_standing,
@@ -28,6 +29,7 @@ from numberdesk.accounts.service._errors import (
     BadKey,
     BadRefreshToken,
     BadSecondFactor,
+    ClosedForGood,
     EmailUnverified,
     EnrolmentNeeded,
     FreshLoginNeeded,
@@ -35,6 +37,7 @@ from numberdesk.accounts.service._errors import (
     LinkInvalid,
     NoCredentials,
     NoSecondFactor,
+    NotClosable,
     OwnAccount,
     ScopeTooSmall,
     SecondFactorExists,
@@ -137,6 +140,7 @@ __all__ = [
     "BadRefreshToken",
     "BadSecondFactor",
     "BadToken",
+    "ClosedForGood",
     "DailyCapReached",
     "Dossier",
     "EmailUnverified",
@@ -150,6 +154,7 @@ __all__ = [
     "MoneyAsked",
     "NoCredentials",
     "NoSecondFactor",
+    "NotClosable",
     "OwnAccount",
     "PasswordRules",
     "People",
@@ -178,6 +183,7 @@ __all__ = [
     "change_password",
     "change_profile",
     "claim",
+    "close",
     "confirm",
     "count_keys_unused",
     "count_money",

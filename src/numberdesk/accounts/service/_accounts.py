@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Sequence
 
 from numberdesk.accounts import addresses, sql
-from numberdesk.accounts.model import AccountState, Caller, Person, Recipient, Role, Standing, Terms, Verdict
-from numberdesk.accounts.service._errors import OwnAccount
+from numberdesk.accounts.model import Caller, Person, Recipient, Role, SettableState, Standing, Terms, Verdict
+from numberdesk.accounts.service._errors import ClosedForGood, NotClosable, OwnAccount
 from numberdesk.accounts.service._people import done_by
 from numberdesk.accounts.service._ring import require
 from numberdesk.audit import service as audit
@@ -13,6 +13,7 @@ from numberdesk.audit.model import Event
 from numberdesk.base.db import Database, Tx
 from numberdesk.base.errors import InvalidFields, NotFound
 from numberdesk.base.visit import Visit
+from numberdesk.notifications import service as notifications
 from numberdesk.wallet import service as wallet
 from numberdesk.wallet.model import SANDBOX_OFFSET, AccountId, is_sandbox
 
@@ -103,23 +104,58 @@ async def refuse_above(db: Database, caller: Caller, account_id: AccountId) -> N
 
 
 async def set_state(
-    db: Database, account_id: AccountId, state: AccountState, *, by: Caller | None = None, visit: Visit | None = None,
+    db: Database, account_id: AccountId, state: SettableState, *, by: Caller | None = None, visit: Visit | None = None,
     reason: str = "",
 ) -> None:  # fmt: skip
     """Freeze, ban or reopen an account; every process follows within a second. A ban ends its sessions.
 
     Raises:
         NotFound: no such account.
+        ClosedForGood: it was closed.
     """
     async with db.transaction() as tx:
         before = await sql.lock_person(tx, account_id)
         if before is None:
             raise NotFound(what="account")
+        if before.state == "closed":
+            raise ClosedForGood
         who = "the operator" if by is None else f"staff {by.account_id}"
         await sql.set_account_state(tx, account_id, state, by=who, reason=reason)
         if state == "banned":
             await sql.set_sessions_ended(tx, account_id, "staff")
         event = _decided("account_state", account_id, by, visit, state=state, before=before.state, reason=reason)
+        await audit.record(tx, event)
+
+
+async def close(db: Database, account_id: AccountId, *, by: Caller, visit: Visit, reason: str) -> None:
+    """Close an empty account for good: sessions and keys end, password, second factor, phone and chat are forgotten.
+
+    No money is moved: what is in the wallet is first spent, paid back to who paid, or taken out by hand. A purchase
+    that is just being made is either seen here or finds the account closed and its wallet empty.
+
+    Raises:
+        NotFound: no such account.
+        NotClosable: something is left in it, it is frozen, banned or closed, or it is of the staff.
+    """
+    async with db.transaction() as tx:
+        before = await sql.lock_person(tx, account_id)
+        if before is None:
+            raise NotFound(what="account")
+        await wallet.lock(tx, [account_id])
+        left = await sql.find_remains(tx, account_id)
+        if left or before.state not in ("active", "limited") or before.is_staff:
+            raise NotClosable(
+                before.state, before.role, left.available_paise, left.held_paise, left.open_orders,
+                left.open_recharges, left.waiting_requests,
+            )  # fmt: skip
+        await sql.set_account_closed(tx, account_id, by=f"staff {by.account_id}", reason=reason)
+        await sql.set_sessions_ended(tx, account_id, "staff")
+        keys = await sql.set_keys_revoked(tx, account_id)
+        await sql.delete_factor(tx, account_id)
+        for purpose in ("verify", "reset"):
+            await sql.set_tokens_ended(tx, account_id, purpose)
+        await notifications.unlink(tx, account_id)
+        event = done_by(by, visit, "account_closed", to=account_id, before=before.state, keys=keys, reason=reason)
         await audit.record(tx, event)
 
 
@@ -136,11 +172,14 @@ async def set_role(
 
     Raises:
         NotFound: no such account.
+        ClosedForGood: it was closed.
     """
     async with db.transaction() as tx:
         before = await sql.lock_person(tx, account_id)
         if before is None:
             raise NotFound(what="account")
+        if before.state == "closed":
+            raise ClosedForGood
         await sql.set_role(tx, account_id, role)
         await sql.set_sessions_ended(tx, account_id, "staff")
         await audit.record(tx, _decided("account_role", account_id, by, visit, role=role, before=before.role))

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from numberdesk.accounts.model import Scope
 from numberdesk.base.errors import AppError
+from numberdesk.base.money import Paise
 
 APPEAL = "Money in its wallet stays there. To appeal, write to support and name your address."
 
@@ -155,6 +156,47 @@ class AccountBanned(AppError):
     def sentence(self) -> str:
         why = "" if self.reason is None else f" Reason: {self.reason.rstrip('.')}."
         return f"This account is closed.{why} {self.appeal}"
+
+
+@dataclass(eq=False)
+class NotClosable(AppError):
+    """Something is left in the account, or it is of those that are kept as they are."""
+
+    state: str
+    role: str
+    available_paise: Paise
+    held_paise: Paise
+    open_orders: int
+    open_recharges: int
+    waiting_requests: int
+
+    status = 409
+    code = "account_not_closable"
+    category = "transaction"
+
+    def sentence(self) -> str:
+        if self.state == "closed":
+            return "This account is closed for good."
+        if self.state not in ("active", "limited"):
+            return f"This account is {self.state}, and kept so: reopen it first."
+        if self.role != "customer":
+            return "This account is of the staff: take its role first."
+        left = {
+            "money in the wallet": self.available_paise, "money that is held": self.held_paise,
+            "open orders": self.open_orders, "open recharges": self.open_recharges,
+            "requests of the staff about its money": self.waiting_requests,
+        }  # fmt: skip
+        return f"Only an empty account is closed; left are: {', '.join(what for what, count in left.items() if count)}."
+
+
+@dataclass(eq=False)
+class ClosedForGood(AppError):
+    """The account was closed; nothing opens it again."""
+
+    status = 409
+    code = "account_closed"
+    category = "transaction"
+    message = "This account was closed for good and stays so."
 
 
 @dataclass(eq=False)

@@ -56,7 +56,7 @@ async def login(people: People, visit: Visit, *, email: str, password: str, totp
     if person is None or not verdict.is_right:
         await _record(people.db, visit, "login_failed", person)
         raise BadCredentials
-    if person.state == "banned":
+    if person.is_shut:
         await _record(people.db, visit, "login_refused", person)
         async with people.db.statement() as tx:
             raise await banned(tx, person.id)

@@ -56,7 +56,7 @@ async def reset_password(people: People, visit: Visit, *, token: str, new: str) 
     async with people.db.statement() as tx:
         account_id = await sql.is_link_live(tx, purpose="reset", link_hash=link_hash(token))
         person = None if account_id is None else await sql.find_person(tx, account_id)
-    if person is None or person.state == "banned":
+    if person is None or person.is_shut:
         raise LinkInvalid
     _refuse_weak(people, person, new)
     password_hash = await people.hasher.hash(new)

@@ -136,7 +136,7 @@ async def answer_mail_requests(people: People, *, limit: int) -> int:
         requests = await sql.take_mail_requests(tx, limit=limit)
         for request in requests:
             person = await sql.find_person_by_key(tx, request.email_key)
-            if person is not None and person.state != "banned":
+            if person is not None and not person.is_shut:
                 notice = await _answer(people, tx, person, request)
                 if notice is not None:
                     await notifications.enqueue(tx, people.vault, [notice])
@@ -222,7 +222,7 @@ async def verify_by_code(people: People, visit: Visit, *, email: str, code: str)
 
 async def _finish(tx: Tx, visit: Visit, used: sql.UsedToken | None) -> None:
     person = None if used is None else await sql.find_person(tx, used.account_id)
-    if person is None or person.state == "banned":
+    if person is None or person.is_shut:
         raise LinkInvalid
     await sql.set_verified(tx, person.id)
     await sql.set_tokens_ended(tx, person.id, "verify")

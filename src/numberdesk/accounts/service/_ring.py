@@ -11,6 +11,7 @@ from numberdesk.accounts import sql
 from numberdesk.accounts.model import (
     CUSTOMER_SCOPES,
     SESSION_SCOPES,
+    SHUT,
     STAFF_SCOPES,
     Caller,
     KeyId,
@@ -108,7 +109,7 @@ class Ring:
             caller = self._by_session.get(SessionId(access.session_id))
         else:
             return None
-        if caller is None or caller.state == "banned":
+        if caller is None or caller.state in SHUT:
             return None
         if caller.expires_at is not None and caller.expires_at <= clock.now():
             return None
@@ -136,7 +137,7 @@ class Ring:
             caller = await self._by_key(visit.key)
         else:
             raise NoCredentials
-        if caller.state == "banned":
+        if caller.state in SHUT:
             async with self._db.statement() as tx:
                 raise await banned(tx, caller.account_id)
         if caller.networks and not is_allowed(caller, visit.ip):

@@ -76,7 +76,8 @@ async def register(
             SET email = excluded.email, name = excluded.name, password_hash = excluded.password_hash,
                 password_changed_at = clock_timestamp(), terms_version = excluded.terms_version,
                 changed_at = clock_timestamp()
-            WHERE account.verified_at IS NULL AND account.role = 'customer' AND account.state <> 'banned'
+            WHERE account.verified_at IS NULL AND account.role = 'customer'
+              AND account.state NOT IN ('banned', 'closed')
         RETURNING id, xmax = 0
         """,
         email,

@@ -148,6 +148,18 @@ async def set_key_revoked(tx: Tx, key_id: KeyId, account_id: AccountId | None) -
     )
 
 
+async def set_keys_revoked(tx: Tx, account_id: AccountId) -> int:
+    """live -> revoked, for every key of an account, test keys included; returns how many."""
+    return await run(
+        tx,
+        """
+        UPDATE api_keys SET revoked_at = clock_timestamp(), changed_at = clock_timestamp()
+        WHERE account_id IN ($1, $1 + 1000000000000) AND revoked_at IS NULL
+        """,
+        account_id,
+    )
+
+
 async def set_key_dialect(tx: Tx, key_id: KeyId, account_id: AccountId, dialect: Dialect | None) -> Key | None:
     """Have a live key of an account speak otherwise; None when there is no such key."""
     return await maybe(

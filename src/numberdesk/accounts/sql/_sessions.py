@@ -62,7 +62,7 @@ async def find_renewable(tx: Tx, session_id: SessionId, *, grace: timedelta) -> 
         """
         SELECT session.id, account_id, seed, generation, clock_timestamp() AS at,
                session.ended_at IS NULL AND session.expires_at > clock_timestamp()
-                   AND session.idle_until > clock_timestamp() AND account.state <> 'banned' AS is_live,
+                   AND session.idle_until > clock_timestamp() AND account.state NOT IN ('banned', 'closed') AS is_live,
                rotated_at > clock_timestamp() - $2::interval AS is_just_rotated
         FROM sessions AS session JOIN accounts AS account ON account.id = session.account_id
         WHERE session.id = $1

@@ -2,13 +2,13 @@
 
 from datetime import timedelta
 
-from numberdesk.accounts.model import Standing
-from numberdesk.base.db import Tx, maybe, run
+from numberdesk.accounts.model import Remains, Standing
+from numberdesk.base.db import Tx, maybe, one, run
 from numberdesk.wallet.model import AccountId
 
 
 async def set_account_state(tx: Tx, account_id: AccountId, state: str, *, by: str, reason: str) -> bool:
-    """Any state -> `state`, of its sandbox too; False when there is no such account.
+    """Any state but closed -> `state`, of its sandbox too; False when there is no such account.
 
     Args:
         by: whoever decided it, in words that its owner may read.
@@ -19,13 +19,64 @@ async def set_account_state(tx: Tx, account_id: AccountId, state: str, *, by: st
             """
             UPDATE accounts SET state = $2, changed_at = clock_timestamp(), state_at = clock_timestamp(), state_by = $3,
                                 state_reason = nullif($4, '')
-            WHERE id IN ($1, $1 + 1000000000000)
+            WHERE id IN ($1, $1 + 1000000000000) AND state <> 'closed'
             """,
             account_id,
             state,
             by,
             reason,
         )
+    )
+
+
+async def set_account_closed(tx: Tx, account_id: AccountId, *, by: str, reason: str) -> None:
+    """active, limited -> closed, its sandbox too; nothing is left by which anybody gets in."""
+    await run(
+        tx,
+        """
+        UPDATE accounts SET state = 'closed', changed_at = clock_timestamp(), state_at = clock_timestamp(),
+                            state_by = $2, state_reason = $3, password_hash = NULL, phone = NULL
+        WHERE id IN ($1, $1 + 1000000000000) AND state IN ('active', 'limited')
+        """,
+        account_id,
+        by,
+        reason,
+    )
+
+
+async def find_remains(tx: Tx, account_id: AccountId) -> Remains:
+    """Return what is still in an account. Its wallet is locked: nothing can be bought meanwhile."""
+    return await one(
+        tx,
+        Remains,
+        """
+        SELECT available_paise, held_paise,
+               (SELECT count(*)::int FROM orders WHERE account_id = $1 AND ended_at IS NULL) AS open_orders,
+               (SELECT count(*)::int FROM recharges WHERE account_id = $1
+                AND status IN ('created', 'awaiting_payment', 'submitted', 'detected')) AS open_recharges,
+               (SELECT count(*)::int FROM money_requests WHERE account_id = $1 AND state = 'waiting')
+                   AS waiting_requests
+        FROM wallets WHERE account_id = $1
+        """,
+        account_id,
+    )
+
+
+async def forget_closed(tx: Tx, *, keep: timedelta, limit: int) -> int:
+    """Take mail address and name out of accounts that were closed long ago; returns of how many."""
+    return await run(
+        tx,
+        """
+        UPDATE accounts SET email = format('closed-%s@closed.invalid', id), email_key = 'closed:' || id, name = '',
+                            telegram_chat_id = NULL, changed_at = clock_timestamp()
+        WHERE id = ANY(ARRAY(
+            SELECT id FROM accounts
+            WHERE state = 'closed' AND state_at < (SELECT clock_timestamp() - $1::interval)
+              AND email_key <> 'closed:' || id
+            ORDER BY state_at LIMIT $2 FOR UPDATE SKIP LOCKED))
+        """,
+        keep,
+        limit,
     )
 
 

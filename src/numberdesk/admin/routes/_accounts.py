@@ -11,7 +11,7 @@ from litestar.params import FromPath, QueryParameter
 from msgspec import Meta, Struct
 
 from numberdesk.accounts import service as accounts
-from numberdesk.accounts.model import AccountState, Caller, Key, Note, Person, Role
+from numberdesk.accounts.model import Caller, Key, Note, Person, Role, SettableState
 from numberdesk.accounts.service import People
 from numberdesk.admin.routes._orders import StaffOrderView, order_view
 from numberdesk.admin.routes._reads import note_read, refuse_local_times, refuse_reversed
@@ -37,8 +37,15 @@ Reason = Annotated[str, Meta(min_length=3, max_length=200)]
 class ChangeState(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
     """What the account may do from now on, and why."""
 
-    state: AccountState
+    state: SettableState
     reason: Reason
+
+
+class CloseAccount(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
+    """Why the account is closed for good, and a fresh code of the second factor."""
+
+    reason: Reason
+    totp: Annotated[str, Meta(min_length=1, max_length=64)]
 
 
 class ChangeRole(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
@@ -173,6 +180,12 @@ def calls(people: Any) -> list[Call[Any]]:
             description="Change what an account may do; every process follows within a second.",
         ),
         Call(
+            path="/admin/users/{id}/close", body=CloseAccount, access="admin:owner", run=partial(_close, people),
+            answer=AccountView, summary="Close an account for good",
+            description="Close an account in which nothing is left; no money moves, nothing opens it again. Needs a "
+            "fresh code.",
+        ),
+        Call(
             path="/admin/users/{id}/role", body=ChangeRole, access="admin:owner", run=partial(_set_role, people),
             answer=AccountView, summary="Change a role",
             description="Change what an account may do as staff; its sessions end. Needs a fresh code.",
@@ -210,6 +223,14 @@ async def _set_state(people: People, asked: Asked, data: ChangeState) -> bytes:
     account_id = AccountId(asked.id)
     await accounts.refuse_above(people.db, asked.caller, account_id)
     await accounts.set_state(people.db, account_id, data.state, by=asked.caller, visit=asked.visit, reason=data.reason)
+    return encode(_view(await accounts.get_person(people.db, account_id)))
+
+
+async def _close(people: People, asked: Asked, data: CloseAccount) -> bytes:
+    account_id = AccountId(asked.id)
+    await accounts.refuse_above(people.db, asked.caller, account_id)
+    await accounts.prove_again(people, asked.caller, asked.visit, data.totp)
+    await accounts.close(people.db, account_id, by=asked.caller, visit=asked.visit, reason=data.reason)
     return encode(_view(await accounts.get_person(people.db, account_id)))
 
 

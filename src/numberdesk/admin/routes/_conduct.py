@@ -5,13 +5,15 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any
 
-from litestar import get
+from litestar import Request, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 from msgspec import Meta, Struct
 
 from numberdesk.accounts import service as accounts
+from numberdesk.accounts.model import Caller
 from numberdesk.accounts.service import People
+from numberdesk.admin.routes._reads import note_read, refuse_local_times
 from numberdesk.audit import service as audit
 from numberdesk.base.calls import Asked, Call, number_in_path
 from numberdesk.base.db import Database
@@ -98,7 +100,7 @@ class LinkView(Struct, rename="camel", frozen=True):
 
 
 class HolderView(Struct, rename="camel", frozen=True):
-    """Who had a number: from `heldFrom` on, and before `heldUntil`."""
+    """Who had a number: from `heldFrom` on, and before `heldUntil`; `ip` is where it was bought from."""
 
     order_id: int
     account_id: int
@@ -109,6 +111,7 @@ class HolderView(Struct, rename="camel", frozen=True):
     held_from: datetime | None
     held_until: datetime | None
     messages: int
+    ip: str | None
 
 
 class MonthView(Struct, rename="camel", frozen=True):
@@ -226,7 +229,7 @@ def holder_view(item: Holder) -> HolderView:
     """Shape who had a number."""
     return HolderView(
         item.order_id, item.account_id, item.email, item.service, item.country, item.state, rfc3339(item.held_from),
-        rfc3339(item.held_until), item.messages,
+        rfc3339(item.held_until), item.messages, item.ip,
     )  # fmt: skip
 
 
@@ -246,16 +249,29 @@ def _limits(own: OwnLimits | None) -> LimitsView:
     )
 
 
-@get("/admin/quarantine", summary="List withheld messages, newest first", opt={ACCESS: "admin:support"})
+@get("/admin/quarantine", summary="List withheld messages, newest first", opt={ACCESS: "admin:ops"})
 async def list_quarantine(
+    request: Request[Any, Any, Any],
     db: NamedDependency[Database],
+    caller: NamedDependency[Caller],
     decided: Annotated[WithheldState | None, QueryParameter(name="state")] = None,
     account: QueryId = None,
     before: FromQuery[datetime | None] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
 ) -> Ok[Items[WithheldView]]:
     """List messages that look like those of banks, payment services or authorities; `before` takes the cursor."""
+    refuse_local_times(("before", before))
     found = await orders.list_withheld(db, state=decided, account_id=account, before=before, limit=limit)
+    shown = len({item.account_id for item in found})
+    await note_read(
+        db,
+        caller,
+        request,
+        "quarantine",
+        None if account is None else AccountId(account),
+        messages=len(found),
+        accounts=shown,
+    )
     cursor = f"{found[-1].withheld_at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}" if len(found) == limit else None
     return Ok(data=Items([_withheld(item) for item in found], cursor))
 

@@ -103,7 +103,8 @@ class FiveSimDoor:
         caller = await self._caller(visit, told, parts[1:])
         note_caller(caller)
         self._gate.require(caller, "order" if parts[1:2] and parts[1] in CHANGES else "read")
-        return await self._for_users(parts[1:], _user.Customer(self._desk, caller, self._known_names(), query, leaving))
+        customer = _user.Customer(self._desk, caller, self._known_names(), query, leaving, visit.ip)
+        return await self._for_users(parts[1:], customer)
 
     async def _for_guests(self, rest: list[str], query: Parameters) -> Reply:
         shelf, names = self._desk.shelf, self._known_names()

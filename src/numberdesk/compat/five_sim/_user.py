@@ -54,6 +54,7 @@ class Customer:
     names: Names
     query: Parameters
     leaving: Leaving
+    ip: str
 
 
 async def profile(customer: Customer) -> Reply:
@@ -112,6 +113,7 @@ async def buy(customer: Customer, country: str, operator: str, product: str) -> 
         wanted.service,
         lambda: cheapest(desk, caller.account_id, wanted),
         fingerprint(caller, wanted),
+        ip=customer.ip,
     )
     bought = await orders.trade(desk, trade, gone=customer.leaving.watch())
 

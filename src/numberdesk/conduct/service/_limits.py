@@ -1,61 +1,25 @@
 """How fast an account may buy: counted in the transaction that reserves, so that parallel requests cannot pass."""
 
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
-from numberdesk.base import clock
 from numberdesk.base.db import Database, Tx
-from numberdesk.base.errors import AppError
 from numberdesk.conduct import sql
 from numberdesk.conduct.model import Counted, Lately, LimitWord, OwnLimits, Purchase, PurchaseRules
+from numberdesk.conduct.service._refusal import PurchaseLimited, first_of, refused
+from numberdesk.conduct.service._shared import admit_together
 from numberdesk.wallet.model import AccountId, is_sandbox
 
-NO_LIMIT = 2**31 - 1
 RECOUNT_MAX = 100_000
-WAIT_FOR_AN_END = 60
-"""Seconds to wait for one of the open orders to end, where no time is known."""
-
-
-@dataclass(eq=False)
-class PurchaseLimited(AppError):
-    """A limit of responsible use is reached; nothing was bought and nothing is held."""
-
-    limit: LimitWord
-    allowed: int
-    used: int
-    until: datetime | None
-    retry_after_seconds: int
-
-    status = 429
-    code = "purchase_limited"
-    category = "transaction"
-
-    def retry_seconds(self) -> int:
-        return self.retry_after_seconds
-
-    def sentence(self) -> str:
-        until = "" if self.until is None else f" The next purchase is possible at {self.until:%Y-%m-%d %H:%M:%S} UTC."
-        return _SENTENCES[self.limit].format(allowed=self.allowed, used=self.used) + until
-
-
-_SENTENCES: dict[LimitWord, str] = {
-    "new_account": "This account is new: it may buy {allowed} numbers a day (UTC), and has bought {used}.",
-    "hour": "This account may buy {allowed} numbers an hour, and has bought {used}.",
-    "day": "This account may buy {allowed} numbers a day (UTC), and has bought {used}.",
-    "countries": "This account may buy in {allowed} countries a day (UTC), and has bought in {used}.",
-    "open_orders": "This account may have {allowed} orders open at a time, and has {used}.",
-    "cancel_ratio": "Of this account's last numbers {used} % were cancelled; above {allowed} % it pauses for a while.",
-}
 
 
 async def admit(tx: Tx, rules: PurchaseRules | None, items: Sequence[Purchase]) -> list[PurchaseLimited | None]:
     """Count purchases and refuse those above a limit, each alone; in the transaction that writes their orders.
 
     Locks the counts of the accounts until the end, ascending, before their wallets. What fails later has been counted;
-    before it would matter, the orders themselves are counted. Sandboxes have no limits.
+    before it would matter, the orders themselves are counted. Sandboxes have no limits. What none of its own limits
+    refuses is counted to what the account shares with others.
 
     Returns:
         For each item None, or its refusal.
@@ -77,7 +41,8 @@ async def admit(tx: Tx, rules: PurchaseRules | None, items: Sequence[Purchase]) 
         answers[account_id] = _standing(own, lately[account_id], len(wanted)) or [None] * len(wanted)
         if own.is_above(row):
             answers[account_id] = await _recount(tx, own, row, wanted, answers[account_id])
-    return [answers[item.account_id].pop(0) if item.account_id in answers else None for item in items]
+    alone = [answers[item.account_id].pop(0) if item.account_id in answers else None for item in items]
+    return await admit_together(tx, rules, items, counted, alone)
 
 
 async def _lately(tx: Tx, rules: PurchaseRules, counted: dict[AccountId, Counted]) -> dict[AccountId, Lately]:
@@ -102,24 +67,20 @@ class _Limits:
 
     @staticmethod
     def of(rules: PurchaseRules, row: Counted) -> "_Limits":
-        per_day = _first(row.per_day, rules.per_day)
+        per_day = first_of(row.per_day, rules.per_day)
         word: LimitWord = "day"
         for days, most in ((1, rules.first_day), (7, rules.first_week)):
             is_new = row.age_days is not None and row.age_days < days
             if is_new and row.per_day is None and most is not None and most < per_day:
                 per_day, word = most, "new_account"
         return _Limits(
-            word, _first(row.per_hour, rules.per_hour), per_day, _first(row.own_countries, rules.countries),
-            _first(row.open_orders, rules.open_orders),
-            100 if row.may_cancel else _first(rules.cancel_percent), rules.cancel_of,
+            word, first_of(row.per_hour, rules.per_hour), per_day, first_of(row.own_countries, rules.countries),
+            first_of(row.open_orders, rules.open_orders),
+            100 if row.may_cancel else first_of(rules.cancel_percent), rules.cancel_of,
         )  # fmt: skip
 
     def is_above(self, row: Counted) -> bool:
         return row.in_hour > self.per_hour or row.in_day > self.per_day or len(row.countries) > self.countries
-
-
-def _first(*limits: int | None) -> int:
-    return next((limit for limit in limits if limit is not None), NO_LIMIT)
 
 
 def _standing(own: _Limits, lately: Lately, wanted: int) -> list[PurchaseLimited | None]:
@@ -128,11 +89,11 @@ def _standing(own: _Limits, lately: Lately, wanted: int) -> list[PurchaseLimited
     if lately.ended >= own.cancel_of and lately.cancelled * 100 > own.cancel_percent * lately.ended:
         until = lately.cools_until
         if until is not None:
-            return [_refused("cancel_ratio", own.cancel_percent, percent, until)] * wanted
+            return [refused("cancel_ratio", own.cancel_percent, percent, until)] * wanted
     free = own.open_orders - lately.open_orders
     if free >= wanted:
         return []
-    refusal = _refused("open_orders", own.open_orders, lately.open_orders, lately.next_end_at)
+    refusal = refused("open_orders", own.open_orders, lately.open_orders, lately.next_end_at)
     return [None if place < free else refusal for place in range(wanted)]
 
 
@@ -146,23 +107,17 @@ async def _recount(
     judged: list[PurchaseLimited | None] = []
     for item, refusal in zip(wanted, answers, strict=True):
         if refusal is None and in_hour >= own.per_hour:
-            refusal = _refused("hour", own.per_hour, in_hour, row.hour_ends_at)
+            refusal = refused("hour", own.per_hour, in_hour, row.hour_ends_at)
         elif refusal is None and in_day >= own.per_day:
-            refusal = _refused(own.day_word, own.per_day, in_day, row.day_ends_at)
+            refusal = refused(own.day_word, own.per_day, in_day, row.day_ends_at)
         elif refusal is None and item.country not in countries and len(countries) >= own.countries:
-            refusal = _refused("countries", own.countries, len(countries), row.day_ends_at)
+            refusal = refused("countries", own.countries, len(countries), row.day_ends_at)
         if refusal is None:
             in_hour, in_day = in_hour + 1, in_day + 1
             countries.add(item.country)
         judged.append(refusal)
     await sql.set_counts(tx, row.account_id, in_hour=in_hour, in_day=in_day, countries=sorted(countries))
     return judged
-
-
-def _refused(limit: LimitWord, allowed: int, used: int, until: datetime | None) -> PurchaseLimited:
-    # A hint by this process's clock; the limit itself is the database's.
-    wait = WAIT_FOR_AN_END if until is None else max(1, math.ceil((until - clock.now()).total_seconds()))
-    return PurchaseLimited(limit, allowed, used, until, wait)
 
 
 async def find_own_limits(db: Database, account_id: AccountId) -> OwnLimits | None:
@@ -193,4 +148,4 @@ async def let_free(tx: Tx, account_ids: Sequence[AccountId], *, reason: str) -> 
 async def forget_counts(db: Database, *, limit: int = 1000) -> int:
     """Forget counts of days that are over; a pass."""
     async with db.statement() as tx:
-        return await sql.delete_old_counts(tx, limit=limit)
+        return await sql.delete_old_counts(tx, limit=limit) + await sql.delete_old_shared(tx, limit=limit)

@@ -1,9 +1,10 @@
 """Who belongs together, and what happened by month: for people to look at. Nothing is decided by it."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from numberdesk.base import clock
-from numberdesk.base.db import Database
+from numberdesk.base.db import Database, Tx
 from numberdesk.conduct import sql
 from numberdesk.conduct.model import Link, MonthCounts
 from numberdesk.wallet.model import AccountId
@@ -26,6 +27,12 @@ async def list_links(db: Database, account_id: AccountId) -> list[Link]:
             *await sql.list_network_links(tx, account_id, within=LATELY, limit=LINKS_MAX),
             *await sql.list_mail_links(tx, account_id, limit=LINKS_MAX),
         ]
+
+
+async def note_payers(tx: Tx, payment_ids: Sequence[int]) -> None:
+    """Write down whom payers paid for, in the transaction that credits payments or learns who paid them."""
+    if payment_ids:
+        await sql.upsert_payers(tx, payment_ids)
 
 
 async def count_months(db: Database, *, months: int) -> list[MonthCounts]:

@@ -75,18 +75,23 @@ async def list_holders(
 ) -> list[Holder]:
     """Return who had a number in [starts_at, ends_at), or at the moment where the two are one; the latest first.
 
-    It is held in [activated_at, ended_at): the moment of its end is no longer its buyer's.
+    It is held in [activated_at, held_until): the moment of its end is no longer its buyer's. A message that is withheld
+    ends a number, though its order ends anew when staff release it.
     """
     return await many(
         tx,
         Holder,
         """
         SELECT orders.id AS order_id, account_id, account.email, number, service, country, orders.state,
-               activated_at AS held_from, ended_at AS held_until,
-               (SELECT count(*)::int FROM messages WHERE order_id = orders.id) AS messages
-        FROM orders JOIN accounts AS account ON account.id = orders.account_id
+               activated_at AS held_from, held_until,
+               (SELECT count(*)::int FROM messages WHERE order_id = orders.id) AS messages, host(ip) AS ip
+        FROM orders JOIN accounts AS account ON account.id = orders.account_id,
+        LATERAL (
+            SELECT least(ended_at, min(withheld_at) FILTER (WHERE orders.hours IS NULL)) AS held_until
+            FROM withheld_messages WHERE withheld_messages.order_id = orders.id
+        ) AS its
         WHERE number = $1 AND activated_at IS NOT NULL
-          AND ($2::timestamptz IS NULL OR ended_at IS NULL OR ended_at > $2)
+          AND ($2::timestamptz IS NULL OR held_until IS NULL OR held_until > $2)
           AND ($3::timestamptz IS NULL OR activated_at < $3 OR ($2 = $3 AND activated_at = $3))
         ORDER BY activated_at DESC, orders.id DESC LIMIT $4
         """,

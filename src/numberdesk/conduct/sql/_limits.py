@@ -41,7 +41,11 @@ async def count_purchases(tx: Tx, items: Sequence[Purchase]) -> list[Counted]:
                counted.day + interval '1 day' AS day_ends_at,
                CASE WHEN account.terms_version IS NOT NULL
                     THEN extract(epoch FROM clock_timestamp() - account.created_at)::float8 / 86400 END AS age_days,
-               per_hour, per_day, own_countries, open_orders, may_cancel
+               per_hour, per_day, own_countries, open_orders, may_cancel,
+               ARRAY(SELECT encode(payer_hash, 'hex') FROM account_payers AS mine
+                     WHERE mine.account_id = counted.account_id
+                       AND EXISTS (SELECT FROM account_payers AS other WHERE other.payer_hash = mine.payer_hash
+                                   AND other.account_id <> mine.account_id)) AS payers
         FROM counted JOIN wanted USING (account_id) JOIN accounts AS account ON account.id = counted.account_id
         ORDER BY account_id
         """,

@@ -13,22 +13,10 @@ async def list_payer_links(tx: Tx, account_id: AccountId, *, limit: int) -> list
         tx,
         Link,
         """
-        WITH mine AS (
-            SELECT payer_hash FROM external_payments WHERE account_id = $1 AND payer_hash IS NOT NULL
-            UNION
-            SELECT credit.payer_hash FROM external_payments AS payment
-            JOIN bank_credits AS credit ON credit.payment_id = payment.id
-            WHERE payment.account_id = $1 AND credit.payer_hash IS NOT NULL
-        ), paid AS (
-            SELECT payment.payer_hash, account_id, created_at
-            FROM external_payments AS payment JOIN mine USING (payer_hash)
-            UNION ALL
-            SELECT credit.payer_hash, payment.account_id, payment.created_at
-            FROM bank_credits AS credit JOIN mine USING (payer_hash)
-            JOIN external_payments AS payment ON payment.id = credit.payment_id
-        ), others AS (
-            SELECT payer_hash, account_id, max(created_at) AS last_at FROM paid
-            WHERE account_id IS NOT NULL GROUP BY 1, 2
+        WITH others AS (
+            SELECT payer_hash, account_id, last_at
+            FROM account_payers JOIN (SELECT payer_hash FROM account_payers WHERE account_id = $1) AS mine
+                 USING (payer_hash)
         )
         SELECT 'payer' AS kind, account_id, account.state, count(*)::int AS shared,
                max(crowd)::int AS others, max(last_at) AS last_at

@@ -60,13 +60,17 @@ async def set_codes_from_now(tx: Tx, account_id: int) -> None:
 
 
 async def lease_code_readers(tx: Tx, *, limit: int) -> list[CodeReader]:
-    """Take accounts that want their codes by Telegram and have news, until the end of this transaction."""
+    """Take accounts that want their codes by Telegram and have news, until the end of this transaction.
+
+    Those that are banned or closed are told nothing, as by every other way.
+    """
     return await many(
         tx,
         CodeReader,
         """
         SELECT choice.account_id, choice.code_seq AS seq, counter.last_seq
         FROM notice_choices AS choice JOIN event_counters AS counter USING (account_id)
+        JOIN accounts AS account ON account.id = account_id AND account.state NOT IN ('banned', 'closed')
         WHERE 'telegram:code' = ANY (choice.switched_on) AND counter.last_seq > choice.code_seq
         ORDER BY account_id LIMIT $1 FOR UPDATE OF choice SKIP LOCKED
         """,

@@ -147,7 +147,12 @@ async def _get_number(desk: Desk, asked: Asked, data: GetNumber) -> bytes:
         data.service, data.country, data.server, data.operator, _ceiling(data.max_price), data.route, data.hours
     )
     cards = await service.buy(
-        desk, account_id=caller.account_id, wish=wish, quantity=data.quantity, request_key=asked.once
+        desk,
+        account_id=caller.account_id,
+        wish=wish,
+        quantity=data.quantity,
+        request_key=asked.once,
+        ip=asked.visit.ip,
     )
     note(order_id=cards[0].order.id)
     if data.quantity == 1:

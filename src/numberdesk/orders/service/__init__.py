@@ -75,6 +75,7 @@ from numberdesk.orders.service._prolong import (
 from numberdesk.orders.service._prolonged import follow_prolongations
 from numberdesk.orders.service._quarantine import (
     AlreadyDecided,
+    BuyerCannotPay,
     MessagePurged,
     confirm,
     find_owner,
@@ -130,6 +131,7 @@ __all__ = [
     "BeingProlonged",
     "Board",
     "Bought",
+    "BuyerCannotPay",
     "CancelTooEarly",
     "CannotExtend",
     "CannotProlong",

@@ -55,8 +55,9 @@ class ProviderUnavailable(AppError):
 
 
 async def buy(
-    desk: Desk, *, account_id: AccountId, wish: Wish, quantity: int = 1, request_key: str | None = None
-) -> list[Card]:
+    desk: Desk, *, account_id: AccountId, wish: Wish, quantity: int = 1, request_key: str | None = None,
+    ip: str | None = None,
+) -> list[Card]:  # fmt: skip
     """Rent numbers and hold their price.
 
     No transaction is open while a provider is asked. A crash in between leaves the order `requested`, and the
@@ -65,6 +66,7 @@ async def buy(
     Args:
         quantity: 1 to `QUANTITY_MAX`; those that cannot be had are left out when at least one can.
         request_key: the caller's Idempotency-Key; a repeat gives the first orders again.
+        ip: where the caller is; what one network buys has a limit.
 
     Raises:
         InsufficientBalance, NoNumbers, ProviderUnavailable: nothing was bought, nothing is held.
@@ -85,8 +87,8 @@ async def buy(
         raise shortage
     key = request_key or ids.request_id()
     if quantity == 1:
-        return [await desk.db.to_the_end(_buy_one(desk, account_id, choices[0], key, 0))]
-    return _cards(await desk.db.to_the_end(_buy_several(desk, account_id, choices, key)))
+        return [await desk.db.to_the_end(_buy_one(desk, account_id, choices[0], key, 0, ip))]
+    return _cards(await desk.db.to_the_end(_buy_several(desk, account_id, choices, key, ip)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,16 +132,16 @@ def _cards(results: Sequence[Card | BaseException]) -> list[Card]:
 
 
 async def _buy_several(
-    desk: Desk, account_id: AccountId, choices: Sequence[_Choice], key: str
+    desk: Desk, account_id: AccountId, choices: Sequence[_Choice], key: str, ip: str | None
 ) -> list[Card | BaseException]:
-    purchases = [_buy_one(desk, account_id, choice, key, item) for item, choice in enumerate(choices)]
+    purchases = [_buy_one(desk, account_id, choice, key, item, ip) for item, choice in enumerate(choices)]
     return await asyncio.gather(*purchases, return_exceptions=True)
 
 
-async def _buy_one(desk: Desk, account_id: AccountId, choice: _Choice, key: str, item: int) -> Card:
+async def _buy_one(desk: Desk, account_id: AccountId, choice: _Choice, key: str, item: int, ip: str | None) -> Card:
     token = secrets.randbits(62)
     try:
-        card = await desk.reserve.call(Reservation(account_id, key, item, token, choice.offers[0], choice.told))
+        card = await desk.reserve.call(Reservation(account_id, key, item, token, choice.offers[0], choice.told, ip))
     except BaseException:
         choice.leave()
         raise

@@ -9,6 +9,7 @@ from numberdesk.base.errors import AppError, NotFound
 from numberdesk.orders import sql
 from numberdesk.orders.model import CancelWanted, Card, Closing, Order, OrderId, OrderState, Refund, UpstreamRefund
 from numberdesk.orders.service._board import read_cards
+from numberdesk.orders.service._reserve import uncount
 from numberdesk.providers.model import Done, Ended
 from numberdesk.wallet import service as wallet
 
@@ -185,6 +186,7 @@ async def close(tx: Tx, items: Sequence[Closing]) -> list[Card | AppError]:
         for item in items
         if orders[item.order_id].state in item.expected and not orders[item.order_id].is_prolonging
     }
+    await uncount(tx, [orders[order_id] for order_id, item in moving.items() if item.state == "failed"])
     voided = await wallet.void(tx, moving)
     assert voided.keys() == moving.keys(), "an open order has no live hold"
     if moving:

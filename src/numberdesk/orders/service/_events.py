@@ -5,7 +5,7 @@ Whatever may change later is left out: the status is the one that the event made
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from numberdesk.base.calls import ID_MAX
-from numberdesk.base.db import Database
+from numberdesk.base.db import Database, Tx
 from numberdesk.base.money import format_rupees
 from numberdesk.base.web import rfc3339
 from numberdesk.orders import sql
@@ -139,7 +139,7 @@ async def list_newer(db: Database, cursors: Mapping[AccountId, int], limit: int)
             order.id: order for order in await sql.list_orders_by_id(tx, list({item.order_id for item in events}))
         }
         codes = [event for event in events if event.type == "code"]
-        messages = await sql.list_event_messages(tx, codes, margin=_MARGIN) if codes else []
+        messages = await _messages_of(tx, codes, orders) if codes else []
         ended = {event.order_id for event in events if event.type in _ENDS}
         cards = await read_cards(tx, [orders[order_id] for order_id in ended]) if ended else []
     by_place = {(message.order_id, message.ordinal): message for message in messages}
@@ -149,6 +149,11 @@ async def list_newer(db: Database, cursors: Mapping[AccountId, int], limit: int)
         refund = refunds[event.order_id] if event.type in _ENDS else None
         found[event.account_id].append(Told(event, orders[event.order_id], message, refund))
     return found
+
+
+async def _messages_of(tx: Tx, codes: Sequence[Event], orders: Mapping[OrderId, Order]) -> list[Message]:
+    since = min(orders[event.order_id].created_at for event in codes)
+    return await sql.list_event_messages(tx, codes, since=since, margin=_MARGIN)
 
 
 async def find_seq(db: Database, account_id: AccountId, event_id: str) -> int | None:

@@ -94,6 +94,7 @@ class Trade:
         wants_object: in which of its two forms the answer is wanted; who takes a purchase over gets it as it was asked
             for at first.
         reference: the caller's own word for this purchase: a repeat gives the same order for ever.
+        ip: where the caller is.
     """
 
     account_id: AccountId
@@ -102,6 +103,7 @@ class Trade:
     fingerprint: bytes
     wants_object: bool = False
     reference: str | None = None
+    ip: str | None = None
 
 
 @dataclass(slots=True)
@@ -266,7 +268,9 @@ async def _carry_out(desk: Desk, trade: Trade, course: _Course, until: float) ->
             wish = trade.choose()
             course.is_begun = True
             try:
-                (card,) = await buy(desk, account_id=trade.account_id, wish=wish, request_key=course.request_key)
+                (card,) = await buy(
+                    desk, account_id=trade.account_id, wish=wish, request_key=course.request_key, ip=trade.ip
+                )
             except KeyInFlight:
                 course.is_known = True
                 await asyncio.sleep(SHORTEST_WAIT)  # its row is there in a moment

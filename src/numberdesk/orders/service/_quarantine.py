@@ -10,8 +10,9 @@ from numberdesk.audit.model import Event
 from numberdesk.base.db import Database, Tx
 from numberdesk.base.errors import AppError, NotFound
 from numberdesk.orders import sql
-from numberdesk.orders.model import Card, OrderId, Withheld, WithheldNews, WithheldState
+from numberdesk.orders.model import LISTENING, Card, OrderId, Withheld, WithheldNews, WithheldState
 from numberdesk.orders.service._board import read_cards
+from numberdesk.orders.service._close import NotPossibleNow
 from numberdesk.orders.service._desk import Desk
 from numberdesk.orders.service._reserve import purpose
 from numberdesk.wallet import service as wallet
@@ -41,6 +42,18 @@ class MessagePurged(AppError):
     code = "message_purged"
     category = "transaction"
     message = "The text of this message was purged; it can only be confirmed."
+
+
+@dataclass(eq=False)
+class BuyerCannotPay(AppError):
+    """The money of a frozen, banned or closed account is not touched."""
+
+    account_state: str
+
+    status = 409
+    code = "buyer_cannot_pay"
+    category = "transaction"
+    message = "The account of the buyer is {account_state}: it pays for nothing. Decide again when it is open."
 
 
 async def list_withheld(
@@ -73,12 +86,14 @@ async def release(
 ) -> tuple[Withheld, Card]:
     """Give a withheld message to its buyer after all, who pays for it as for any other.
 
-    An order that ended for it is paid now, at its price; one that was paid before costs nothing more.
+    An order that ended for it is paid now, at its price; one that was paid before costs nothing more. A rental that
+    goes on and received nothing else is paid by the money that is held for it.
 
     Raises:
         NotFound: nothing was withheld there.
         AlreadyDecided, MessagePurged: too late.
-        InsufficientBalance: the buyer cannot pay; nothing changed.
+        NotPossibleNow: the order ended in another way, and its money is back.
+        InsufficientBalance, BuyerCannotPay: the buyer cannot pay; nothing changed.
     """
     return await desk.db.to_the_end(_release(desk, order_id, ordinal, by, reason, event))
 
@@ -92,6 +107,8 @@ async def _release(
         order = locked[0]
         if item.purged_at is not None:
             raise MessagePurged
+        if order.state not in ("received", "completed"):
+            await _refuse_shut(tx, order.account_id)
         events = [sql.NewEvent(order.account_id, order_id, "code", ordinal)]
         if order.state == "cancelled" and order.failure == "withheld":
             wanted = HoldWanted(order.account_id, order_id, purpose(order.attempt + 1), order.price_paise)
@@ -103,10 +120,13 @@ async def _release(
             assert paid is not None, "a locked order changed"
             order = paid
             events.append(sql.NewEvent(order.account_id, order_id, "completed"))
-        elif order.state in ("received", "completed"):
+        elif order.state in LISTENING or order.state in ("received", "completed"):
+            if order.state in LISTENING:
+                captured = await wallet.capture(tx, [order_id])
+                assert captured.keys() == {order_id}, "an order that listens has no live hold"
             order = (await sql.set_received(tx, [(order_id, 1)]))[0]
-        else:  # another message of this order was released and paid for, or it ended in another way
-            raise AlreadyDecided(decision=order.state)
+        else:
+            raise NotPossibleNow(order_status=order.state, wanted="paid any more")
         await sql.set_unsealed(tx, order_id, ordinal)
         await sql.set_decided(tx, order_id, ordinal, state="released", by=by, reason=reason)
         item = await sql.find_withheld(tx, order_id, ordinal) or item
@@ -115,6 +135,12 @@ async def _release(
         await sql.insert_events(tx, events)
     desk.show([card])
     return _masked(item), card
+
+
+async def _refuse_shut(tx: Tx, account_id: AccountId) -> None:
+    state = await sql.get_account_state(tx, account_id)
+    if state not in ("active", "limited"):
+        raise BuyerCannotPay(account_state=state)
 
 
 async def confirm(

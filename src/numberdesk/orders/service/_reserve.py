@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from numberdesk.base.db import Tx
 from numberdesk.base.errors import AppError
 from numberdesk.conduct import service as conduct
-from numberdesk.conduct.model import Purchase, PurchaseRules
+from numberdesk.conduct.model import Purchase, PurchaseRules, Spent
 from numberdesk.maintenance import service as maintenance
 from numberdesk.maintenance.model import Intent
 from numberdesk.maintenance.service import Switches
@@ -51,6 +51,8 @@ async def reserve(
             for order in await sql.list_requested(tx, [fresh[key] for key in unpaid]):
                 known[_key(order)] = order
                 del unpaid[_key(order)]
+        if unpaid and limits is not None:
+            await conduct.take_back(tx, [Spent(fresh[key].account_id, fresh[key].ip) for key in unpaid])
         refusals |= unpaid
         paid = [
             (order_id, item)
@@ -78,9 +80,15 @@ async def _closed(tx: Tx, fresh: Mapping[tuple[int, str, int], Reservation], swi
 async def _limited(
     tx: Tx, fresh: Mapping[tuple[int, str, int], Reservation], limits: PurchaseRules | None
 ) -> _Refusals:
-    wanted = [Purchase(item.account_id, item.offer.country) for item in fresh.values()]
+    wanted = [Purchase(item.account_id, item.offer.country, item.ip) for item in fresh.values()]
     answers = await conduct.admit(tx, limits, wanted)
     return {key: answer for key, answer in zip(fresh, answers, strict=True) if answer is not None}
+
+
+async def uncount(tx: Tx, failing: Sequence[Order]) -> None:
+    """Take purchases that fail out of what is counted by network and payer, before wallets are locked."""
+    places = [(order, None if order.ip is None else str(order.ip)) for order in failing]
+    await conduct.take_back(tx, [Spent(order.account_id, ip, order.created_at) for order, ip in places])
 
 
 def _key(item: Reservation | Order) -> tuple[int, str, int]:

@@ -12,7 +12,7 @@ from numberdesk.base.errors import AppError
 from numberdesk.orders import sql
 from numberdesk.orders.model import Card, Exchange, Order, OrderRules, Settlement
 from numberdesk.orders.service._board import read_cards, refund_of
-from numberdesk.orders.service._reserve import purpose
+from numberdesk.orders.service._reserve import purpose, uncount
 from numberdesk.providers.model import Refused, Rented, Unknown
 from numberdesk.wallet import service as wallet
 from numberdesk.wallet.model import HoldWanted
@@ -39,6 +39,7 @@ async def settle(tx: Tx, items: Sequence[Settlement], *, rules: OrderRules) -> l
     sorted_ = _sort(items, orders)
     cards: dict[int, Card] = {card.order.id: card for card in await read_cards(tx, list(orders.values()))}
     if sorted_.refused:
+        await uncount(tx, [orders[item.order_id] for item in sorted_.refused if item.next_offer is None])
         await wallet.lock(tx, {orders[item.order_id].account_id for item in sorted_.refused})
     doubtful = [item.order_id for item in sorted_.unknown] + await _activate(tx, sorted_.sold, cards, rules)
     await _go_on_or_fail(tx, sorted_.refused, cards)

@@ -222,6 +222,10 @@ async def _take_code(desk: Desk, order: Order) -> Card:
     seen = await providers.look(desk.lines, order.provider_id, order.upstream_id)
     if isinstance(seen, tuple):
         card = await desk.receive.call(Delivery(order.provider_id, order.upstream_id, seen))
+        if card is not None and seen and order.hours is not None and card.order.state == "cancelling":
+            # All that came is withheld. Its provider does not take the rental back all the same.
+            async with desk.db.transaction() as tx:
+                return await keep(tx, order.id)
         if card is not None:
             return card
     return Card(order)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from numberdesk.base.db import Tx, columns, many, rows, run, value
 from numberdesk.orders.model import Event, EventType, Message, OrderId
@@ -67,11 +67,12 @@ async def list_events(tx: Tx, cursors: Mapping[AccountId, int], *, limit: int) -
     )
 
 
-async def list_event_messages(tx: Tx, events: Sequence[Event], *, margin: timedelta) -> list[Message]:
+async def list_event_messages(tx: Tx, events: Sequence[Event], *, since: datetime, margin: timedelta) -> list[Message]:
     """Return the messages that events of type `code` tell of.
 
     Args:
-        margin: how long before or after its event a message may have been written, by a clock that may be set.
+        since: when the first of their orders was made. One that was withheld is told of long after it came.
+        margin: how long before that or after its event a message may have been written, by a clock that may be set.
     """
     return await many(
         tx,
@@ -82,7 +83,7 @@ async def list_event_messages(tx: Tx, events: Sequence[Event], *, margin: timede
         WHERE messages.received_at BETWEEN $3 AND $4 AND NOT messages.is_sealed
         """,
         *columns(events, "order_id", "ordinal"),
-        min(event.at for event in events) - margin,
+        since - margin,
         max(event.at for event in events) + margin,
     )
 

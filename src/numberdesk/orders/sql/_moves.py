@@ -59,12 +59,13 @@ async def insert_orders(tx: Tx, order_ids: Sequence[int], items: Sequence[Reserv
         Order,
         """
         INSERT INTO orders (id, account_id, service, country, operator, provider_id, price_paise, cost_paise,
-                            request_key, request_item, request_token, route, hours, created_at, sent_at,
+                            request_key, request_item, request_token, route, hours, ip, created_at, sent_at,
                             changed_at)
         OVERRIDING SYSTEM VALUE
         SELECT item.*, now, now, now
         FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::int[], $5::text[], $6::smallint[], $7::bigint[],
-                    $8::bigint[], $9::text[], $10::smallint[], $11::bigint[], $12::text[], $13::smallint[]) AS item,
+                    $8::bigint[], $9::text[], $10::smallint[], $11::bigint[], $12::text[], $13::smallint[],
+                    $14::text[]::inet[]) AS item,
              clock_timestamp() AS now
         RETURNING *
         """,
@@ -72,7 +73,7 @@ async def insert_orders(tx: Tx, order_ids: Sequence[int], items: Sequence[Reserv
         *columns(
             items, "account_id", "offer.service", "offer.country", "offer.operator", "offer.provider_id",
             "offer.price_paise", "offer.cost_paise", "request_key", "request_item", "request_token",
-            "route", "offer.hours",
+            "route", "offer.hours", "ip",
         ),
     )  # fmt: skip
 

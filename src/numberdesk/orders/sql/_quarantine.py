@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from numberdesk.base.db import Tx, many, maybe, rows, run
+from numberdesk.base.db import Tx, many, maybe, rows, run, value
 from numberdesk.orders.model import Order, OrderId, Withheld, WithheldNews, WithheldState
 from numberdesk.wallet.model import AccountId
 
@@ -98,6 +98,12 @@ async def find_withheld(tx: Tx, order_id: OrderId, ordinal: int) -> Withheld | N
         order_id,
         ordinal,
     )
+
+
+async def get_account_state(tx: Tx, account_id: AccountId) -> str:
+    """Return what an account may do, and let nobody change that until the transaction ends."""
+    found: str = await value(tx, "SELECT state FROM accounts WHERE id = $1 FOR SHARE", account_id)
+    return found
 
 
 async def set_decided(
@@ -215,7 +221,7 @@ async def purge_inbound(tx: Tx, *, keep: timedelta, limit: int) -> int:
 
 
 async def forget_numbers(tx: Tx, *, keep: timedelta, limit: int) -> int:
-    """Take the phone numbers out of orders that ended long ago.
+    """Take the phone numbers out of orders that ended long ago, and where they were bought.
 
     It goes on from the newest order without a number, and looks back as far as an order may outlive its neighbours:
     no index on all ends is kept for this.
@@ -223,14 +229,14 @@ async def forget_numbers(tx: Tx, *, keep: timedelta, limit: int) -> int:
     return await run(
         tx,
         """
-        UPDATE orders SET number = '00000'
+        UPDATE orders SET number = CASE WHEN number IS NOT NULL THEN '00000' END, ip = NULL
         WHERE id = ANY(ARRAY(
             SELECT id FROM (
-                SELECT id, ended_at, number FROM orders
+                SELECT id, ended_at, number, ip FROM orders
                 WHERE id > (SELECT coalesce(max(id), 0) FROM orders WHERE number = '00000') - $3
                 ORDER BY id LIMIT 2 * $3
             ) AS near
-            WHERE ended_at < (SELECT clock_timestamp() - $1::interval) AND number > '00000'
+            WHERE ended_at < (SELECT clock_timestamp() - $1::interval) AND (number > '00000' OR ip IS NOT NULL)
             ORDER BY id LIMIT $2))
           AND ended_at IS NOT NULL
         """,

@@ -13,6 +13,7 @@ import structlog
 from numberdesk.audit import service as audit
 from numberdesk.audit.model import ActorKind, Detail, Event
 from numberdesk.base.errors import InvalidFields, NotFound
+from numberdesk.conduct import service as conduct
 from numberdesk.payments import sql
 from numberdesk.payments.methods import alerts, statements
 from numberdesk.payments.model import (
@@ -258,7 +259,8 @@ async def _write_credits(till: Till, content: sql.Content, part: _Part) -> Seque
             tx, vpa_id=vpa_id, source="statement", statement_id=content.id, items=ordered
         )
         # What a person approved before the statement came is known: it waits for nobody.
-        await sql.link_known_credits(tx, vpa_id=vpa_id, references=references)
+        linked = await sql.link_known_credits(tx, vpa_id=vpa_id, references=references)
+        await conduct.note_payers(tx, linked)
     return new
 
 
@@ -310,6 +312,7 @@ async def take_alert(
     item = NewBankCredit(alert.rrn, alert.rrn, alert.amount_paise, now, True, sealed, hash_of_payer(till, alert.payer))
     async with till.db.statement() as tx:
         new = await sql.insert_bank_credits(tx, vpa_id=vpa.id, source="alert", statement_id=None, items=[item])
-        await sql.link_known_credits(tx, vpa_id=vpa.id, references=[alert.rrn])
+        linked = await sql.link_known_credits(tx, vpa_id=vpa.id, references=[alert.rrn])
+        await conduct.note_payers(tx, linked)
     await match(till, vpa_id=vpa.id, rrn=alert.rrn)
     return new[0] if new else None

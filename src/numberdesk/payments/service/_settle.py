@@ -2,7 +2,7 @@
 
 One transaction holds everything: the payment's row, which is unique for ever, the posting, the recharge's state, the
 receipt and the mail. So a death between any two steps leaves nothing, and what proved the payment proves it again.
-Locks: recharges, payments, wallets, the series of receipts, each ascending.
+Locks: recharges, payments, wallets, the series of receipts, payers, each ascending.
 """
 
 from collections import defaultdict
@@ -16,6 +16,7 @@ from numberdesk.base.crash_points import crash_point
 from numberdesk.base.db import CommitUnknown, Tx, Undone
 from numberdesk.base.errors import Unavailable
 from numberdesk.base.money import Paise, format_rupees
+from numberdesk.conduct import service as conduct
 from numberdesk.payments import sql
 from numberdesk.payments.methods.rate_sources import ASSETS
 from numberdesk.payments.model import (
@@ -136,6 +137,7 @@ async def _settle_once(till: Till, proofs: Sequence[Proof]) -> list[Settled]:
         ]
         if banked:
             await sql.set_bank_credits_settled(tx, banked)
+            await conduct.note_payers(tx, [payment_id for _, payment_id, _ in banked])
         crash_point("settle.before_commit")
     crash_point("settle.committed")
     decided = {item.id: item for item in book.decided}
@@ -325,6 +327,7 @@ async def _write(till: Till, tx: Tx, book: _Book) -> None:
     crash_point("settle.recharges_written")
     await issue(till, tx, [_issue(book, item) for item in ended if item.state == "credited"])
     crash_point("settle.receipts_written")
+    await conduct.note_payers(tx, [item.id for item in ended if item.state == "credited"])
     suspended = [item for item in ended if item.state == "suspense"]
     events = [staff_suspended(item.id, item.amount_paise, book.payments[item.id].rail, item.why) for item in suspended]
     await tell(till, tx, events)

@@ -8,6 +8,7 @@ from numberdesk.audit import service as audit
 from numberdesk.base.db import Tx
 from numberdesk.base.errors import InvalidFields, NotFound
 from numberdesk.base.visit import Visit
+from numberdesk.conduct import service as conduct
 from numberdesk.payments import sql
 from numberdesk.payments.model import BankCredit, BankCreditId, PaymentId, Proof
 from numberdesk.payments.service._bank import bank_id
@@ -84,6 +85,7 @@ async def _assign(
             if payment.rrn is not None:
                 await sql.set_claims_credited(tx, [(recharge.id, payment.rrn)])
         await issue(till, tx, [Issue(payment, owner, payment.amount_paise, payment.paise_per_unit, recharge, "")])
+        await conduct.note_payers(tx, [payment.id])
     return Decision("credited", recharge, payment.amount_paise)
 
 

@@ -207,9 +207,9 @@ async def set_bank_credits_settled(tx: Tx, items: Sequence[tuple[BankCreditId, P
     )
 
 
-async def link_known_credits(tx: Tx, *, vpa_id: VpaId, references: Sequence[str]) -> int:
-    """open -> settled or suspense, for what the bank shows and our books have as just that; returns how many."""
-    return await run(
+async def link_known_credits(tx: Tx, *, vpa_id: VpaId, references: Sequence[str]) -> list[PaymentId]:
+    """open -> settled or suspense, for what the bank shows and our books have as just that; returns the payments."""
+    found = await rows(
         tx,
         """
         UPDATE bank_credits AS credit
@@ -219,10 +219,12 @@ async def link_known_credits(tx: Tx, *, vpa_id: VpaId, references: Sequence[str]
         WHERE credit.vpa_id = $1 AND credit.reference = ANY($2::text[]) AND credit.state = 'open'
           AND payment.rail = 'upi_manual' AND payment.external_id = credit.vpa_id || ':' || credit.reference
           AND payment.amount_paise = credit.amount_paise
+        RETURNING payment.id
         """,
         vpa_id,
         references,
     )
+    return [PaymentId(row[0]) for row in found]
 
 
 async def has_rrn(tx: Tx, rrn: str) -> bool:

@@ -111,7 +111,7 @@ _LEASE_DUE = """
                row_number() OVER (PARTITION BY endpoint.account_id
                                   ORDER BY endpoint.failing_since IS NOT NULL, due.next_try_at, due.id) AS place
         FROM waiting JOIN webhook_endpoints AS endpoint ON endpoint.id = waiting.endpoint_id
-        JOIN accounts ON accounts.id = endpoint.account_id AND accounts.state <> 'banned'
+        JOIN accounts ON accounts.id = endpoint.account_id AND accounts.state NOT IN ('banned', 'closed')
         CROSS JOIN LATERAL (
             SELECT id, next_try_at FROM webhook_deliveries AS delivery
             WHERE delivery.endpoint_id = endpoint.id AND delivery.state = 'waiting'
