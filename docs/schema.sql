@@ -856,6 +856,7 @@ CREATE TABLE public.orders (
     is_prolonging boolean DEFAULT false NOT NULL,
     refunded_at timestamp with time zone,
     ip inet,
+    revoked_at timestamp with time zone,
     CONSTRAINT orders_attempt_check CHECK ((attempt > 0)),
     CONSTRAINT orders_charged_paise_check CHECK ((charged_paise >= 0)),
     CONSTRAINT orders_check CHECK (((state <> ALL (ARRAY['active'::text, 'received'::text, 'cancelling'::text, 'expiring'::text, 'completed'::text, 'cancelled'::text, 'expired'::text])) OR ((number IS NOT NULL) AND (upstream_id IS NOT NULL) AND (expires_at IS NOT NULL)))),
@@ -1019,7 +1020,7 @@ CREATE TABLE public.provider_alerts (
     closed_at timestamp with time zone,
     told_at timestamp with time zone,
     over_told_at timestamp with time zone,
-    CONSTRAINT provider_alerts_kind CHECK ((kind = ANY (ARRAY['breaker'::text, 'balance'::text, 'forecast'::text, 'spend_limit'::text, 'price_drift'::text, 'money_gap'::text, 'unknown_word'::text, 'sync_failed'::text, 'unknown_stale'::text, 'orphan_stale'::text, 'phantom_stock'::text, 'unowned_message'::text])))
+    CONSTRAINT provider_alerts_kind CHECK ((kind = ANY (ARRAY['breaker'::text, 'balance'::text, 'forecast'::text, 'spend_limit'::text, 'price_drift'::text, 'money_gap'::text, 'unknown_word'::text, 'sync_failed'::text, 'unknown_stale'::text, 'orphan_stale'::text, 'phantom_stock'::text, 'unowned_message'::text, 'rental_revoked'::text])))
 );
 
 ALTER TABLE public.provider_alerts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
@@ -1670,7 +1671,10 @@ CREATE TABLE public.undelivered_purchases (
     fingerprint bytea NOT NULL,
     wants_object boolean NOT NULL,
     waited_ms integer NOT NULL,
-    noted_at timestamp with time zone NOT NULL
+    noted_at timestamp with time zone NOT NULL,
+    holder text,
+    held_until timestamp with time zone,
+    CONSTRAINT undelivered_purchases_held CHECK (((holder IS NULL) = (held_until IS NULL)))
 );
 
 CREATE TABLE public.unmapped_countries (
@@ -2427,6 +2431,8 @@ CREATE INDEX orders_overcharged ON public.orders USING btree (provider_id, activ
 CREATE INDEX orders_release ON public.orders USING btree (provider_id, id) WHERE release_due;
 
 CREATE INDEX orders_rented ON public.orders USING btree (provider_id, next_try_at) WHERE ((hours IS NOT NULL) AND (ended_at IS NULL) AND (activated_at IS NOT NULL));
+
+CREATE INDEX orders_revoked ON public.orders USING btree (provider_id) WHERE ((revoked_at IS NOT NULL) AND (refunded_at IS NULL));
 
 CREATE INDEX orders_window ON public.orders USING btree (sent_at) WHERE ((hours IS NOT NULL) AND (state = 'active'::text));
 

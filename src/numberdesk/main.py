@@ -183,6 +183,7 @@ async def open_site(settings: Settings) -> AsyncIterator[Site]:
             switches=switches,
             limits=_purchase_rules(settings),
             withholds=settings.quarantine,
+            vault=secrets.vault,
         )
         session = await stack.enter_async_context(http_client.session())
         till = await open_till(

@@ -11,7 +11,7 @@ import pytest
 
 from numberdesk.base import wake
 from numberdesk.base.clock import seconds
-from numberdesk.base.db import Database, open_database
+from numberdesk.base.db import Database, open_database, value
 from numberdesk.base.errors import Unavailable
 from numberdesk.base.wake import PAYLOAD_IDS_MAX, Publisher
 
@@ -127,3 +127,31 @@ async def test_a_listener_that_cannot_read_everything_again_tries_until_it_can(
     assert ear.fails == 0
     Publisher(db, CHANNEL, sender="there").publish([6])
     await ear.until(connected=2, ids=1)
+
+
+async def test_others_can_tell_whether_a_listener_lives(db: Database, admin_url: str) -> None:
+    async def is_dead() -> bool:
+        async with db.statement() as tx:
+            query = "SELECT pg_try_advisory_xact_lock_shared(hashtextextended('lives', 0))"
+            return bool(await value(tx, query))
+
+    async def until_dead(wanted: bool) -> None:
+        for _ in range(1000):
+            if await is_dead() is wanted:
+                return
+            await asyncio.sleep(0.005)
+        pytest.fail(f"not {'dead' if wanted else 'alive'} within five seconds")
+
+    assert await is_dead()
+    ear = Ear()
+    work = asyncio.create_task(
+        wake.listen(db, CHANNEL, sender="lives", on_ids=ear.heard.append, on_connect=ear.connect)
+    )
+    await ear.until(connected=1)
+    assert not await is_dead()
+    await cut_listeners(admin_url)
+    await ear.until(connected=2)
+    await until_dead(False)
+    work.cancel()
+    await asyncio.wait([work])
+    await until_dead(True)

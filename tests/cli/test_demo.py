@@ -14,6 +14,7 @@ from typing import Any
 import asyncpg
 import pytest
 from anyio.from_thread import BlockingPortal
+from email_validator import validate_email
 
 from tests.cli.shell import Forge, Service, Shell, mode_of
 
@@ -78,6 +79,11 @@ def test_the_panel_shows_where_it_is_and_the_key(demo: Demo) -> None:
         f"Customer {customer['email']}  {customer['password']}",
         f"Staff    {staff['email']}: see credentials.json in the home folder",
     ]
+
+
+def test_clients_take_its_addresses_for_addresses(demo: Demo) -> None:
+    for person in ("customer", "admin"):
+        validate_email(demo.kept[person]["email"], check_deliverability=False)  # as PyFiveSim does with a profile
 
 
 def test_the_seconds_to_the_first_request_are_told(demo: Demo) -> None:
@@ -171,7 +177,7 @@ def test_other_commands_work_beside_it(demo: Demo) -> None:
     listed = demo.shell.succeed("provider", "list", "--home", home)
     assert "swift" in listed
     assert "steady" in listed
-    assert "guest-1@demo.test" in demo.shell.succeed("credit", "guest-1@demo.test", "5", "--home", home)
+    assert "guest-1@demo.example" in demo.shell.succeed("credit", "guest-1@demo.example", "5", "--home", home)
 
 
 def test_a_busy_port_is_told(demo: Demo) -> None:

@@ -70,7 +70,13 @@ def orders_of(stand: Stand, bot: Bot) -> int:
 
 
 def notes_of(stand: Stand, bot: Bot) -> int:
-    return int(stand.ask("SELECT count(*) FROM undelivered_purchases WHERE account_id = $1", bot.client.account_id))
+    """Count the notes of a customer, once those of purchases that were just answered are gone."""
+    count = "SELECT count(*) FROM undelivered_purchases WHERE account_id = $1"
+    for _ in range(100):
+        if not stand.ask(f"{count} AND holder IS NOT NULL", bot.client.account_id):
+            break
+        time.sleep(0.02)
+    return int(stand.ask(count, bot.client.account_id))
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -253,6 +259,27 @@ def test_another_process_takes_over_while_the_first_is_still_at_it(stand: Stand,
         time.sleep(SLOW)
         assert alice.send("getNumberV2", **WANTED).headers["idempotent-replayed"] == "true"
     assert orders_of(stand, alice) == 2
+
+
+def test_purchases_that_live_at_two_processes_are_never_merged(stand: Stand, alice: Bot) -> None:
+    with stands.joined(stand) as other_port, slow(stand), ThreadPoolExecutor(8) as pool:
+        other = replace(alice, client=replace(alice.client, port=other_port))
+        answers = list(pool.map(lambda bot: bot.send("getNumberV2", **WANTED), [alice, other] * 4))
+    assert len({answer.json["activationId"] for answer in answers}) == 8
+    assert not any("idempotent-replayed" in answer.headers for answer in answers)
+    assert (orders_of(stand, alice), notes_of(stand, alice)) == (8, 0)
+
+
+def test_a_process_of_which_nothing_is_known_keeps_its_purchases_for_a_while_only(stand: Stand, alice: Bot) -> None:
+    with stands.joined(stand) as other_port, ThreadPoolExecutor(1) as pool:
+        other = replace(alice, client=replace(alice.client, port=other_port))
+        with slow(stand):
+            first = pool.submit(other.send, "getNumberV2", **WANTED)
+            time.sleep(SLOW / 2)
+            stand.change("UPDATE undelivered_purchases SET held_until = clock_timestamp() WHERE holder IS NOT NULL")
+            assert alice.send("getNumberV2", **WANTED).headers["idempotent-replayed"] == "true"
+        assert first.result(timeout=10).status == 200
+    assert (orders_of(stand, alice), notes_of(stand, alice)) == (1, 0)
 
 
 def test_no_key_of_an_address_is_written_anywhere(stand: Stand, alice: Bot, capfd: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from numberdesk.catalogue import service as catalogue
+from numberdesk.orders import service as orders
+from numberdesk.orders.model import OrderId
 from tests.compat.bot import DIALECTS, Bot, money, received
 from tests.http.stand import PRICE, Stand
 
@@ -206,6 +208,20 @@ def test_history_tells_what_was_paid(stand: Stand, alice: Bot) -> None:
     assert alice.json("getHistory", start=0, end=86_400)["data"] == []
     for wrong in ({"start": "yesterday"}, {"start": "0"}, {"start": "5", "end": "1"}, {"end": "0001-01-01"}):
         assert alice.text("getHistory", **wrong) == "WRONG_DATE"
+
+
+def test_what_staff_refunded_is_told_as_refunded(stand: Stand, alice: Bot) -> None:
+    order_id = received(stand, alice)
+
+    async def refund() -> None:
+        async with stand.site.db.transaction() as tx:
+            card, _ = await orders.refund(tx, OrderId(order_id))
+        stand.site.desk.show([card])
+
+    stand.portal.call(refund)
+    (item,) = alice.json("getHistory")["data"]
+    assert (item["id"], item["status"], item["cost"], item["code"]) == (str(order_id), "10", 0.0, "12345")
+    assert money(alice) == ("1000.00", "0.00")
 
 
 def test_an_order_id_is_not_used_up_by_a_purchase_that_bought_nothing(stand: Stand, alice: Bot) -> None:

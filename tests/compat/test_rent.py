@@ -9,7 +9,7 @@ import pytest
 
 from numberdesk.base import clock
 from tests.compat.bot import DIALECTS, Bot, money
-from tests.compat.test_handover import hang_up, notes_of, orders_of, slow
+from tests.compat.test_handover import hang_up, notes_of, orders_of, provider_is, slow
 from tests.http.stand import Client, Stand
 from tests.http.test_rentals import wait_for_rentals
 
@@ -60,6 +60,22 @@ def messages(bot: Bot, order_id: int, *, count: int, **asked: Any) -> dict[str, 
             return shown
         assert time.monotonic() < ends, shown
         time.sleep(0.2)
+
+
+def test_a_paid_rental_that_its_provider_takes_back_is_told_so_and_refunded(stand: Stand, alice: Bot) -> None:
+    with provider_is(stand, "never", self_cancel_after=(5.0, 5.0)):
+        order_id = rent(alice)
+    keep(stand, order_id)
+    assert money(alice) == (PAID, "0.00")
+    until(stand, "SELECT revoked_at IS NOT NULL FROM orders WHERE id = $1", order_id)
+    stand.change("UPDATE orders SET revoked_at = revoked_at - interval '5 minutes', next_try_at = NULL")
+    until(stand, "SELECT refunded_at IS NOT NULL FROM orders WHERE id = $1", order_id)
+    assert word(alice.json("getRentStatus", id=order_id)) == "STATUS_REVOKE"
+    assert alice.speaking("hero").refused("getRentStatus", id=order_id) == (404, "NOT_FOUND")
+    shown = alice.client.get(f"/orders/{order_id}").data["order"]
+    assert (shown["status"], shown["refund"]["amount"]) == ("completed", str(PRICE))
+    assert "back in your wallet" in shown["notice"]
+    assert money(alice) == NONE
 
 
 # What there is.
@@ -300,8 +316,9 @@ def test_what_is_not_rented_out_is_refused_by_its_word(alice: Bot, action: str, 
 
 
 def test_times_that_cannot_be_rented_have_words_of_their_own(alice: Bot) -> None:
-    for hours in ("1", "0", "-4", "abc", "1.5"):
+    for hours in ("1", "0", "-4", "abc", "1.5", "", "  "):
         assert word(alice.json("getRentNumber", service="tg", rent_time=hours)) == "INVALID_TIME"
+    assert word(alice.json("getRentNumber", service="tg", rent_time="", time="1345")) == "MAX_HOURS_EXCEED"
     shown = alice.json("getRentNumber", service="tg", time="1345")
     assert (word(shown), shown["info"]) == ("MAX_HOURS_EXCEED", {"max": 1344})
     shown = alice.json("getRentNumber", service="tg", country="22", rent_time="5")

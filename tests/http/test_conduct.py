@@ -133,8 +133,16 @@ def test_a_limit_says_which_how_much_and_until_when_in_every_protocol(stand: Sta
     assert datetime.fromisoformat(details["until"]) <= clock.now() + timedelta(hours=1)
     assert "5 numbers an hour" in refused.json["error"]
     bot = Bot(alice).send("getNumber", service="tg", country="22")
-    assert (bot.status, bot.body) == (429, b"RATE_LIMIT")
+    assert (bot.status, bot.body) == (200, b"CHANNELS_LIMIT")
     assert 0 < int(bot.headers["retry-after"]) <= 3600
+    hero = Bot(alice, "hero").send("getNumberV2", service="tg", country="22")
+    assert (hero.status, hero.json["title"]) == (403, "CHANNELS_LIMIT")
+    assert hero.json["info"] == {"limit": "hour", "current_threads": 5, "max_allowed": 5}
+    sim = Client(alice.port).send(
+        "GET", "/v1/user/buy/activation/india/any/telegram", headers={"Authorization": f"Bearer {alice.key}"}
+    )
+    assert (sim.status, sim.body) == (400, b"not enough rating")
+    assert 0 < int(sim.headers["retry-after"]) <= 3600
     assert alice.get("/user/balance").data["held"] == "106.50"
 
 

@@ -9,19 +9,20 @@ import msgspec
 import pytest
 
 from numberdesk.accounts.service import KeyInFlight
-from numberdesk.base import clock
+from numberdesk.base import clock, crash_points
 from numberdesk.base.errors import Unavailable
 from numberdesk.base.money import Paise
 from numberdesk.orders import jobs
 from numberdesk.orders import service as orders
 from numberdesk.orders.model import Card
+from numberdesk.orders.service._prolong import settle_prolongation
 from numberdesk.providers import service as providers
-from numberdesk.providers.model import Rented, Wanted
+from numberdesk.providers.model import Prolonged, Rented, Wanted
 from numberdesk.providers.simulator import PROFILES, Profile
 from tests.orders import renting
 from tests.orders.renting import COST, HOURS, PRICE, RENTAL, let_window_end, prolong, prolonged
 from tests.orders.test_prolonging import SOLD, doubt_ends, sale
-from tests.orders.world import INDIA, MONEY, PATIENCE, Play, World, scripted
+from tests.orders.world import INDIA, MONEY, PATIENCE, Play, World, another_process, scripted
 
 pytestmark = pytest.mark.anyio
 
@@ -348,3 +349,28 @@ async def test_a_note_that_is_written_just_after_the_next_try_began_is_found(nam
     assert await prolonged(named, card) == ["done"]
     assert not (await trade(named, card)).is_replayed
     assert await prolonged(named, card) == ["done", "done"]
+
+
+class Killed(BaseException):
+    """Whoever bought is gone."""
+
+
+async def test_hours_that_were_on_their_way_when_the_process_died_go_to_the_next_try(
+    named: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(_name: str) -> None:
+        raise Killed
+
+    card = await named.buy(RENTAL)
+    monkeypatch.setattr(crash_points, "reached", die)
+    with pytest.raises(Killed):
+        await trade(named, card)
+    monkeypatch.undo()
+    (bought,) = await orders.list_prolongations(named.desk, card)
+    told = Prolonged(card.order.upstream_id or "", card.order.number or "", None)
+    await settle_prolongation(named.desk, bought, told)  # as the provider's list would show later
+    assert await prolonged(named, card) == ["done"]
+    async with another_process(named) as second:
+        assert (await trade(second, card)).is_replayed
+    assert await prolonged(named, card) == ["done"]
+    assert await named.money() == (MONEY - 2 * PRICE, 0)

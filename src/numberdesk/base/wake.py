@@ -66,6 +66,8 @@ async def listen(
 ) -> None:
     """Listen for ever on a connection of its own; reconnect when it breaks.
 
+    The connection holds the advisory lock of the sender's name, so that others can tell when the process has died.
+
     Args:
         sender: the name this process publishes under; its own messages are left out.
         on_ids: called with the ids of each message.
@@ -81,6 +83,7 @@ async def listen(
         try:
             connection = await asyncpg.connect(db.url, timeout=10, server_settings={"role": APP_ROLE})
             try:
+                is_named = await _take_name(connection, sender)
                 await connection.add_listener(channel, heard)
                 lost = asyncio.Event()
                 connection.add_termination_listener(lambda _, lost=lost: lost.set())
@@ -89,8 +92,15 @@ async def listen(
                     with suppress(TimeoutError):
                         await asyncio.wait_for(lost.wait(), PING_EVERY)
                     await connection.execute("SELECT 1", timeout=5)
+                    # The last connection may have kept it for a while after it was lost.
+                    is_named = is_named or await _take_name(connection, sender)
             finally:
                 connection.terminate()
         except (Unavailable, TimeoutError, *LOST) as problem:
             log.warning("listener_reconnects", channel=channel, problem=type(problem).__name__)
             await asyncio.sleep(RECONNECT_PAUSE)
+
+
+async def _take_name(connection: "asyncpg.Connection[asyncpg.Record]", sender: str) -> bool:
+    query = "SELECT pg_try_advisory_lock(hashtextextended($1, 0))"
+    return bool(await connection.fetchval(query, sender, timeout=5))

@@ -45,7 +45,8 @@ from numberdesk.wallet.model import AccountId, Credit
 
 log = structlog.get_logger()
 
-CUSTOMER, ADMIN = "customer@demo.test", "admin@demo.test"
+CUSTOMER, ADMIN = "customer@demo.example", "admin@demo.example"
+"""No mail can reach them, and clients of 5sim take them for addresses, unlike those below `.test`."""
 STARTING_PAISE = Paise(1_000_00)
 TRAFFIC_CUSTOMERS = 5
 TRAFFIC_PAISE = Paise(5_000_00)
@@ -83,6 +84,9 @@ class Credentials:
     admin_password: str = ""
     totp_secret: str = ""
     test_api_key: str = ""
+    email: str = "customer@demo.test"
+    admin_email: str = "admin@demo.test"
+    """The usual ones are of homes that were made before."""
 
 
 def register(app: typer.Typer) -> None:
@@ -124,7 +128,8 @@ async def _demo(home: Path | None, *, port: int | None, credentials: Path | None
         if credentials is not None:
             _write_credentials(credentials, address, known, simulators[0])
         if traffic:
-            await stack.enter_async_context(_until_stopped(_first_order(site), _traffic(site, known), address, known))
+            first = _first_order(site, AccountId(known.traffic[0]))
+            await stack.enter_async_context(_until_stopped(first, _traffic(site, known), address, known))
         else:
             _panel(address, known)
         await stopped()
@@ -178,10 +183,10 @@ async def _make_people(place: Place, known: Credentials) -> Credentials:
             known, password=ids.base62(16), admin_password=ids.base62(16), totp_secret=accounts.new_totp_secret()
         )
         await accounts.set_password_from_shell(people, AccountId(known.traffic[0]), made.password)
-        admin = await accounts.find_by_email(db, ADMIN)
+        admin = await accounts.find_by_email(db, known.admin_email)
         if admin is None:
             admin = await accounts.create_staff(
-                people, email=ADMIN, name="Demo admin", role="owner", password=made.admin_password
+                people, email=known.admin_email, name="Demo admin", role="owner", password=made.admin_password
             )
         else:
             await accounts.set_password_from_shell(people, admin, made.admin_password)
@@ -228,7 +233,7 @@ def _show_mail(to: str, subject: str, text: str) -> None:
 
 async def _make_customers(db: Database, pepper: str) -> Credentials:
     run_id = ids.base62(6)
-    emails = [CUSTOMER] + [f"guest-{number}@demo.test" for number in range(1, TRAFFIC_CUSTOMERS + 1)]
+    emails = [CUSTOMER] + [f"guest-{number}@demo.example" for number in range(1, TRAFFIC_CUSTOMERS + 1)]
     if await accounts.find_by_email(db, CUSTOMER) is not None:
         # The home lost its notes: the old customer's key cannot be read back, so a new one takes its place.
         emails = [email.replace("@", f"-{run_id}@") for email in emails]
@@ -245,7 +250,9 @@ async def _make_customers(db: Database, pepper: str) -> Credentials:
             ],
         )
         key = (await accounts.issue_keys(tx, account_ids=account_ids[:1], name="demo", pepper=pepper))[0]
-    return Credentials(key.secret, ids.base62(24), [int(account_id) for account_id in account_ids])
+    return Credentials(
+        key.secret, ids.base62(24), [int(account_id) for account_id in account_ids], email=emails[0], admin_email=ADMIN
+    )
 
 
 async def _start_simulators(stack: AsyncExitStack, place: Place, known: Credentials) -> list[Simulator]:
@@ -295,34 +302,31 @@ def _write_credentials(path: Path, address: str, known: Credentials, simulator: 
     found = {
         "url": address,
         "customer": {
-            "email": CUSTOMER, "password": known.password, "api_key": known.api_key,
+            "email": known.email, "password": known.password, "api_key": known.api_key,
             "test_api_key": known.test_api_key,
         },
-        "admin": {"email": ADMIN, "password": known.admin_password, "totp_secret": known.totp_secret},
+        "admin": {"email": known.admin_email, "password": known.admin_password, "totp_secret": known.totp_secret},
         "simulator": {"url": simulator.url, "api_key": known.simulator_key},
     }  # fmt: skip
     write_private(path, json.dumps(found, indent=2) + "\n")
 
 
-async def _first_order(site: Site) -> None:
+async def _first_order(site: Site, account_id: AccountId) -> None:
     """Do the main job once before the reader's eyes."""
-    email_account = await accounts.find_by_email(site.db, CUSTOMER)
-    if email_account is None:
-        return
-    before = await wallet.balance(site.db, email_account)
+    before = await wallet.balance(site.db, account_id)
     console.print("\nThe main job, once: a number for Telegram in India.")
     try:
-        card = (await orders.buy(site.desk, account_id=email_account, wish=orders.Wish("tg", "IN")))[0]
+        card = (await orders.buy(site.desk, account_id=account_id, wish=orders.Wish("tg", "IN")))[0]
     except AppError as problem:
         console.print(f"  It could not be bought: {problem}")
         return
     price = format_rupees(card.order.price_paise)
     console.print(f"  rented   +{card.order.number}   {price} rupees held")
-    card = await _wait_for_code(site, email_account, card)
+    card = await _wait_for_code(site, account_id, card)
     if not card.messages:
         console.print("  No code yet; the money stays held until it comes or the order's time is over.")
         return
-    after = await wallet.balance(site.db, email_account)
+    after = await wallet.balance(site.db, account_id)
     paid = before.available_paise + before.held_paise - after.available_paise - after.held_paise
     console.print(f"  received [bold green]{card.messages[-1].code}[/]   “{card.messages[-1].text}”")
     console.print(f"  paid     {format_rupees(paid)} rupees, {format_rupees(after.available_paise)} left")
@@ -366,8 +370,8 @@ def _panel(address: str, known: Credentials) -> None:
         f"Page     {address}/docs",
         f"API key  {known.api_key}",
         f"Test key {known.test_api_key}",
-        f"Customer {CUSTOMER}  {known.password}",
-        f"Staff    {ADMIN}: see credentials.json in the home folder",
+        f"Customer {known.email}  {known.password}",
+        f"Staff    {known.admin_email}: see credentials.json in the home folder",
     ]
     console.print(Panel("\n".join(lines), title="Numberdesk demo", border_style="green", expand=False))
     console.print("Three lines to copy: balance, rent a number, wait for its code (put its orderId in).\n")

@@ -87,7 +87,7 @@ async def get_history(asked: Asked) -> Reply:
 
 def _past(card: Card) -> dict[str, Any]:
     order = card.order
-    is_paid = order.state in ("received", "completed")
+    is_paid = order.state in ("received", "completed") and order.refunded_at is None
     return {
         "id": str(order.id),
         "date": told_time(order.created_at),

@@ -184,6 +184,8 @@ def told_flag(flag: bool) -> str:
 
 def status_number(card: Card) -> str:
     """Return the protocol's number of a state: 4 waiting, 2 has a message, 6 finished, 8 cancelled, 10 refunded."""
+    if card.order.refunded_at is not None:
+        return "10"
     numbers: dict[str, str] = {"received": "2", "completed": "6", "cancelled": "8", "expired": "10", "failed": "10"}
     if card.order.state == "received" and not card.messages:
         return "4"

@@ -68,10 +68,14 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An answer that matters to its client; `lost` is called when it has left before the answer goes out."""
+    """An answer that matters to its client.
+
+    `told` is called once it was written, and `lost` when its client has left before.
+    """
 
     account_id: AccountId
     reply: Reply
+    told: Callable[[], None]
     lost: Callable[[], Awaitable[None]]
 
 
@@ -89,7 +93,9 @@ async def hand_over(
             await write(reply.reply, scope, send, request_id=request_id, told=told)
             is_written = True
     finally:
-        if not is_written:
+        if is_written:
+            reply.told()
+        else:
             retries.left(reply.account_id)
             await reply.lost()
 

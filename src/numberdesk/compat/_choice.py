@@ -48,8 +48,10 @@ def ceiling_of(text: str) -> Paise | None:
     Returns:
         None for what is no amount, which must not turn into "any price".
     """
+    if len(text) > 20 or not text.isascii() or "_" in text:
+        return None  # Python would read digits of any script
     try:
-        rupees = Decimal(text) if len(text) <= 20 else Decimal("NaN")
+        rupees = Decimal(text)
     except InvalidOperation:
         return None
     if not rupees.is_finite() or not 0 <= rupees <= RUPEES_MAX:

@@ -20,7 +20,7 @@ from numberdesk.base.visit import Visit
 from numberdesk.compat import _account, _activations, _lists, _purchase, _rent
 from numberdesk.compat._asked import Asked, Delivery, Handler, Leaving, hand_over
 from numberdesk.compat._limit import PollAllowance, RetryAllowance
-from numberdesk.compat._wire import Gone, Parameters, Reply, TooMuch, header, read_parameters, text_reply
+from numberdesk.compat._wire import Gone, Parameters, Reply, Unreadable, header, read_parameters, text_reply
 from numberdesk.compat._words import INTERNAL, Refusal, refusal_of, write_refusal
 from numberdesk.orders import service as orders
 from numberdesk.orders.service import Desk
@@ -118,7 +118,7 @@ class HandlerApiDoor:
             raise
         except Refusal as refusal:
             return _refused(refusal, dialect, action)
-        except TooMuch:
+        except Unreadable:
             return _refused(Refusal("BAD_DATA"), dialect, action)
         except AppError as problem:
             web.count_refusal(problem.category, problem.code)

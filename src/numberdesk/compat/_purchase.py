@@ -1,5 +1,6 @@
 """Buying a number in the words of the protocol, and giving it to whom it is still owed."""
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -66,10 +67,12 @@ async def carry_out(asked: Asked, trade: Trade) -> Delivery:
     """Buy, and answer so that a client that is gone gets it the next time."""
     bought = await orders.trade(asked.desk, trade, gone=asked.leaving.watch())
 
-    async def lost() -> None:
-        await orders.note_undelivered(asked.desk, trade, bought)
-
-    return Delivery(asked.account_id, bought_reply(asked, bought), lost)
+    return Delivery(
+        asked.account_id,
+        bought_reply(asked, bought),
+        told=partial(orders.note_delivered, asked.desk, trade, bought),
+        lost=partial(orders.note_undelivered, asked.desk, trade, bought),
+    )
 
 
 def bought_reply(asked: Asked, bought: Bought) -> Reply:

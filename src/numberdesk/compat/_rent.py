@@ -5,6 +5,7 @@ code; what is asked here of one of those is refused as that of nobody's.
 """
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -91,7 +92,7 @@ async def get_status(asked: Asked) -> Reply:
     if card.order.ended_at is not None:
         is_revoked = card.order.failure == "provider_cancelled"
         is_paid = card.order.state == "completed"
-        raise Refusal("STATUS_FINISH" if is_paid else "STATUS_REVOKE" if is_revoked else "STATUS_CANCEL")
+        raise Refusal("STATUS_REVOKE" if is_revoked else "STATUS_FINISH" if is_paid else "STATUS_CANCEL")
     if not card.messages:
         # No refusal: hero has it with status 200, too.
         word = "STATUS_WAIT_CODE"
@@ -137,10 +138,12 @@ async def prolong(asked: Asked) -> Delivery:
     trade = HoursTrade(asked.account_id, card.order.id, hours, sha256(told).digest()[:16])
     bought = await orders.trade_hours(asked.desk, trade, gone=asked.leaving.watch())
 
-    async def lost() -> None:
-        await orders.note_hours_undelivered(asked.desk, trade, bought.request_key)
-
-    return Delivery(asked.account_id, bought_reply(asked, bought), lost)
+    return Delivery(
+        asked.account_id,
+        bought_reply(asked, bought),
+        told=partial(orders.note_hours_delivered, asked.desk, trade, bought.request_key),
+        lost=partial(orders.note_hours_undelivered, asked.desk, trade, bought.request_key),
+    )
 
 
 async def tell_price(asked: Asked) -> Reply:
@@ -192,8 +195,8 @@ async def _card(asked: Asked) -> Card:
 
 def _hours(asked: Asked) -> int:
     names = ("rent_time", "time", "duration", "hours")
-    if asked.parameters.word(*names) is None:
-        return USUAL
+    if asked.parameters.keys().isdisjoint(names):
+        return USUAL  # one that is there and empty is no time: who sends it did not mean to buy so many hours
     hours, most = asked.parameters.whole(*names), HERO_HOURS_MAX if asked.dialect == "hero" else HOURS_MAX
     if hours is None or hours < HOURS_MIN:
         raise Refusal("INVALID_TIME", hero="BAD_DURATION")

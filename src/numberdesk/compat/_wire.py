@@ -1,10 +1,10 @@
 """How a door of a foreign protocol reads parameters and writes answers; nothing here knows what they mean.
 
-Parameters come from the address and, on a POST, from a form. Blanks around names and values do not count, and of
-several with one name the first counts, those of the address before those of the form.
+Parameters come from the address and, on a POST, from a form of either kind. Blanks around names and values do not
+count, and of several with one name the first that is not empty counts, those of the address before those of the form.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
@@ -15,6 +15,7 @@ from numberdesk.base import web
 from numberdesk.base.calls import read_body
 from numberdesk.base.rendered import Rendered
 from numberdesk.base.web import BodyCut
+from numberdesk.compat._multipart import boundary_of, fields
 
 QUERY_MAX = 8 * 1024
 FORM_MAX = web.BODY_MAX
@@ -28,8 +29,8 @@ Send = Any
 Receive = Any
 
 
-class TooMuch(Exception):
-    """The address or the form is larger than any request of a protocol."""
+class Unreadable(Exception):
+    """The address or the form is larger than any request of a protocol, or the form is cut."""
 
 
 class Gone(Exception):
@@ -94,31 +95,40 @@ async def read_parameters(scope: Any, receive: Receive, *, length: int) -> Param
         length: of the body as announced; -1 when it is not.
 
     Raises:
-        TooMuch: the address or the form is too large.
+        Unreadable: the address or the form is too large, or the form is cut.
         Gone: the form is not all there.
     """
     query: bytes = scope["query_string"]
     if len(query) > QUERY_MAX:
-        raise TooMuch
+        raise Unreadable
     found: dict[str, str] = {}
-    _gather(query, found)
-    if scope["method"] == "POST":
-        form = await _read_form(receive, length)
-        if form and _is_form(scope):
-            _gather(form, found)
+    try:
+        _gather(_pairs(query), found)
+        if scope["method"] == "POST":
+            form = await _read_form(receive, length)
+            told = header(scope, b"content-type")
+            kind = told.partition(";")[0].strip().lower()
+            if form and kind in ("", "application/x-www-form-urlencoded"):
+                _gather(_pairs(form), found)
+            elif form and kind == "multipart/form-data":
+                _gather(fields(form, boundary_of(told), fields_max=FIELDS_MAX), found)
+    except ValueError:
+        raise Unreadable from None
     return Parameters(found)
 
 
-def _gather(raw: bytes, found: dict[str, str]) -> None:
-    try:
-        pairs = parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=FIELDS_MAX)
-    except ValueError:
-        raise TooMuch from None
+def _pairs(raw: bytes) -> list[tuple[str, str]]:
+    return parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=FIELDS_MAX)
+
+
+def _gather(pairs: Iterable[tuple[str, str]], found: dict[str, str]) -> None:
     for name, value in pairs:
         text = value.strip()
         if len(text) > VALUE_MAX or web.has_control_characters(text) or "\n" in text or "\r" in text or "\t" in text:
             text = "?"
-        found.setdefault(name.strip(), text)
+        # An empty one must not hide what a later one says: it may be the ceiling of a price.
+        if not found.get(name.strip()):
+            found[name.strip()] = text
 
 
 async def _read_form(receive: Receive, length: int) -> bytes:
@@ -127,13 +137,8 @@ async def _read_form(receive: Receive, length: int) -> bytes:
     except BodyCut:
         raise Gone from None
     if raw is None:
-        raise TooMuch
+        raise Unreadable
     return raw
-
-
-def _is_form(scope: Any) -> bool:
-    kind = header(scope, b"content-type").partition(";")[0].strip().lower()
-    return kind in ("", "application/x-www-form-urlencoded")
 
 
 def header(scope: Any, name: bytes) -> str:

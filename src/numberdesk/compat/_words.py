@@ -19,6 +19,7 @@ from numberdesk.base.errors import AppError, NotFound
 from numberdesk.base.money import format_rupees
 from numberdesk.catalogue import service as catalogue
 from numberdesk.compat._wire import Reply, json_reply, text_reply
+from numberdesk.conduct.service import PurchaseLimited
 from numberdesk.maintenance.service import Closed
 from numberdesk.orders import service as orders
 from numberdesk.wallet.service import InsufficientBalance
@@ -90,6 +91,7 @@ _DETAILS: Mapping[str, str] = {
     "NO_ACTIVATION": "There is no such activation.",
     "NO_NUMBERS": "No number is free for this at the moment.",
     "NO_BALANCE": "The balance is too low.",
+    "CHANNELS_LIMIT": "The account has bought as many numbers as it may for now.",
     "WRONG_MAX_PRICE": "The ceiling is below the lowest price.",
     "EARLY_CANCEL_DENIED": "The number is too young to be cancelled.",
     "OTP_RECEIVED": "A code was received: the activation is paid.",
@@ -142,6 +144,10 @@ def refusal_of(problem: AppError, *, cancel_after: timedelta = timedelta(0)) -> 
         return Refusal("WRONG_MAX_PRICE", lowest, {"min": msgspec.Raw(lowest.encode())})
     if isinstance(problem, orders.CancelTooEarly):
         return Refusal("EARLY_CANCEL_DENIED", info={"minActivationTime": int(cancel_after.total_seconds())})
+    if isinstance(problem, PurchaseLimited):
+        # A rule about the account, and none about its pace here: with 429 a client would ask again in a moment.
+        info = {"limit": problem.limit, "current_threads": problem.used, "max_allowed": problem.allowed}
+        return Refusal("CHANNELS_LIMIT", info=info, headers=headers)
     if isinstance(problem, orders.RentalKept):
         return Refusal("BAD_STATUS", hero="FREE_CANCELLATION_EXPIRED")
     if isinstance(problem, catalogue.UnknownHours) and problem.known:

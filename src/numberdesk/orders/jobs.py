@@ -15,6 +15,7 @@ from numberdesk.orders.service import Desk, settle_cancel
 from numberdesk.orders.service._close import RENTAL_WINDOW, proof_of
 from numberdesk.orders.service._reconcile import SETTLE_MARGIN as SETTLE_MARGIN
 from numberdesk.orders.service._reconcile import Seen, reconcile, settle_after
+from numberdesk.orders.service._revoked import note_ended, note_going_on
 from numberdesk.orders.sql import Turn
 from numberdesk.providers import service as providers
 from numberdesk.providers.model import (
@@ -27,6 +28,7 @@ from numberdesk.providers.model import (
     Refused,
     TooLate,
     Unknown,
+    Waiting,
     is_rental,
 )
 from numberdesk.wallet import service as wallet
@@ -162,21 +164,26 @@ async def _look_at(desk: Desk, provider_id: ProviderId, due: Sequence[Order]) ->
     if not due:
         return
     answers = await asyncio.gather(*(providers.look(desk.lines, provider_id, order.upstream_id or "") for order in due))
-    deliveries, closings = [], []
+    deliveries, closings, ended, going_on = [], [], [], []
     for order, answer in zip(due, answers, strict=True):
+        if order.revoked_at is not None and isinstance(answer, tuple | Waiting):
+            going_on.append(order)
         if isinstance(answer, tuple):
             deliveries.append(Delivery(provider_id, order.upstream_id or "", answer))
         elif isinstance(answer, Ended) and order.is_prolonging:
             continue  # it may just go on under a new id
         elif isinstance(answer, Ended) and order.state == "received" and order.hours is not None:
-            # It is paid, and one answer is no proof: it is looked at until its end, for a late message.
-            log.warning("rental_ended_upstream", order_id=order.id, provider_id=provider_id, detail=answer.detail)
+            ended.append((order, answer))
         elif isinstance(answer, Ended) and order.state == "active":
             closings.append(
                 Closing(order.id, frozenset({"active"}), "cancelled", "provider_cancelled", proof_of(answer))
             )
     await _receive(desk, deliveries)
     desk.show(await asyncio.gather(*(desk.close.call(item) for item in closings)))
+    if going_on:
+        await note_going_on(desk, going_on)
+    if ended:
+        await note_ended(desk, ended)
 
 
 async def keep_rentals(desk: Desk, *, limit: int = 200) -> int:

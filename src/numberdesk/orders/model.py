@@ -100,9 +100,11 @@ class Order:
     is_prolonging: bool = False
     """More hours are being bought for it."""
     refunded_at: datetime | None = None
-    """When staff gave back what its code had cost; the order stays what it was."""
+    """When what was paid for it was given back; the order stays what it was."""
     ip: IPv4Address | IPv6Address | None = None
     """The address that it was bought from."""
+    revoked_at: datetime | None = None
+    """When its provider said first that a paid rental is over before its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +226,22 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
+class HandoverNote:
+    """What is written down of a purchase whose client may never hear of it, so that the next one alike finds it.
+
+    `fingerprint` is what makes two alike, and `holder` the name of the process that is at it.
+    """
+
+    fingerprint: bytes
+    wants_object: bool
+    holder: str
+
+
+HELD_FOR = timedelta(seconds=30)
+"""Every purchase is answered before. A note that is still held then was left by a process of which nothing is known."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reservation:
     """One number to reserve money for. `request_token` tells a repeat of ours from somebody else's request.
 
@@ -238,6 +256,7 @@ class Reservation:
     route: str | None = None
     ip: str | None = None
     """Where it is asked for."""
+    note: HandoverNote | None = None
 
 
 @dataclass(frozen=True, slots=True)

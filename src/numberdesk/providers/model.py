@@ -53,6 +53,7 @@ AlertKind = Literal[
     "orphan_stale",
     "phantom_stock",
     "unowned_message",
+    "rental_revoked",
 ]
 """What staff are told about a provider."""
 TopUpKind = Literal["top_up", "settled_gap"]

@@ -58,6 +58,7 @@ class StaffOrderView(Struct, rename="camel", frozen=True):
     received_at: datetime | None
     ended_at: datetime | None
     refunded_at: datetime | None
+    revoked_at: datetime | None
 
 
 class OrderMessageView(Struct, rename="camel", frozen=True):
@@ -194,7 +195,7 @@ def order_view(order: Order) -> StaffOrderView:
         format_rupees(order.cost_paise), order.upstream_id, order.upstream_refund, order.failure,
         order.codes_received, rfc3339(order.created_at), rfc3339(order.activated_at),
         rfc3339(order.cancel_allowed_at), rfc3339(order.expires_at), rfc3339(order.received_at),
-        rfc3339(order.ended_at), rfc3339(order.refunded_at),
+        rfc3339(order.ended_at), rfc3339(order.refunded_at), rfc3339(order.revoked_at),
     )  # fmt: skip
 
 
@@ -261,18 +262,20 @@ async def list_orders(
     number: Annotated[str | None, QueryParameter(pattern=r"^\+?[0-9]{5,15}$")] = None,
     since: Annotated[datetime | None, QueryParameter(name="from")] = None,
     until: Annotated[datetime | None, QueryParameter(name="to")] = None,
+    is_revoked: Annotated[bool | None, QueryParameter(name="revoked")] = None,
     cursor: QueryId = None,
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
 ) -> Ok[Items[StaffOrderView]]:
     """List orders of everybody: by state, account, service, country, provider, number, and when they were made.
 
-    A country is its number or its two letters, a provider its number or its name.
+    A country is its number or its two letters, a provider its number or its name. `revoked=true` are paid rentals that
+    their provider ended before their time, and that were not refunded.
     """
     refuse_local_times(("from", since), ("to", until))
     refuse_reversed(since, until)
     wanted = Wanted(
         in_state, account, service_code, country_of(shelf, country), await provider_of(db, provider),
-        None if number is None else number.lstrip("+"), since, until,
+        None if number is None else number.lstrip("+"), since, until, is_revoked,
     )  # fmt: skip
     found = await service.find_orders(db, wanted, cursor=cursor, limit=limit + 1)
     if account is not None or number is not None:

@@ -12,7 +12,7 @@ from numberdesk.base.observed import ROUTE, note_caller
 from numberdesk.base.visit import Visit
 from numberdesk.compat._asked import Delivery, Leaving, hand_over
 from numberdesk.compat._limit import PollAllowance, RetryAllowance
-from numberdesk.compat._wire import Gone, Parameters, Reply, TooMuch, json_reply, read_parameters
+from numberdesk.compat._wire import Gone, Parameters, Reply, Unreadable, json_reply, read_parameters
 from numberdesk.compat._words import Refusal
 from numberdesk.compat.five_sim import _guest, _user
 from numberdesk.compat.five_sim._wire import (
@@ -74,7 +74,7 @@ class FiveSimDoor:
             return await self._answer(visit, scope, receive, leaving, told)
         except (Gone, orders.ClientGone):
             raise
-        except TooMuch:
+        except Unreadable:
             return error("bad request")
         except Refusal:
             return NO_PHONES  # sold in no country

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from numberdesk.accounts import service as accounts
@@ -116,14 +117,15 @@ async def buy(customer: Customer, country: str, operator: str, product: str) -> 
         ip=customer.ip,
     )
     bought = await orders.trade(desk, trade, gone=customer.leaving.watch())
-
-    async def lost() -> None:
-        await orders.note_undelivered(desk, trade, bought)
-
     note(order_id=bought.card.order.id)
     reply = json_reply(_order(names, bought.card))
     headers = (REPLAYED,) if bought.is_replayed else ()
-    return Delivery(caller.account_id, replace(reply, headers=headers), lost)
+    return Delivery(
+        caller.account_id,
+        replace(reply, headers=headers),
+        told=partial(orders.note_delivered, desk, trade, bought),
+        lost=partial(orders.note_undelivered, desk, trade, bought),
+    )
 
 
 def _ceiling(text: str | None) -> Paise | None:

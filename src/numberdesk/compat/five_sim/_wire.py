@@ -10,6 +10,7 @@ from numberdesk.base.errors import AppError, NotFound
 from numberdesk.base.money import Paise, format_rupees
 from numberdesk.catalogue import service as catalogue
 from numberdesk.compat._wire import Reply, text_reply
+from numberdesk.conduct.service import PurchaseLimited
 from numberdesk.maintenance.service import Closed
 from numberdesk.orders import service as orders
 from numberdesk.orders.model import OrderId
@@ -48,6 +49,7 @@ REFUSALS: Mapping[type[AppError], Reply] = {
     orders.OutcomeUnknown: error("internal error"),
     orders.CancelTooEarly: WAIT,
     InsufficientBalance: error("not enough user balance"),
+    PurchaseLimited: error("not enough rating"),
     AccountFrozen: error("not enough rating"),
     EmailUnverified: error("not enough rating"),
     TermsOwed: error("not enough rating"),

@@ -16,6 +16,9 @@ WITHHELD = (
     "it is withheld, the price is back in your wallet, and a person looks at it. If it is a mistake, write to support."
 )
 
+REVOKED = "The provider took this number back before its end. If you should not pay for it, write to support."
+REVOKED_REFUNDED = "The provider took this number back before its end. What you paid is back in your wallet."
+
 
 class PriceView(Struct, rename="camel", frozen=True):
     """A price as it is now; nothing is reserved at it."""
@@ -118,8 +121,16 @@ def view(desk: Desk, card: Card) -> OrderView:
         hours=order.hours,
         cancel_until=rfc3339(_cancel_until(order)),
         is_prolonging=order.is_prolonging,
-        notice=WITHHELD if order.failure == "withheld" else None,
+        notice=_notice(order),
     )
+
+
+def _notice(order: Order) -> str | None:
+    if order.failure == "withheld":
+        return WITHHELD
+    if order.state == "completed" and order.failure == "provider_cancelled":
+        return REVOKED if order.refunded_at is None else REVOKED_REFUNDED
+    return None
 
 
 def _message(order: Order, item: Message) -> MessageView:

@@ -42,19 +42,24 @@ from numberdesk.orders.service._feed import (
 )
 from numberdesk.orders.service._handover import (
     ANSWER_SECONDS,
-    HANDOVER_WINDOW,
     REFERENCE_MAX,
     Bought,
     ClientGone,
     OutcomeUnknown,
     ReferenceTaken,
     Trade,
-    forget_undelivered,
+    note_delivered,
     note_undelivered,
     reference_of,
     trade,
 )
-from numberdesk.orders.service._handover_hours import HoursTrade, note_hours_undelivered, trade_hours
+from numberdesk.orders.service._handover_hours import (
+    HoursTrade,
+    note_hours_delivered,
+    note_hours_undelivered,
+    trade_hours,
+)
+from numberdesk.orders.service._handover_notes import HANDOVER_WINDOW, forget_undelivered
 from numberdesk.orders.service._inbound import (
     Taken,
     deliver_fresh,
@@ -195,6 +200,8 @@ __all__ = [
     "list_strays",
     "list_withheld",
     "next_code",
+    "note_delivered",
+    "note_hours_delivered",
     "note_hours_undelivered",
     "note_undelivered",
     "open_desk",

@@ -7,8 +7,10 @@ import structlog
 from numberdesk.base.db import Tx
 from numberdesk.orders import sql
 from numberdesk.orders.service._desk import Desk
+from numberdesk.orders.service._revoked import SURE_AFTER
 from numberdesk.orders.sql import Stale
 from numberdesk.providers import service as providers
+from numberdesk.providers.model import ProviderId
 
 log = structlog.get_logger()
 
@@ -16,6 +18,8 @@ T_UNKNOWN = timedelta(minutes=2)
 """Beyond a provider's deadline: what settling its answer may take, and the turns in which its list resolves a doubt."""
 T_ENDING = timedelta(minutes=5)
 """A few leases of the pass that settles endings; it gives up twice as late."""
+T_REVOKED = timedelta(days=3)
+"""So long staff are told of a rental that its provider ended; then what was paid stays paid."""
 T_ORPHAN = timedelta(minutes=10)
 
 
@@ -26,7 +30,17 @@ async def raise_alarms(desk: Desk) -> int:
         found = await sql.count_stale(tx, unknown_after=T_UNKNOWN, ending_after=T_ENDING, orphan_after=T_ORPHAN)
         for stale in found:
             opened += await _tell(tx, stale)
+        for provider_id, count in await sql.count_revoked(tx, sure_after=SURE_AFTER, told_for=T_REVOKED):
+            opened += await _tell_revoked(tx, provider_id, count)
     return opened
+
+
+async def _tell_revoked(tx: Tx, provider_id: ProviderId, count: int) -> int:
+    if not count:
+        await providers.close_alert(tx, provider_id=provider_id, kind="rental_revoked")
+        return 0
+    detail = f"Paid rentals that it ended before their time, of whose money nobody has decided: {count}."
+    return int(await providers.open_alert(tx, provider_id=provider_id, kind="rental_revoked", detail=detail))
 
 
 async def _tell(tx: Tx, stale: Stale) -> int:

@@ -14,7 +14,7 @@ from numberdesk.base.log import about
 from numberdesk.catalogue import service as catalogue
 from numberdesk.catalogue.model import PricedOffer
 from numberdesk.orders import sql
-from numberdesk.orders.model import Card, Failure, Order, Reservation, Settlement, Wish
+from numberdesk.orders.model import Card, Failure, HandoverNote, Order, Reservation, Settlement, Wish
 from numberdesk.orders.service._board import read_cards
 from numberdesk.orders.service._desk import Desk
 from numberdesk.orders.service._route import choose, intent_of, is_full
@@ -56,7 +56,7 @@ class ProviderUnavailable(AppError):
 
 async def buy(
     desk: Desk, *, account_id: AccountId, wish: Wish, quantity: int = 1, request_key: str | None = None,
-    ip: str | None = None,
+    ip: str | None = None, note: HandoverNote | None = None,
 ) -> list[Card]:  # fmt: skip
     """Rent numbers and hold their price.
 
@@ -67,6 +67,7 @@ async def buy(
         quantity: 1 to `QUANTITY_MAX`; those that cannot be had are left out when at least one can.
         request_key: the caller's Idempotency-Key; a repeat gives the first orders again.
         ip: where the caller is; what one network buys has a limit.
+        note: is written with the order, for a wire that may break; of a single number only.
 
     Raises:
         InsufficientBalance, NoNumbers, ProviderUnavailable: nothing was bought, nothing is held.
@@ -87,7 +88,7 @@ async def buy(
         raise shortage
     key = request_key or ids.request_id()
     if quantity == 1:
-        return [await desk.db.to_the_end(_buy_one(desk, account_id, choices[0], key, 0, ip))]
+        return [await desk.db.to_the_end(_buy_one(desk, account_id, choices[0], key, 0, ip, note))]
     return _cards(await desk.db.to_the_end(_buy_several(desk, account_id, choices, key, ip)))
 
 
@@ -138,10 +139,14 @@ async def _buy_several(
     return await asyncio.gather(*purchases, return_exceptions=True)
 
 
-async def _buy_one(desk: Desk, account_id: AccountId, choice: _Choice, key: str, item: int, ip: str | None) -> Card:
+async def _buy_one(
+    desk: Desk, account_id: AccountId, choice: _Choice, key: str, item: int, ip: str | None,
+    note: HandoverNote | None = None,
+) -> Card:  # fmt: skip
     token = secrets.randbits(62)
+    wanted = Reservation(account_id, key, item, token, choice.offers[0], choice.told, ip, note)
     try:
-        card = await desk.reserve.call(Reservation(account_id, key, item, token, choice.offers[0], choice.told, ip))
+        card = await desk.reserve.call(wanted)
     except BaseException:
         choice.leave()
         raise

@@ -2,17 +2,19 @@
 
 import asyncio
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from numberdesk.base.batch import Batch
-from numberdesk.base.db import Database
+from numberdesk.base.crypto import Vault
+from numberdesk.base.db import Database, Tx
 from numberdesk.base.wake import Publisher
 from numberdesk.catalogue import service as catalogue
 from numberdesk.conduct.model import PurchaseRules
 from numberdesk.maintenance.service import Switches
+from numberdesk.orders import sql
 from numberdesk.orders.model import (
     CancelWanted,
     Card,
@@ -32,6 +34,7 @@ from numberdesk.orders.service._settle import settle
 from numberdesk.orders.service._withhold import guard_by
 from numberdesk.providers import service as providers
 from numberdesk.providers.model import ProviderId, Received
+from numberdesk.wallet.model import AccountId
 
 CHANNEL = "orders"
 
@@ -55,6 +58,8 @@ class Desk:
     begin_cancel: Batch[CancelWanted, Card]
     complete: Batch[OrderId, Card]
     close: Batch[Closing, Card]
+    delivered: Batch[tuple[AccountId, str], None]
+    """Purchases, by account and request, whose clients were told."""
     told: dict[ProviderId, dict[str, tuple[Received, ...]]] = field(default_factory=dict)
     """What the watch of each provider has delivered, by activation, for as long as the list names it."""
     trades: set[asyncio.Future[Any]] = field(default_factory=set)
@@ -63,6 +68,8 @@ class Desk:
     """Notes of purchases without an answer that wait for the database to come back."""
     patience: dict[bytes, float] = field(default_factory=dict)
     """How many seconds those clients waited lately that hung up on a purchase, by its kind."""
+    vault: Vault | None = None
+    """Seals what customers are told; without one they are not told by mail."""
     listed_at: dict[ProviderId, float] = field(default_factory=dict)
     """When the watch of each provider last asked for its list, on the process' clock."""
 
@@ -93,6 +100,7 @@ def open_desk(
     switches: Switches | None = None,
     limits: PurchaseRules | None = None,
     withholds: bool = True,
+    vault: Vault | None = None,
 ) -> Desk:
     """Set up the desk of this process. `Desk.load` comes after the listener is there.
 
@@ -120,12 +128,27 @@ def open_desk(
         begin_cancel=Batch(db, begin_cancel),
         complete=Batch(db, complete),
         close=Batch(db, close),
+        delivered=Batch(db, _forget_delivered),
+        vault=vault,
     )
+
+
+async def _forget_delivered(tx: Tx, items: Sequence[tuple[AccountId, str]]) -> list[None]:
+    await sql.delete_delivered(tx, items)
+    return [None] * len(items)
 
 
 async def drain(desk: Desk) -> None:
     """Wait until everything sent has been committed and published."""
-    for batch in (desk.reserve, desk.settle, desk.receive, desk.begin_cancel, desk.complete, desk.close):
+    for batch in (
+        desk.reserve,
+        desk.settle,
+        desk.receive,
+        desk.begin_cancel,
+        desk.complete,
+        desk.close,
+        desk.delivered,
+    ):
         await batch.drain()
     await desk.publisher.drain()
     await desk.feed.drain()

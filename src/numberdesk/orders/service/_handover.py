@@ -2,13 +2,13 @@
 
 A client that has waited long enough hangs up and asks again, and its first purchase may have been carried out. Only
 the wire knows that: two purchases of connections that both live are two, however alike they are. So a purchase whose
-client is gone, or could not be told what came of it, is noted; the next one of the same kind takes it over.
+client is gone, or could not be told what came of it, is noted; the next one of the same kind takes it over. The note is
+made with the order, so that the death of a process loses nothing: as long as it lives, nobody else may take it.
 """
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -18,19 +18,18 @@ import structlog
 
 from numberdesk.accounts.service import KeyInFlight
 from numberdesk.base import clock, ids
-from numberdesk.base.db import Database, Tx
+from numberdesk.base.db import Database
 from numberdesk.base.errors import AppError, Unavailable
 from numberdesk.orders import sql
 from numberdesk.orders.model import Card, Order, OrderState, Wish
 from numberdesk.orders.service._board import read_cards
 from numberdesk.orders.service._buy import NoNumbers, buy
 from numberdesk.orders.service._desk import Desk
+from numberdesk.orders.service._handover_notes import NOTE_AGAIN_SECONDS, delivered, new_note, take, write_note
 from numberdesk.wallet.model import AccountId
 
 log = structlog.get_logger()
 
-HANDOVER_WINDOW = timedelta(seconds=60)
-"""How long a purchase waits for its client to ask again."""
 ANSWER_SECONDS = 20.0
 """After so long a purchase is answered, whatever is known."""
 DOUBT_SECONDS = 5.0
@@ -38,8 +37,6 @@ DOUBT_SECONDS = 5.0
 NOTE_PAUSES = (0.025, 0.075)
 """A client that hangs up and asks again at once may be faster than the note; so who was buying just now is asked twice
 more, at these distances. Measured on loopback: a note is there within 10 ms of the end of the connection."""
-NOTE_AGAIN_SECONDS = 0.25
-"""Between two tries of a note while the database is away."""
 NEWEST_MAX = 20
 EDGE_BEFORE, EDGE_AFTER = 0.1, 0.25
 """Seconds around the moment at which a client will probably hang up."""
@@ -47,7 +44,6 @@ PATIENCE_MAX = 100_000
 LATELY = timedelta(milliseconds=200)
 SHORTEST_WAIT, LONGEST_WAIT = 0.02, 0.5
 """Seconds between two looks at an order that another request is buying."""
-KEPT = timedelta(hours=1)
 _ENDING: frozenset[OrderState] = frozenset({"cancelling", "expiring"})
 _REFERENCE = re.compile(r"ref:[0-9]+:(.+)", re.DOTALL)
 """How request keys look that are the caller's own word for one purchase, with the number of its try."""
@@ -140,7 +136,8 @@ class _Course:
 async def trade(desk: Desk, trade: Trade, *, gone: "asyncio.Future[None]", seconds: float = ANSWER_SECONDS) -> Bought:
     """Buy one number, or take over what the client was not told about, and answer in time.
 
-    The answer must still be written: whoever does that calls `note_undelivered` when it finds the client gone.
+    The answer must still be written: whoever does that calls `note_delivered` then, and `note_undelivered` when it
+    finds the client gone.
 
     Args:
         gone: is done when the client has left.
@@ -183,6 +180,7 @@ async def trade(desk: Desk, trade: Trade, *, gone: "asyncio.Future[None]", secon
         await _note(desk, trade, course, is_old=not gone.done())
         raise OutcomeUnknown
     if card.order.state == "failed":
+        _forget(desk, trade, course.request_key)
         raise NoNumbers(order_id=card.order.id)
     await _await_edge(course, gone)
     if gone.done():
@@ -198,18 +196,23 @@ async def _settle_failure(desk: Desk, trade: Trade, course: _Course, problem: Ex
     if isinstance(problem, Unavailable) or (course.is_begun and not isinstance(problem, AppError)):
         await _note(desk, trade, course, is_old=True)
     else:
+        _forget(desk, trade, course.request_key)
         await _free_reference(desk.db, trade, course)
+
+
+def note_delivered(desk: Desk, trade: Trade, bought: Bought) -> None:
+    """Note that the answer was written: nobody needs to take it over."""
+    _forget(desk, trade, bought.request_key)
+
+
+def _forget(desk: Desk, trade: Trade, request_key: str) -> None:
+    if trade.reference is None:  # what has a word of the caller's own is found by that
+        delivered(desk, trade.account_id, request_key)
 
 
 async def note_undelivered(desk: Desk, trade: Trade, bought: Bought) -> None:
     """Note that the client left before the answer was written."""
     await _note(desk, trade, _Course(bought.request_key, bought.wants_object, began=bought.began), is_old=False)
-
-
-async def forget_undelivered(db: Database, *, limit: int = 1000) -> int:
-    """Delete notes that nobody came back for; a pass."""
-    async with db.statement() as tx:
-        return await sql.delete_old_undelivered(tx, older_than=KEPT, limit=limit)
 
 
 def reference_of(order: Order) -> str | None:
@@ -225,7 +228,7 @@ async def _course(desk: Desk, trade: Trade) -> _Course:
         await asyncio.wait(set(desk.late_notes), timeout=2 * NOTE_AGAIN_SECONDS)
     for pause in (*NOTE_PAUSES, None):
         async with desk.db.statement() as tx:
-            found = await sql.take_undelivered(tx, trade.account_id, trade.fingerprint, within=HANDOVER_WINDOW)
+            found = await take(desk, tx, trade.account_id, trade.fingerprint)
             if found is not None:
                 log.info("purchase_taken_over", account_id=trade.account_id)
                 return _Course(
@@ -267,9 +270,12 @@ async def _carry_out(desk: Desk, trade: Trade, course: _Course, until: float) ->
         if card is None:
             wish = trade.choose()
             course.is_begun = True
+            made = None
+            if trade.reference is None:
+                made = new_note(desk, trade.fingerprint, wants_object=course.wants_object)
             try:
                 (card,) = await buy(
-                    desk, account_id=trade.account_id, wish=wish, request_key=course.request_key, ip=trade.ip
+                    desk, account_id=trade.account_id, wish=wish, request_key=course.request_key, ip=trade.ip, note=made
                 )
             except KeyInFlight:
                 course.is_known = True
@@ -282,6 +288,7 @@ async def _carry_out(desk: Desk, trade: Trade, course: _Course, until: float) ->
         if not is_over or not course.is_known or trade.reference is not None or course.is_left:
             return card
         # Nothing came of it, or its client ended it by another way: this one buys for itself.
+        _forget(desk, trade, course.request_key)
         course.request_key, course.is_known, course.noted_at = ids.request_id(), False, None
     return None
 
@@ -360,28 +367,6 @@ async def _note(desk: Desk, trade: Trade, course: _Course, *, is_old: bool) -> N
         at=course.noted_at if is_old else None,
     )  # fmt: skip
     await write_note(desk, trade.account_id, note)
-
-
-async def write_note(desk: Desk, account_id: AccountId, note: Callable[[Tx], Awaitable[None]]) -> None:
-    """Write a note now, or as soon as the database is back."""
-    try:
-        async with desk.db.statement() as tx:
-            await note(tx)
-    except Unavailable:
-        log.warning("undelivered_not_noted", account_id=account_id)
-        work = asyncio.ensure_future(_note_later(desk, note))
-        desk.late_notes.add(work)
-        work.add_done_callback(desk.late_notes.discard)
-
-
-async def _note_later(desk: Desk, note: Callable[[Tx], Awaitable[None]]) -> None:
-    until = clock.seconds() + HANDOVER_WINDOW.total_seconds()
-    while clock.seconds() < until:
-        await asyncio.sleep(NOTE_AGAIN_SECONDS)
-        with suppress(Unavailable):
-            async with desk.db.statement() as tx:
-                await note(tx)
-            return
 
 
 def _read_problem(work: "asyncio.Future[Card | None]") -> None:

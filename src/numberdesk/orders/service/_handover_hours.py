@@ -14,14 +14,13 @@ from numberdesk.orders.service._close import BeingProlonged
 from numberdesk.orders.service._desk import Desk
 from numberdesk.orders.service._handover import (
     ANSWER_SECONDS,
-    HANDOVER_WINDOW,
     LATELY,
     NOTE_PAUSES,
     Bought,
     ClientGone,
     OutcomeUnknown,
-    write_note,
 )
+from numberdesk.orders.service._handover_notes import delivered, new_note, take, write_note
 from numberdesk.orders.service._prolong import prolong
 from numberdesk.wallet.model import AccountId
 
@@ -79,10 +78,17 @@ async def trade_hours(
     except Exception as problem:
         if _is_unclear(problem, course):
             await note_hours_undelivered(desk, trade, course.request_key)
+        else:
+            note_hours_delivered(desk, trade, course.request_key)
         raise
     finally:
         work.add_done_callback(_read_problem)
     raise ClientGone(trade.account_id) if gone.done() else OutcomeUnknown()
+
+
+def note_hours_delivered(desk: Desk, trade: HoursTrade, request_key: str) -> None:
+    """Note that the client was told what came of it."""
+    delivered(desk, trade.account_id, request_key)
 
 
 async def note_hours_undelivered(desk: Desk, trade: HoursTrade, request_key: str) -> None:
@@ -117,7 +123,7 @@ async def _carry_out(desk: Desk, trade: HoursTrade, course: _Course, until: floa
         try:
             return await prolong(
                 desk, account_id=trade.account_id, order_id=trade.order_id, hours=trade.hours,
-                request_key=course.request_key,
+                request_key=course.request_key, note=new_note(desk, trade.fingerprint, wants_object=False),
             )  # fmt: skip
         except (KeyInFlight, BeingProlonged):
             if course.is_left or clock.seconds() + PAUSE >= until:
@@ -128,7 +134,7 @@ async def _carry_out(desk: Desk, trade: HoursTrade, course: _Course, until: floa
 async def _take(desk: Desk, trade: HoursTrade, course: _Course) -> bool:
     """Take over what the client was not told about, if there is anything."""
     async with desk.db.statement() as tx:
-        found = await sql.take_undelivered(tx, trade.account_id, trade.fingerprint, within=HANDOVER_WINDOW)
+        found = await take(desk, tx, trade.account_id, trade.fingerprint)
     if found is not None:
         course.request_key, course.is_replayed = found.request_key, True
     return course.is_replayed

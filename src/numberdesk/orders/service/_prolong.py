@@ -23,7 +23,7 @@ from numberdesk.catalogue.model import CountryCode, ServiceCode
 from numberdesk.maintenance import service as maintenance
 from numberdesk.maintenance.model import Intent
 from numberdesk.orders import sql
-from numberdesk.orders.model import Card, Order, OrderId, Prolongation, Wish
+from numberdesk.orders.model import HELD_FOR, Card, HandoverNote, Order, OrderId, Prolongation, Wish
 from numberdesk.orders.service._board import read_cards
 from numberdesk.orders.service._close import BeingProlonged, NotPossibleNow, keep, told_status
 from numberdesk.orders.service._desk import Desk
@@ -97,6 +97,7 @@ async def prolong(
     hours: int,
     request_key: str | None = None,
     max_price_paise: Paise | None = None,
+    note: HandoverNote | None = None,
 ) -> Card:
     """Buy more hours for a rental at the price that `prolong_price` tells. Once it is prolonged it cannot be cancelled.
 
@@ -105,6 +106,7 @@ async def prolong(
     Args:
         request_key: the caller's Idempotency-Key; a repeat with it gives what the first request gave.
         max_price_paise: above it nothing is bought.
+        note: is written with the intent.
 
     Raises:
         InsufficientBalance: nothing was bought.
@@ -124,11 +126,11 @@ async def prolong(
     if max_price_paise is not None and quote.price_paise > max_price_paise:
         raise catalogue.PriceTooLow(max_price_paise=max_price_paise, minimum_paise=quote.price_paise)
     key = request_key or ids.request_id()
-    return await desk.db.to_the_end(_prolong(desk, order, hours, key, quote))
+    return await desk.db.to_the_end(_prolong(desk, order, hours, key, quote, note))
 
 
-async def _prolong(desk: Desk, order: Order, hours: int, key: str, quote: _Quote) -> Card:
-    bought, card, is_new = await _begin(desk, order, hours, key, quote)
+async def _prolong(desk: Desk, order: Order, hours: int, key: str, quote: _Quote, note: HandoverNote | None) -> Card:
+    bought, card, is_new = await _begin(desk, order, hours, key, quote, note)
     if not is_new:
         return await _answered(desk, bought)
     desk.show([card])
@@ -154,7 +156,9 @@ async def _settled(desk: Desk, bought: Prolongation, answer: ProlongAnswer) -> t
     return await settle_prolongation(desk, bought, answer)
 
 
-async def _begin(desk: Desk, order: Order, hours: int, key: str, quote: _Quote) -> tuple[Prolongation, Card, bool]:
+async def _begin(
+    desk: Desk, order: Order, hours: int, key: str, quote: _Quote, note: HandoverNote | None
+) -> tuple[Prolongation, Card, bool]:
     """Write down what is about to be bought, and hold its money; False for what another request began."""
     async with desk.db.transaction() as tx:
         locked = (await sql.lock_orders(tx, [order.id]))[0]
@@ -176,6 +180,8 @@ async def _begin(desk: Desk, order: Order, hours: int, key: str, quote: _Quote) 
         refusal = (await wallet.hold(tx, [wanted]))[0]
         if refusal is not None:
             raise refusal
+        if note is not None:
+            await sql.insert_held(tx, [(order.account_id, key, note)], held_for=HELD_FOR)
         changed = await sql.set_prolonging(tx, order.id)
         return bought, (await read_cards(tx, [changed]))[0], True
 

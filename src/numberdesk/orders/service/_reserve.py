@@ -10,7 +10,7 @@ from numberdesk.maintenance import service as maintenance
 from numberdesk.maintenance.model import Intent
 from numberdesk.maintenance.service import Switches
 from numberdesk.orders import sql
-from numberdesk.orders.model import Card, Order, Reservation
+from numberdesk.orders.model import HELD_FOR, Card, Order, Reservation
 from numberdesk.wallet import service as wallet
 from numberdesk.wallet.model import HoldWanted
 
@@ -62,6 +62,9 @@ async def reserve(
         if paid:
             orders = await sql.insert_orders(tx, [order_id for order_id, _ in paid], [item for _, item in paid])
             known.update((_key(order), order) for order in orders)
+            notes = [(item.account_id, item.request_key, item.note) for _, item in paid if item.note is not None]
+            if notes:
+                await sql.insert_held(tx, notes, held_for=HELD_FOR)
     return [refusals[_key(item)] if _key(item) in refusals else Card(known[_key(item)]) for item in items]
 
 

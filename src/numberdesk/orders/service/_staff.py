@@ -12,6 +12,7 @@ from numberdesk.orders.model import LISTENING, Card, Closing, Delivery, Event, E
 from numberdesk.orders.service._board import read_cards
 from numberdesk.orders.service._close import proof_of
 from numberdesk.orders.service._desk import Desk
+from numberdesk.orders.service._revoked import note_ended
 from numberdesk.orders.service._verbs import ProviderSilent, settle_cancel
 from numberdesk.orders.sql import Sms, Wanted
 from numberdesk.providers import service as providers
@@ -111,6 +112,9 @@ async def ask_provider(desk: Desk, order_id: OrderId) -> Order:
         case Ended() if order.state == "active":
             closing = Closing(order.id, frozenset({"active"}), "cancelled", "provider_cancelled", proof_of(seen))
             card = await desk.close.call(closing)
+        case Ended() if order.hours is not None and not order.is_prolonging:
+            await note_ended(desk, [(order, seen)])
+            return await get_any(desk.db, order_id)
         case Unknown():
             raise ProviderSilent
         case _:

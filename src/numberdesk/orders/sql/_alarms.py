@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from numberdesk.base.db import Tx, many
+from numberdesk.base.db import Tx, many, rows
 from numberdesk.providers.model import ProviderId
 
 
@@ -18,6 +18,29 @@ class Stale:
     orphans: int
     orphan_seconds: int
     """Age of the oldest one since it was first seen; 0 without any."""
+
+
+async def count_revoked(tx: Tx, *, sure_after: timedelta, told_for: timedelta) -> list[tuple[ProviderId, int]]:
+    """Return for every provider how many paid rentals it ended before their time, of which staff may decide.
+
+    Args:
+        sure_after: for those that still go on here, since their provider said first that they are over.
+        told_for: for those that were ended, since then.
+    """
+    found = await rows(
+        tx,
+        """
+        SELECT providers.id,
+               (SELECT count(*) FROM orders
+                WHERE provider_id = providers.id AND revoked_at IS NOT NULL AND refunded_at IS NULL
+                  AND CASE WHEN ended_at IS NULL THEN revoked_at < (SELECT clock_timestamp() - $1::interval)
+                      ELSE failure = 'provider_cancelled' AND ended_at > (SELECT clock_timestamp() - $2::interval) END)
+        FROM providers WHERE kind <> 'sandbox' ORDER BY providers.id
+        """,
+        sure_after,
+        told_for,
+    )
+    return [(ProviderId(row[0]), row[1]) for row in found]
 
 
 async def count_stale(

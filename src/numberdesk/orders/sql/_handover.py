@@ -1,9 +1,11 @@
 """Statements on purchases whose client was not told the outcome, and on those under the caller's own word."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from numberdesk.base.db import Tx, maybe, run, value
+from numberdesk.base.db import Tx, columns, maybe, run, value
+from numberdesk.orders.model import HandoverNote
 from numberdesk.wallet.model import AccountId
 
 
@@ -61,23 +63,53 @@ async def delete_unused_reference(
     await run(tx, query, account_id, reference, request_key, fingerprint)
 
 
+async def insert_held(tx: Tx, items: Sequence[tuple[AccountId, str, HandoverNote]], *, held_for: timedelta) -> None:
+    """Note purchases, by account and request, that are begun; those noted before stay as they are."""
+    keys = [(account_id, request_key) for account_id, request_key, _ in items]
+    notes = [note for _, _, note in items]
+    await run(
+        tx,
+        """
+        INSERT INTO undelivered_purchases (account_id, request_key, fingerprint, wants_object, holder, waited_ms,
+                                           noted_at, held_until)
+        SELECT item.*, 0, now, now + $6::interval
+        FROM unnest($1::bigint[], $2::text[], $3::bytea[], $4::boolean[], $5::text[]) AS item,
+             clock_timestamp() AS now
+        ON CONFLICT (account_id, request_key) DO NOTHING
+        """,
+        [account_id for account_id, _ in keys],
+        [request_key for _, request_key in keys],
+        *columns(notes, "fingerprint", "wants_object", "holder"),
+        held_for,
+    )
+
+
 async def take_undelivered(
-    tx: Tx, account_id: AccountId, fingerprint: bytes, *, within: timedelta
+    tx: Tx, account_id: AccountId, fingerprint: bytes, *, within: timedelta, holder: str, held_for: timedelta
 ) -> Undelivered | None:
-    """Take the oldest undelivered purchase of a kind away: nobody else gets it."""
+    """Take the oldest purchase of a kind that nobody waits for: from now on it is the holder's.
+
+    One that another process holds is taken when that process is dead, or its time to answer is over: who lives holds
+    the lock of its name, as `wake.listen` has it.
+    """
     return await maybe(
         tx,
         Undelivered,
         """
-        DELETE FROM undelivered_purchases WHERE account_id = $1 AND request_key = (
+        UPDATE undelivered_purchases SET holder = $4, held_until = clock_timestamp() + $5::interval
+        WHERE account_id = $1 AND request_key = (
             SELECT request_key FROM undelivered_purchases
             WHERE account_id = $1 AND fingerprint = $2 AND noted_at > (SELECT clock_timestamp() - $3::interval)
+              AND (holder IS NULL OR held_until < clock_timestamp()
+                   OR (holder <> $4 AND pg_try_advisory_xact_lock_shared(hashtextextended(holder, 0))))
             ORDER BY noted_at LIMIT 1 FOR UPDATE SKIP LOCKED
         ) RETURNING request_key, wants_object, waited_ms, noted_at
         """,
         account_id,
         fingerprint,
         within,
+        holder,
+        held_for,
     )
 
 
@@ -85,14 +117,14 @@ async def upsert_undelivered(
     tx: Tx, account_id: AccountId, request_key: str, *, fingerprint: bytes, wants_object: bool, waited_ms: int,
     at: datetime | None,
 ) -> None:  # fmt: skip
-    """Note a purchase as undelivered since then; None is now."""
+    """Note a purchase as undelivered since then, for anybody to take; None is now."""
     await run(
         tx,
         """
         INSERT INTO undelivered_purchases (account_id, request_key, fingerprint, wants_object, waited_ms, noted_at)
         VALUES ($1, $2, $3, $4, $5, coalesce($6::timestamptz, clock_timestamp()))
         ON CONFLICT (account_id, request_key) DO UPDATE
-        SET noted_at = excluded.noted_at, waited_ms = excluded.waited_ms
+        SET noted_at = excluded.noted_at, waited_ms = excluded.waited_ms, holder = NULL, held_until = NULL
         """,
         account_id,
         request_key,
@@ -101,6 +133,16 @@ async def upsert_undelivered(
         waited_ms,
         at,
     )
+
+
+async def delete_delivered(tx: Tx, items: Sequence[tuple[AccountId, str]]) -> None:
+    """Forget purchases, by account and request, whose clients were told."""
+    query = """
+        DELETE FROM undelivered_purchases
+        USING unnest($1::bigint[], $2::text[]) AS told (account, key)
+        WHERE account_id = told.account AND request_key = told.key
+        """
+    await run(tx, query, [account_id for account_id, _ in items], [request_key for _, request_key in items])
 
 
 async def delete_old_undelivered(tx: Tx, *, older_than: timedelta, limit: int) -> int:

@@ -73,6 +73,47 @@ async def set_kept(tx: Tx, order_id: OrderId) -> Order | None:
     )
 
 
+async def set_revoked(tx: Tx, order_ids: Sequence[OrderId]) -> None:
+    """Note of paid rentals that go on that their provider says that they are over, if it did not before."""
+    await run(
+        tx,
+        """
+        UPDATE orders SET revoked_at = clock_timestamp()
+        WHERE id = ANY($1::bigint[]) AND state = 'received' AND hours IS NOT NULL AND revoked_at IS NULL
+        """,
+        order_ids,
+    )
+
+
+async def clear_revoked(tx: Tx, order_ids: Sequence[OrderId]) -> None:
+    """Forget of rentals that go on that their provider said otherwise."""
+    query = "UPDATE orders SET revoked_at = NULL WHERE id = ANY($1::bigint[]) AND ended_at IS NULL"
+    await run(tx, query, order_ids)
+
+
+async def list_sure_revoked(tx: Tx, order_ids: Sequence[OrderId], *, after: timedelta) -> set[OrderId]:
+    """Return those of which their provider has said for so long that they are over."""
+    query = "SELECT id FROM orders WHERE id = ANY($1::bigint[]) AND revoked_at <= clock_timestamp() - $2::interval"
+    return {row[0] for row in await rows(tx, query, order_ids, after)}
+
+
+async def set_revoked_ended(tx: Tx, order_id: OrderId) -> Order | None:
+    """received -> completed for a locked rental that its provider took back; there is nothing to tell it."""
+    return await maybe(
+        tx,
+        Order,
+        """
+        UPDATE orders SET state = 'completed', failure = 'provider_cancelled', upstream_refund = 'assumed',
+                          ended_at = now, next_try_at = NULL,
+                          changed_at = greatest(now, orders.changed_at + interval '1 microsecond')
+        FROM clock_timestamp() AS now
+        WHERE id = $1 AND state = 'received' AND hours IS NOT NULL AND revoked_at IS NOT NULL AND NOT is_prolonging
+        RETURNING orders.*
+        """,
+        order_id,
+    )
+
+
 async def insert_prolongation(
     tx: Tx, order: Order, *, request_key: str, hours: int, price_paise: int, cost_paise: int
 ) -> Prolongation:

@@ -20,6 +20,8 @@ class Wanted:
     number: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    is_revoked: bool | None = None
+    """Paid rentals that their provider ended before their time, and whose money was not given back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,8 @@ async def list_wanted(tx: Tx, wanted: Wanted, *, before: int | None, limit: int)
           AND ($5::smallint IS NULL OR provider_id = $5) AND ($6::text IS NULL OR number = $6)
           AND ($7::timestamptz IS NULL OR created_at >= $7) AND ($8::timestamptz IS NULL OR created_at < $8)
           AND ($9::bigint IS NULL OR id < $9)
-        ORDER BY id DESC LIMIT $10
+          AND ($10::boolean IS NULL OR (revoked_at IS NOT NULL AND refunded_at IS NULL) = $10)
+        ORDER BY id DESC LIMIT $11
         """,
         wanted.states,
         wanted.account_id,
@@ -61,6 +64,7 @@ async def list_wanted(tx: Tx, wanted: Wanted, *, before: int | None, limit: int)
         wanted.since,
         wanted.until,
         before,
+        wanted.is_revoked,
         limit,
     )
 

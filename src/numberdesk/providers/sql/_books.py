@@ -122,7 +122,8 @@ async def sum_booked(tx: Tx, *, provider_id: ProviderId, since: datetime, until:
         FROM (
             SELECT coalesce(charged_paise, cost_paise) AS cost,
                    activated_at > $2 AND activated_at <= $3 AS is_sale,
-                   activated_at IS NOT NULL AND state IN ('cancelled', 'expired', 'failed')
+                   activated_at IS NOT NULL
+                       AND (state IN ('cancelled', 'expired', 'failed') OR failure = 'provider_cancelled')
                        AND upstream_refund IN ('confirmed', 'assumed') AND ended_at > $2 AND ended_at <= $3 AS is_back
             FROM orders WHERE changed_at > $2 AND provider_id = $1
             UNION ALL
