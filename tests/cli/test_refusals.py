@@ -58,6 +58,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     "price set --margin-percent 20 --service zz --country ZZ --provider zz": ("", "service is not the code"),
     "price set --margin-percent 20 --customer nobody@example.com": ("", "customer is not the address of an account"),
     "credit nobody@example.com 5": ("", "There is no such account"),
+    "credit nobody@example.com 5 --reference staff:1": ("", "A reference must not begin with staff:"),
     "credit nobody@example.com 1.234": ("", "The amount must be rupees"),
     "simulator --profile nope": ("", "No profile is called 'nope'"),
     "simulator --port {busy}": ("", "address already in use"),

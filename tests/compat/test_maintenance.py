@@ -8,10 +8,10 @@ import pytest
 from tests.compat.bot import DIALECTS, Bot, money, received
 from tests.compat.five_sim_client import BUY, Sim
 from tests.compat.test_rent import TELEGRAM, keep, rent
+from tests.http.staff import Member
 from tests.http.stand import Stand
 from tests.http.test_maintenance import AREAS, CLOSES, close, learn
 from tests.http.test_rentals import wait_for_rentals
-from tests.http.staff import Member
 
 WANTED: dict[str, Any] = {"service": "tg", "country": "22"}
 READS = (

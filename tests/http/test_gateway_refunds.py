@@ -142,6 +142,18 @@ def test_an_unknown_answer_is_asked_for_again_and_one_refund_is_sent(
     assert (sent(scene, ref), available(asha)) == ([40_00], "60.00")
 
 
+def test_a_refusal_of_the_second_try_does_not_undo_the_first(
+    scene: Scene, asha: Client, name: str, finance: Member
+) -> None:
+    ref, _ = paid(scene, asha, name)
+    scene.fake.trouble("lost", only=REFUND[name])
+    assert refund(finance, ref, "100").data["state"] == "requested"
+    scene.fake.orders[ref].refunds[0].body = b"a key that was forgotten, or is compared in another way than we think"
+    follow(scene)
+    until(lambda: state_of(scene, ref) == "pending")
+    assert (sent(scene, ref), available(asha)) == ([100_00], "0.00")
+
+
 def test_what_staff_send_back_is_told_to_the_customer_everywhere(
     scene: Scene, asha: Client, name: str, finance: Member
 ) -> None:
@@ -212,6 +224,20 @@ def test_a_wallet_that_has_less_than_a_gateway_returned_gives_it_and_is_frozen(
     until(lambda: asha.post("/auth/get-number", TELEGRAM).refusal == (403, "account_frozen"))
     short = "SELECT max(short_paise) FROM gateway_refunds WHERE begun_by = 'gateway'"
     assert scene.stand.ask(short) == 21_30
+
+
+def test_a_refund_of_ours_that_a_restored_database_does_not_know_leaves_the_wallet(
+    scene: Scene, asha: Client, name: str
+) -> None:
+    if name == "phonepe":
+        pytest.skip("its API lists no refunds of an order")
+    ref, payment_id = paid(scene, asha, name)
+    scene.fake.begin_refund(ref, payment_id, key="rf-01JDMX0000000000000000", amount_paise=30_00, body=b"")
+    for _ in range(2):
+        scene.look_now(ref)
+        until(lambda: events(asha, ref)[-1] == "taken_back")
+        assert (available(asha), status(asha, ref)["recharge"]["refunded"]) == ("70.00", "30.00")
+    scene.is_right("gateway")
 
 
 @pytest.mark.parametrize("is_spent", [False, True])

@@ -205,6 +205,39 @@ def test_a_repeat_whose_answer_was_lost_is_answered_without_another_code(stand: 
     assert available(client) == "10.00"
 
 
+def test_a_tool_that_names_all_its_requests_alike_has_each_carried_out(stand: Stand, asha: Member) -> None:
+    client = stand.customer("0")
+    path = f"/admin/users/{client.account_id}/credit"
+    for reason in ("for Monday", "for Tuesday"):
+        body = {"amount": "10", "reason": reason, "totp": asha.fresh()}
+        assert asha.client.post(path, body, X_Request_Id="the-tool-of-finance").data["state"] == "done"
+    assert available(client) == "20.00"
+
+
+def test_nobody_agrees_to_what_somebody_asked_for_who_may_not_any_more(
+    stand: Stand, asha: Member, bela: Member
+) -> None:
+    client = stand.customer("0")
+    request = move(asha, client, "credit", "6000").data["requestId"]
+    for change in ("role = 'support'", "state = 'banned'"):
+        stand.change(f"UPDATE accounts SET {change} WHERE id = $1", asha.account_id)
+        assert agree(bela, request).refusal == (409, "asker_gone")
+        stand.change("UPDATE accounts SET role = 'finance', state = 'active' WHERE id = $1", asha.account_id)
+    assert available(client) == "0.00"
+    assert [item["requestId"] for item in bela.client.get("/admin/requests").data["items"]] == [request]
+    assert agree(bela, request).data["state"] == "done"
+    assert available(client) == "6000.00"
+
+
+def test_the_key_of_a_credit_refunds_no_order_however_late(stand: Stand, asha: Member, alice: Client) -> None:
+    order_id = alice.buy()
+    assert move(asha, alice, "credit", "10", Idempotency_Key="one").data["state"] == "done"
+    stand.change("DELETE FROM idempotency_keys WHERE key = 'one'")
+    body = {"reason": "goodwill", "totp": asha.fresh()}
+    refused = asha.client.post(f"/admin/orders/{order_id}/refund", body, Idempotency_Key="one")
+    assert refused.refusal == (409, "idempotency_key_reused")
+
+
 def test_who_was_demoted_a_moment_ago_moves_nothing(stand: Stand, asha: Member) -> None:
     client = stand.customer("0")
     code = asha.fresh()

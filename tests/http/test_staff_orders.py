@@ -160,3 +160,18 @@ def test_a_dear_order_is_refunded_when_another_person_agrees(portal: BlockingPor
         assert agree(owner, asked["requestId"]).data["available"] == "1000.00"
         assert agree(owner, asked["requestId"]).data["available"] == "1000.00", "a repeat moves nothing"
         assert alice.get(f"/orders/{order_id}").data["order"]["refund"]["amount"] == PRICE
+
+
+def test_what_more_was_paid_for_meanwhile_is_asked_for_anew(portal: BlockingPortal, cluster: Cluster) -> None:
+    with stands.opened(portal, cluster, staff_two_person_amount=20) as stand:
+        alice, finance, owner = stand.customer(), Member(stand, "finance"), Member(stand, "owner")
+        order_id = stand.received(alice, CODE)
+        first = refund(finance, order_id).data
+        assert alice.post("/auth/extend-number", {"orderId": order_id, "minutes": 2}).status == 200
+        assert agree(owner, first["requestId"]).refusal == (409, "request_over")
+        assert alice.get(f"/orders/{order_id}").data["order"]["status"] == "received", "nothing of it was done"
+        second = refund(finance, order_id, Idempotency_Key="anew").data
+        assert agree(owner, second["requestId"]).data["available"] == "1000.00"
+        assert agree(owner, first["requestId"]).refusal == (409, "nothing_to_refund")
+        assert alice.get("/user/balance").data["available"] == "1000.00"
+        stand.verify_ledger()

@@ -1,7 +1,7 @@
 -- Faults to plant in the ledger of `scene.py`: the invariant that breaks and the sentence that names the row, then
 -- statements. Both are templates: {active} is the id of that order, {hold_active} of the posting that set its price
 -- aside, {price} its price, {alice}, {bob} and {carol} are accounts, {payment_paid} is a payment of Carol,
--- {recharge_paid} the reference of what it paid, {recharge_of_paid} its posting. Triggers and foreign keys are off while they run.
+-- {recharge_paid} the reference of what it paid, {recharge_of_paid} its posting, {request_credit} what staff did by hand. Triggers and foreign keys are off while they run.
 
 -- I1: posting {capture_completed} (capture of order {completed}:number:1) sums to 5
 UPDATE entries SET amount_paise = amount_paise + 5 WHERE posting_id = {capture_completed} AND bucket = 'revenue';
@@ -29,7 +29,7 @@ SELECT id, now(), 1000000000000 + {alice}, 'held', -5, 0, 1 FROM paid
 UNION ALL SELECT id, now(), NULL, 'revenue', 5, NULL, NULL FROM paid;
 
 -- I1: all entries together sum to 700
-DELETE FROM entries WHERE bucket = 'adjustments';
+DELETE FROM entries WHERE bucket = 'adjustments' AND posting_id = {admin_credit_goodwill};
 
 -- I2: wallet {bob}: available 50900 but its entries sum to 50700
 UPDATE wallets SET available_paise = available_paise + 200 WHERE account_id = {bob};
@@ -140,6 +140,30 @@ UPDATE messages SET is_sealed = false WHERE order_id = {expired};
 
 -- I5: order 99: readable messages: 1, but its hold is missing
 INSERT INTO messages (order_id, ordinal, code, text, received_at) VALUES (99, 1, '1', '1', now());
+
+-- I5: order {received}: readable messages: 1, the last of …, but it was refunded at …
+UPDATE orders SET refunded_at = (SELECT received_at FROM messages WHERE order_id = {received}) - interval '1 second' WHERE id = {received};
+
+-- I15: order {completed} was refunded at …, but not its hold number:1
+UPDATE orders SET refunded_at = now() WHERE id = {completed};
+
+-- I15: credit by hand (staff:{request_credit}): nothing moved
+DELETE FROM postings WHERE kind = 'admin_credit' AND cause_id = 'staff:{request_credit}';
+
+-- I15: credit by hand (staff:{request_credit}): nobody decided it
+UPDATE money_requests SET state = 'waiting' WHERE id = {request_credit};
+
+-- I15: credit by hand (staff:{request_credit}): 300 moved of account {carol}, asked for were 299 of account {carol}
+UPDATE money_requests SET amount_paise = 299 WHERE id = {request_credit};
+
+-- I15: debit by hand (staff:{request_debit}): 200 moved of account {carol}, asked for were 200 of account {alice}
+UPDATE money_requests SET account_id = {alice} WHERE id = {request_debit};
+
+-- I15: order_refund by hand (staff:{request_order_refund}): {price} moved of account {alice}, asked for were 1 of account {alice}
+UPDATE money_requests SET amount_paise = 1 WHERE id = {request_order_refund};
+
+-- I15: order_refund by hand (staff:{request_order_refund}): nothing moved
+DELETE FROM postings WHERE id = {refund_refunded};
 
 -- I15: posting {void_cancelled} (void of order {cancelled}:number:1): there is no such hold
 DELETE FROM holds WHERE order_id = {cancelled};

@@ -4,6 +4,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import cast
 
+from numberdesk.accounts import service as accounts
+from numberdesk.accounts.model import Caller, MoneyWanted, StaffRules
+from numberdesk.base.crypto import Vault, new_key
 from numberdesk.base.db import Database, Tx
 from numberdesk.base.money import Paise
 from numberdesk.catalogue.model import PricedOffer
@@ -14,6 +17,7 @@ from numberdesk.orders.service._close import begin_cancel, close
 from numberdesk.orders.service._receive import receive
 from numberdesk.orders.service._reserve import reserve
 from numberdesk.orders.service._settle import settle
+from numberdesk.orders.service._staff import refund as refund_order
 from numberdesk.payments.methods.gateway import Gateway, GatewayName, GatewayRefund, Trouble
 from numberdesk.payments.model import Payment, Proof
 from numberdesk.payments.service import assign, refund
@@ -40,6 +44,7 @@ class Scene:
     orders: dict[str, int]
     recharges: dict[str, str]
     payments: dict[str, Payment]
+    requests: dict[str, int]
 
 
 async def set_scene(db: Database) -> Scene:
@@ -64,15 +69,15 @@ async def set_scene(db: Database) -> Scene:
             await receive(tx, [delivery(orders[name])])
         for name in ("completed", "refunded"):
             await sql.set_completed(tx, [orders[name].id])
-        await wallet.refund(tx, order_id=orders["refunded"].id, purpose="number:1")
         await begin_cancel(tx, [CancelWanted(alice, orders["cancelling"].id)])
         active = frozenset({"active"})
         await close(tx, [Closing(orders["cancelled"].id, active, "cancelled")])  # type: ignore[arg-type]
         await close(tx, [Closing(orders["expired"].id, active, "expired")])  # type: ignore[arg-type]
         await receive(tx, [delivery(orders["expired"])])
-    carol, recharges, payments = await take_money(db)
+    carol, recharges, payments, staff = await take_money(db)
+    requests = await move_by_hand(db, staff, carol, orders["refunded"])
     await jobs.roll_up(db, limit=5)
-    return Scene(alice, bob, carol, {name: order.id for name, order in orders.items()}, recharges, payments)
+    return Scene(alice, bob, carol, {name: order.id for name, order in orders.items()}, recharges, payments, requests)
 
 
 class Refunding:
@@ -87,7 +92,31 @@ class Refunding:
         return GatewayRefund(f"rfnd_{key}", key, payment_external_id, "processed", amount_paise, None, b"")
 
 
-async def take_money(db: Database) -> tuple[AccountId, dict[str, str], dict[str, Payment]]:
+async def move_by_hand(db: Database, staff: Caller, carol: AccountId, refunded: Order) -> dict[str, int]:
+    """Have one of the staff credit and debit Carol, and refund an order; returns the requests by what they are."""
+    wanted = [
+        MoneyWanted("credit", carol, Paise(300), "by hand"), MoneyWanted("debit", carol, Paise(200), "by hand"),
+        MoneyWanted("order_refund", refunded.account_id, refunded.price_paise, "by hand", refunded.id),
+    ]  # fmt: skip
+    found: dict[str, int] = {}
+    for item in wanted:
+        async with db.transaction() as tx:
+            asked = await accounts.ask_money(
+                tx, Vault([new_key()]), StaffRules(), staff, replace(VISIT, id=item.action), item
+            )
+            cause = asked.request.cause
+            match item.action:
+                case "credit":
+                    await wallet.credit(tx, [Credit(carol, item.amount_paise, "admin_credit", cause)])
+                case "debit":
+                    await wallet.debit(tx, carol, amount_paise=item.amount_paise, cause=cause)
+                case _:
+                    await refund_order(tx, refunded.id)
+        found[item.action] = asked.request.id
+    return found
+
+
+async def take_money(db: Database) -> tuple[AccountId, dict[str, str], dict[str, Payment], Caller]:
     """Have money come in: credited, partly sent back, nobody's, of nobody's and assigned, and too little to count."""
     stage = await open_stage(db)
     till = replace(stage.till, gateways={"razorpay": cast("Gateway", Refunding())})
@@ -109,7 +138,7 @@ async def take_money(db: Database) -> tuple[AccountId, dict[str, str], dict[str,
         till, caller=staff, visit=VISIT, payment_id=books["part"].id, version=books["part"].version,
         amount_paise=Paise(500), reason="asked for",
     )  # fmt: skip
-    return stage.asha, {"paid": paid.ref, "part": part.ref}, await payments_of(db, proofs)
+    return stage.asha, {"paid": paid.ref, "part": part.ref}, await payments_of(db, proofs), staff
 
 
 async def payments_of(db: Database, proofs: dict[str, Proof]) -> dict[str, Payment]:
@@ -130,7 +159,7 @@ async def ordered(tx: Tx, account_id: AccountId, offer: PricedOffer, name: str) 
 async def settled(tx: Tx, order: Order, answer: RentAnswer, *, next_offer: PricedOffer | None = None) -> Order:
     """Settle a provider's answer to the order's attempt."""
     item = Settlement(order.id, order.attempt, order.provider_id, 0, 1_200_000, answer, next_offer)
-    (card,) = await settle(tx, [item], rules=RULES)
+    (card,) = await settle(tx, [item], rules=RULES, switches=Switches())
     assert isinstance(card, Card), card
     return card.order
 

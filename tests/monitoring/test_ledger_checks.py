@@ -55,6 +55,7 @@ async def fill(cluster: Cluster, name: str) -> dict[str, Any]:
     ids: dict[str, Any] = {"alice": scene.alice, "bob": scene.bob, "carol": scene.carol, **scene.orders}
     ids |= {f"recharge_{recharge}": ref for recharge, ref in scene.recharges.items()}
     ids |= {f"payment_{payment}": item.id for payment, item in scene.payments.items()}
+    ids |= {f"request_{action}": request for action, request in scene.requests.items()}
     owner = await asyncpg.connect(postgres.in_database(cluster.owner_url, name))
     names = {f"{order_id}:number:1": order for order, order_id in scene.orders.items()}
     names |= {item.cause: f"of_{payment}" for payment, item in scene.payments.items()}

@@ -259,10 +259,10 @@ async def test_a_cancel_in_two_places_at_once_is_one_refund(world: World) -> Non
     """The worker takes over although the first process is still at it: both ask, one gives back."""
     card = await world.buy()
     world.alpha.set_profile(replace(SLOW, answer_delay=0.15))
-    first = asyncio.ensure_future(world.cancel(card))
-    await until(lambda: bool(world.alpha.cancelled))
-    await world.age(timedelta(seconds=20))
     async with another_process(world) as second:
+        first = asyncio.ensure_future(world.cancel(card))
+        await until(lambda: bool(world.alpha.cancelled))
+        await world.age(timedelta(seconds=20))
         assert await jobs.settle_ending(second.desk) == 1
     assert (await first).order.state == "cancelled"
     assert len(world.alpha.cancelled) == await voids(world) == 1

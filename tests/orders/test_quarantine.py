@@ -55,6 +55,7 @@ async def test_it_is_sealed_the_money_goes_back_and_staff_see_it_without_its_cod
     assert (card.order.state, card.order.failure, card.messages) == ("cancelled", "withheld", ())
     assert card.refund is not None
     assert card.refund.amount_paise == PRICE
+    assert card.order.upstream_refund == "refused", "its provider did what it was paid for"
     assert await world.money() == (MONEY, 0)
     assert await world.sealed(card) == [("482913", True)]
     assert (await world.check(card)).messages == ()
@@ -112,7 +113,7 @@ async def test_released_it_is_given_and_paid_once_at_the_orders_price(play: Play
     world = await play()
     card = await deliver(world, await world.buy(), BANK)
     card = await release(world, card)
-    assert card.order.state == "completed"
+    assert (card.order.state, card.order.upstream_refund) == ("completed", "none")
     assert [message.code for message in card.messages] == ["482913"]
     assert [message.code for message in (await world.check(card)).messages] == ["482913"]
     assert await world.money() == (MONEY - PRICE, 0)

@@ -11,12 +11,14 @@ from numberdesk.base.money import Paise
 from numberdesk.catalogue import service as catalogue
 from numberdesk.catalogue.model import Delivery
 from numberdesk.catalogue.service import NoStock, PriceTooLow
+from numberdesk.maintenance import service as maintenance
+from numberdesk.maintenance.model import NewWindow
 from numberdesk.orders import service as orders
 from numberdesk.orders.model import Card
 from numberdesk.orders.service import NoNumbers, ProviderUnavailable, Wish
 from numberdesk.providers import service as providers
 from numberdesk.wallet.service import InsufficientBalance
-from tests.orders.world import DEAR_COST, INDIA, PRICE, TELEGRAM, Play, World, another_process, outcomes
+from tests.orders.world import DEAR_COST, INDIA, MONEY, PRICE, TELEGRAM, Play, World, another_process, outcomes
 
 pytestmark = pytest.mark.anyio
 
@@ -259,3 +261,15 @@ async def test_a_route_does_not_slow_many_purchases_at_once(play: Play) -> None:
     cards = await asyncio.gather(*(world.buy(Wish("tg", INDIA, route="best")) for _ in range(30)))
     assert {card.order.state for card in cards} == {"active"}
     assert len(world.shelf.ranked) == 1, "ranked once for all of them"
+
+
+async def test_the_next_provider_is_not_asked_when_it_was_closed_a_moment_ago(play: Play) -> None:
+    world = await play(profile="no-stock", beta="never")
+    async with world.db.transaction() as tx:
+        await maintenance.open_window(tx, NewWindow("server", "We work on it.", target=str(DEAR)))
+    with pytest.raises(NoNumbers):  # no process has heard of the window
+        await world.buy()
+    (order,) = await world.all_orders()
+    assert (order.state, order.provider_id, order.attempt) == ("failed", CHEAP, 1)
+    assert await world.money() == (MONEY, 0)
+    assert world.sold_ids("beta") == []

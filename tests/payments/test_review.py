@@ -132,6 +132,16 @@ async def test_the_first_of_two_approvals_is_told_to_those_who_can_be_the_second
     assert await stage.list("SELECT count(*) FROM outbox WHERE template = 'staff_news'") == [(2,)], "it is done"
 
 
+async def test_who_may_not_move_money_any_more_is_no_first_person(stage: Stage) -> None:
+    recharge = await claimed(stage, 6000)
+    first, second, third = await stage.staff(), await stage.staff(), await stage.staff()
+    assert (await approve(stage, first, recharge)).outcome == "one_more_person"
+    await stage.change("UPDATE accounts SET role = 'support' WHERE id = $1", first.account_id)
+    assert (await approve(stage, second, recharge)).outcome == "one_more_person"
+    assert await stage.balance() == 0
+    assert (await approve(stage, third, recharge)).outcome == "credited"
+
+
 async def test_an_approval_of_before_a_change_is_none(stage: Stage) -> None:
     recharge = await claimed(stage, 6000)
     assert (await approve(stage, await stage.staff(), recharge)).outcome == "one_more_person"

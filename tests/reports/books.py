@@ -92,6 +92,25 @@ class Books:
         self.open_ids.remove(order_id)
         self.paid_ids.append(order_id)
 
+    async def prolong(self, order_id: int, *, state: str = "done") -> None:
+        """Let more hours be bought for an order that is paid, or refused."""
+        price = Paise(self.draw.randint(200, 3000))
+        prolongation_id = await self.backstage.fetchval(
+            """
+            INSERT INTO prolongations (order_id, request_key, hours, price_paise, cost_paise, state, provider_id,
+                                       upstream_id, ended_before, sent_at, settled_at)
+            SELECT id, random()::text, 4, $2::bigint, $2 - 60, $3, provider_id, upstream_id, expires_at, now(), now()
+            FROM orders WHERE id = $1 RETURNING id
+            """,
+            order_id, price, state,
+        )  # fmt: skip
+        purpose = f"prolong:{prolongation_id}"
+        owner = await self.backstage.fetchval("SELECT account_id FROM orders WHERE id = $1", order_id)
+        async with self.db.transaction() as tx:
+            await wallet.hold(tx, [HoldWanted(owner, order_id, purpose, price)])
+            settle = wallet.capture if state == "done" else wallet.void
+            assert await settle(tx, [order_id], purpose=purpose)
+
     async def end(self, order_id: int, proof: str, at: datetime | None = None) -> None:
         """End it without a code: the customer's money is given back, at that time or now."""
         async with self.db.transaction() as tx:
@@ -164,7 +183,9 @@ class Books:
             await self.end(self.draw.choice(self.open_ids), self.draw.choice(PROOFS))
         elif choice < 0.8 and self.ended_ids:
             await self.prove(self.draw.choice(self.ended_ids), self.draw.choice(PROOFS))
-        elif choice < 0.9 and self.paid_ids:
+        elif choice < 0.85 and self.paid_ids:
+            await self.prolong(self.draw.choice(self.paid_ids), state=self.draw.choice(("done", "done", "refused")))
+        elif choice < 0.92 and self.paid_ids:
             await self.refund(self.draw.choice(self.paid_ids))
         else:
             await self.top_up(
@@ -191,6 +212,10 @@ async def naive(connection: Any, zone: Zone) -> tuple[Rows, Rows]:
     """Count orders and money by the days of a zone: every row is read, and added up one by one."""
     orders = {row["id"]: row for row in await connection.fetch("SELECT * FROM orders")}
     holds = {(row["order_id"], row["purpose"]): row for row in await connection.fetch("SELECT * FROM holds")}
+    longer = {
+        (row["order_id"], f"prolong:{row['id']}"): row["cost_paise"]
+        for row in await connection.fetch("SELECT * FROM prolongations")
+    }
     of_orders: dict[Any, dict[str, Any]] = defaultdict(lambda: defaultdict(int))
     waits: dict[Any, list[int]] = defaultdict(list)
     for order in orders.values():
@@ -212,7 +237,10 @@ async def naive(connection: Any, zone: Zone) -> tuple[Rows, Rows]:
         number, _, purpose = posting["cause_id"].partition(":")
         order, hold = orders[int(number)], holds[int(number), purpose]
         if order["account_id"] < SANDBOX_OFFSET:
-            _count_moved(of_orders, _key(order, posting["at"], zone), posting["kind"], order, hold)
+            key = _key(order, posting["at"], zone)
+            _count_moved(of_orders, key, posting["kind"], order, hold)
+            if posting["kind"] == "capture":
+                of_orders[key]["cost_paise"] += longer.get((int(number), purpose), 0)
     for key, places in waits.items():
         of_orders[key]["waits"] = [places.count(place) for place in range(max(places, default=-1) + 1)]
     return {key: dict(counts) for key, counts in of_orders.items() if counts}, {k: dict(v) for k, v in of_money.items()}

@@ -129,6 +129,20 @@ async def test_a_refund_counts_today_and_a_late_proof_on_the_day_of_the_end(book
     assert sum(row["refunded"] for key, row in after.items() if key[0] == now) == 1
 
 
+async def test_more_hours_for_a_rental_cost_what_their_provider_took(books: Books) -> None:
+    rented = await books.order(clock.now() - timedelta(days=5))
+    await books.deliver(rented, clock.now() - timedelta(days=5))
+    await reports.count(books.db)
+    await books.prolong(rented)
+    await books.prolong(rented, state="refused")
+    await reports.count(books.db)
+    assert await right(books)
+    rows, _ = await stored(books.backstage, "utc")
+    (today,) = [row for key, row in rows.items() if key[0] == clock.now().date()]
+    assert today["revenue_paise"] - today["cost_paise"] == 60
+    assert (today["paid"], today["released"]) == (0, 0)
+
+
 async def test_a_late_capture_is_revenue_of_today_of_an_order_of_then(books: Books) -> None:
     old = clock.now() - timedelta(days=5)
     order_id = await books.order(old)

@@ -63,6 +63,8 @@ async def balances(db: Database, account_id: AccountId) -> tuple[int, int]:
 async def add_orders_of_holds(db: Database) -> None:
     """Write the orders that explain the holds: a live one is being requested, a captured one paid, a voided one failed.
 
+    What has holds for more hours is a rental, and goes on as long as one of them is live.
+
     Orders are written by verbs everywhere else; tests of the ledger alone have holds without them.
     """
     async with db.transaction() as tx:
@@ -76,18 +78,34 @@ async def add_orders_of_holds(db: Database) -> None:
             WITH made AS (
                 INSERT INTO orders (id, account_id, service, country, operator, provider_id, price_paise, cost_paise,
                                     state, request_key, request_item, request_token, upstream_id, number,
-                                    created_at, sent_at, expires_at, ended_at, changed_at)
+                                    created_at, sent_at, expires_at, ended_at, changed_at, hours, is_prolonging)
                 OVERRIDING SYSTEM VALUE
                 SELECT order_id, account_id, 'tg', 22, 'any', (SELECT min(id) FROM providers), amount_paise, 1,
-                       CASE state WHEN 'held' THEN 'requested' WHEN 'captured' THEN 'completed' ELSE 'failed' END,
+                       CASE state WHEN 'held' THEN 'requested' WHEN 'voided' THEN 'failed'
+                                  ELSE CASE WHEN is_prolonging THEN 'received' ELSE 'completed' END END,
                        order_id, 0, 0, CASE state WHEN 'captured' THEN 'u' || order_id END,
                        CASE state WHEN 'captured' THEN (910000000000 + order_id)::text END,
-                       created_at, created_at, created_at, ended_at, created_at
-                FROM holds WHERE purpose = 'number:1' AND order_id NOT IN (SELECT id FROM orders)
+                       created_at, created_at, created_at, CASE WHEN NOT is_prolonging THEN ended_at END, created_at,
+                       CASE WHEN longer > 0 THEN 4 END, is_prolonging
+                FROM holds, LATERAL (
+                    SELECT count(*) AS longer, count(*) FILTER (WHERE more.state = 'held') > 0 AS is_prolonging
+                    FROM holds AS more WHERE more.order_id = holds.order_id AND starts_with(more.purpose, 'prolong:')
+                ) AS rented
+                WHERE purpose = 'number:1' AND order_id NOT IN (SELECT id FROM orders)
                 RETURNING *
             )
             INSERT INTO activations (provider_id, upstream_id, order_id)
             SELECT provider_id, upstream_id, id FROM made WHERE upstream_id IS NOT NULL
+            """,
+            """
+            INSERT INTO prolongations (id, order_id, request_key, hours, price_paise, cost_paise, state, provider_id,
+                                       upstream_id, ended_before, sent_at, settled_at)
+            OVERRIDING SYSTEM VALUE
+            SELECT split_part(purpose, ':', 2)::bigint, order_id, purpose, 4, amount_paise, 1,
+                   CASE holds.state WHEN 'held' THEN 'unknown' WHEN 'captured' THEN 'done' ELSE 'refused' END,
+                   orders.provider_id, orders.upstream_id, holds.created_at, holds.created_at, holds.ended_at
+            FROM holds JOIN orders ON orders.id = order_id
+            WHERE starts_with(purpose, 'prolong:') AND purpose NOT IN (SELECT request_key FROM prolongations)
             """,
         ):
             await run(tx, statement)

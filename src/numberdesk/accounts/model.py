@@ -247,6 +247,10 @@ class MoneyWanted:
     subject_version: int | None = None
 
 
+BY_STAFF = "staff:"
+"""How the causes of what staff decide begin. With one that somebody else used, a request could not be carried out."""
+
+
 @dataclass(frozen=True, slots=True)
 class MoneyRequest:
     """The same as a row: done at once, or waiting for a second person."""
@@ -269,7 +273,7 @@ class MoneyRequest:
     @property
     def cause(self) -> str:
         """What its posting is caused by, once for ever."""
-        return f"staff:{self.id}"
+        return f"{BY_STAFF}{self.id}"
 
 
 @dataclass(frozen=True, slots=True)

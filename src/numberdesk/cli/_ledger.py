@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from numberdesk.accounts import service as accounts
+from numberdesk.accounts.model import BY_STAFF
 from numberdesk.audit import service as audit
 from numberdesk.audit.model import Detail, Event
 from numberdesk.base import ids
@@ -72,6 +73,8 @@ async def _credit(home: Path | None, *, email: str, amount: str, reference: str)
         paise = parse_rupees(amount)
     except NotAnAmount as problem:
         raise CommandFailed(f"The amount {problem}.") from None
+    if reference.startswith(BY_STAFF):
+        raise CommandFailed(f"A reference must not begin with {BY_STAFF}: so are requests of staff called.")
     async with opened_database(home) as (_, db):
         account_id = await accounts.find_by_email(db, email)
         if account_id is None:

@@ -106,6 +106,11 @@ class Order:
     revoked_at: datetime | None = None
     """When its provider said first that a paid rental is over before its time."""
 
+    @property
+    def is_given_back(self) -> bool:
+        """Whether its money went back: what still comes is not its buyer's."""
+        return self.refunded_at is not None or self.state in ("cancelled", "expired", "failed")
+
 
 @dataclass(frozen=True, slots=True)
 class Message:

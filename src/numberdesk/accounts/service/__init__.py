@@ -72,6 +72,7 @@ from numberdesk.accounts.service._money import (
     OPEN_FOR,
     AnotherPersonNeeded,
     AskedTwice,
+    AskerGone,
     DailyCapReached,
     MoneyAsked,
     RequestOver,
@@ -81,6 +82,7 @@ from numberdesk.accounts.service._money import (
     find_asked,
     find_money_request,
     list_money_requests,
+    may_move_money,
     refuse_money,
 )
 from numberdesk.accounts.service._notes import Dossier, add_note, find_by_prefix, read_dossier, set_limits
@@ -135,6 +137,7 @@ __all__ = [
     "AddressNotAllowed",
     "AnotherPersonNeeded",
     "AskedTwice",
+    "AskerGone",
     "BadCredentials",
     "BadKey",
     "BadRefreshToken",
@@ -215,6 +218,7 @@ __all__ = [
     "list_sessions",
     "login",
     "logout",
+    "may_move_money",
     "new_totp_secret",
     "open_sandboxes",
     "phone_of",

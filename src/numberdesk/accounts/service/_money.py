@@ -14,6 +14,7 @@ from numberdesk.accounts.model import (
     MoneyRequest,
     MoneyWanted,
     RequestId,
+    Role,
     StaffNews,
     StaffRules,
 )
@@ -22,6 +23,7 @@ from numberdesk.accounts.service._people import done_by
 from numberdesk.accounts.service._repeats import KeyReused
 from numberdesk.accounts.service._staff_news import tell_staff
 from numberdesk.audit import service as audit
+from numberdesk.base import ids
 from numberdesk.base.crypto import Vault
 from numberdesk.base.db import Database, Tx
 from numberdesk.base.errors import AppError, NotFound
@@ -69,6 +71,16 @@ class AnotherPersonNeeded(AppError):
     code = "another_person_needed"
     category = "authentication"
     message = "You asked for this yourself: another member of the staff must agree."
+
+
+@dataclass(eq=False)
+class AskerGone(AppError):
+    """Whoever asked lost the right to move money: two people with it are needed."""
+
+    status = 409
+    code = "asker_gone"
+    category = "transaction"
+    message = "Whoever asked for this may not move money any more. Refuse it, and ask for it anew if it is right."
 
 
 @dataclass(eq=False)
@@ -121,7 +133,8 @@ async def ask_money(
     if wanted.account_id == caller.account_id:
         raise OwnAccount
     await _lock_member(tx, caller)
-    key = visit.once or f"visit:{visit.id}"
+    # The name of the visit will not do: a caller may give all his requests the same one.
+    key = visit.once or f"visit:{ids.request_id()}"
     known = await sql.find_money_request_by_key(tx, caller.account_id, key, open_for=OPEN_FOR)
     if known is not None:
         _refuse_other(known, wanted)
@@ -146,6 +159,7 @@ async def agree(tx: Tx, rules: StaffRules, caller: Caller, visit: Visit, request
         NotFound: there is no such request.
         RequestOver: it was decided by somebody else, or waited for more than a day.
         AnotherPersonNeeded: the caller asked for it.
+        AskerGone: whoever asked may not move money any more.
         OwnAccount, ScopeTooSmall, DailyCapReached: as in `ask_money`.
     """
     request = await _lock(tx, request_id)
@@ -157,6 +171,8 @@ async def agree(tx: Tx, rules: StaffRules, caller: Caller, visit: Visit, request
     if request.account_id == caller.account_id:
         raise OwnAccount
     await _lock_member(tx, caller)
+    if not await may_move_money(tx, request.asked_by):
+        raise AskerGone
     await _refuse_above_cap(tx, rules, caller, request.amount_paise)
     decided = await sql.set_money_request_decided(tx, request_id, state="done", by=caller.account_id)
     assert decided is not None, "a locked request was decided meanwhile"
@@ -228,9 +244,17 @@ async def _lock(tx: Tx, request_id: RequestId) -> MoneyRequest:
 
 
 async def _lock_member(tx: Tx, caller: Caller) -> None:
-    member = await sql.lock_member(tx, caller.account_id)
-    if member is None or member[1] != "active" or "admin:finance" not in STAFF_SCOPES[member[0]]:
+    if not _may_move_money(await sql.lock_member(tx, caller.account_id)):
         raise ScopeTooSmall(scope="admin:finance")
+
+
+async def may_move_money(tx: Tx, account_id: AccountId) -> bool:
+    """Tell whether somebody is of the staff who move money, now."""
+    return _may_move_money(await sql.find_member(tx, account_id))
+
+
+def _may_move_money(member: tuple[Role, str] | None) -> bool:
+    return member is not None and member[1] == "active" and "admin:finance" in STAFF_SCOPES[member[0]]
 
 
 async def _refuse_above_cap(tx: Tx, rules: StaffRules, caller: Caller, amount_paise: Paise) -> None:

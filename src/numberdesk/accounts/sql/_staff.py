@@ -14,6 +14,12 @@ async def lock_member(tx: Tx, account_id: AccountId) -> tuple[Role, str] | None:
     return (found[0][0], found[0][1]) if found else None
 
 
+async def find_member(tx: Tx, account_id: AccountId) -> tuple[Role, str] | None:
+    """Return role and state of one of the staff."""
+    found = await rows(tx, "SELECT role, state FROM accounts WHERE id = $1", account_id)
+    return (found[0][0], found[0][1]) if found else None
+
+
 async def sum_moved(tx: Tx, account_id: AccountId, *, within: timedelta) -> Paise:
     """Return what a person asked for lately and nobody refused, and what he agreed to."""
     found: int = await value(

@@ -147,6 +147,8 @@ async def _refund(cashier: Cashier, asked: Asked, data: RefundOrder) -> bytes:
     await accounts.refuse_above(cashier.people.db, asked.caller, order.account_id)
     known = await accounts.find_asked(cashier.people.db, asked.caller, asked.visit)
     if known is not None:
+        if (known.action, known.subject_id) != ("order_refund", order.id):
+            raise accounts.KeyReused
         return await _told(cashier, known)
     _, paise = await orders.refundable(cashier.people.db, order.id)
     wanted = MoneyWanted("order_refund", order.account_id, paise, data.reason, order.id)

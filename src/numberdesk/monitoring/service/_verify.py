@@ -11,12 +11,13 @@ What `verify` checks, by invariant:
 | I3 | nothing is negative: no wallet, and no balance after any entry |
 | I4 | a hold is set aside once and ends once, each time by its amount; held money is what live holds sum to |
 | I4 | waiting orders have a live hold, paid ones a captured one, given-up ones none; so do prolongations |
-| I5 | a readable message is on an order whose hold is captured |
+| I5 | a readable message is on an order whose hold is captured, and came before its money went back |
 | I6 | one effect per cause; a recharge or credit goes into one wallet once |
 | I6 | a payment from outside has its posting, its receipt and its part of a recharge once, or is in suspense |
 | I7 | an activation of a provider belongs to one order, which says the same; a live number is on one order |
 | I13 | what ended has its time and stays ended; postings and entries cannot be changed or removed |
 | I15 | voids and refunds are of holds, refunds of captured ones and of no more than was captured |
+| I15 | a refunded order got all of it back; what staff moved by hand is what was asked for and decided, once |
 
 Not visible in rows and proved by tests instead: I8 to I12, I14 and I16.
 """
@@ -125,8 +126,9 @@ _RULES = (
     _Rule("I13", "postings and entries cannot be changed", "postings", (sql.find_lost_triggers, sql.find_rights)),
     _Rule(
         "I15", "voids and refunds are of holds, and of no more", "refunds and voids",
-        (partial(sql.find_unheld_ends, kinds=["void"]), sql.find_bad_refunds),
+        (partial(sql.find_unheld_ends, kinds=["void"]), sql.find_bad_refunds, sql.find_unpaid_refunds),
     ),
+    _Rule("I15", "what staff moved by hand is what was asked for", "requests", (sql.find_wrong_by_hand,)),
 )  # fmt: skip
 
 

@@ -5,7 +5,8 @@ from numberdesk.monitoring.sql._found import Found, find
 
 __all__ = [
     "count_all", "find_bad_activations", "find_bad_ends", "find_free_codes", "find_shared_numbers", "find_stray_holds",
-    "find_unlinked_orders", "find_wrongly_paid_orders", "find_wrongly_paid_prolongations",
+    "find_unlinked_orders", "find_unpaid_refunds", "find_wrong_by_hand", "find_wrongly_paid_orders",
+    "find_wrongly_paid_prolongations",
 ]  # fmt: skip
 
 
@@ -31,6 +32,7 @@ async def count_all(tx: Tx) -> dict[str, int]:
                       WHERE kind IN ('recharge', 'assign', 'suspend')
             UNION ALL SELECT 'recharges', count(*) FROM recharges
             UNION ALL SELECT 'receipts', count(*) FROM receipts
+            UNION ALL SELECT 'requests', count(*) FROM money_requests
             """,
         )
     }
@@ -118,18 +120,72 @@ async def find_stray_holds(tx: Tx) -> Found:
 
 
 async def find_free_codes(tx: Tx) -> Found:
-    """Orders with readable messages that were not paid."""
+    """Orders with readable messages that were not paid, or that came after the money went back."""
     return await find(
         tx,
         """
-        SELECT format('order %s: readable messages: %s, but its hold is %s', message.order_id, messages,
-                      coalesce(hold.state, 'missing')),
+        SELECT format('order %s: readable messages: %s, ', message.order_id, messages) ||
+               CASE WHEN hold.state IS DISTINCT FROM 'captured'
+                    THEN 'but its hold is ' || coalesce(hold.state, 'missing')
+                    ELSE format('the last of %s, but it was refunded at %s', last, refunded_at) END,
                count(*) OVER ()
-        FROM (SELECT order_id, count(*) AS messages FROM messages WHERE NOT is_sealed GROUP BY order_id) AS message
+        FROM (SELECT order_id, count(*) AS messages, max(received_at) AS last
+              FROM messages WHERE NOT is_sealed GROUP BY order_id) AS message
         LEFT JOIN orders ON orders.id = message.order_id
         LEFT JOIN holds AS hold ON hold.order_id = orders.id AND purpose = 'number:' || attempt
-        WHERE hold.state IS DISTINCT FROM 'captured'
+        WHERE hold.state IS DISTINCT FROM 'captured' OR last > refunded_at
         ORDER BY message.order_id LIMIT $1
+        """,
+    )
+
+
+async def find_unpaid_refunds(tx: Tx) -> Found:
+    """Orders that say that their money went back, of which something that was captured did not."""
+    return await find(
+        tx,
+        """
+        SELECT format('order %s was refunded at %s, but not its hold %s', id, refunded_at, purpose), count(*) OVER ()
+        FROM orders JOIN holds AS hold ON hold.order_id = id AND hold.state = 'captured'
+        WHERE refunded_at IS NOT NULL
+          AND NOT EXISTS (SELECT FROM postings WHERE kind = 'refund' AND cause_type = 'order'
+                                                 AND cause_id = hold.order_id || ':' || purpose)
+        ORDER BY id, purpose LIMIT $1
+        """,
+    )
+
+
+async def find_wrong_by_hand(tx: Tx) -> Found:
+    """What staff did by hand that the ledger says otherwise, and postings of theirs that nobody asked for."""
+    return await find(
+        tx,
+        """
+        WITH moved AS (
+            SELECT replace(kind, 'admin_', '') AS action, cause_id, account_id, abs(sum(amount_paise)) AS paise
+            FROM postings JOIN entries ON posting_id = id AND account_id IS NOT NULL
+            WHERE kind IN ('admin_credit', 'admin_debit') AND cause_type = 'credit' AND starts_with(cause_id, 'staff:')
+            GROUP BY kind, cause_id, account_id
+            UNION ALL
+            SELECT 'order_refund', 'staff:' || asked.id, hold.account_id, sum(line.amount_paise)
+            FROM money_requests AS asked
+            JOIN holds AS hold ON hold.order_id = subject_id
+            JOIN postings ON kind = 'refund' AND cause_type = 'order' AND cause_id = hold.order_id || ':' || purpose
+            JOIN entries AS line ON posting_id = postings.id AND line.account_id IS NOT NULL
+            WHERE asked.action = 'order_refund' AND asked.state = 'done'
+            GROUP BY asked.id, hold.account_id
+        ), asked AS (
+            SELECT action, 'staff:' || id AS cause_id, account_id, amount_paise AS paise FROM money_requests
+            WHERE state = 'done' AND action IN ('credit', 'debit', 'order_refund')
+        )
+        SELECT format('%s by hand (%s): ', coalesce(asked.action, moved.action), cause_id) ||
+               CASE WHEN moved.paise IS NULL THEN 'nothing moved'
+                    WHEN asked.paise IS NULL THEN 'nobody decided it'
+                    ELSE format('%s moved of account %s, asked for were %s of account %s', moved.paise,
+                                moved.account_id, asked.paise, asked.account_id) END,
+               count(*) OVER ()
+        FROM asked FULL JOIN moved USING (cause_id)
+        WHERE (asked.action, asked.account_id, asked.paise) IS DISTINCT FROM
+              (moved.action, moved.account_id, moved.paise)
+        ORDER BY cause_id LIMIT $1
         """,
     )
 

@@ -123,7 +123,7 @@ def open_desk(
         publisher=Publisher(db, CHANNEL, sender=sender),
         sender=sender,
         reserve=Batch(db, partial(reserve, switches=switches, limits=limits)),
-        settle=Batch(db, partial(settle, rules=rules)),
+        settle=Batch(db, partial(settle, rules=rules, switches=switches)),
         receive=Batch(db, partial(receive, guard=guard_by(shelf) if withholds else None)),
         begin_cancel=Batch(db, begin_cancel),
         complete=Batch(db, complete),

@@ -86,8 +86,8 @@ async def deliver_inbound(desk: Desk, items: Sequence[Inbound], *, hopeless: fro
     failed: set[int] = set()
     for item, result in zip(aimed, results, strict=True):
         if isinstance(result, Card):
-            state = result.order.state
-            settled.append(Settled(item.id, "refused" if state in GIVEN_BACK else "delivered", result.order.id))
+            order = result.order
+            settled.append(Settled(item.id, "refused" if order.is_given_back else "delivered", order.id))
         elif result is not None:
             failed.add(item.id)
             log.warning("delivery_failed", problem=type(result).__name__)

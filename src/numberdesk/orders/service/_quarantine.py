@@ -35,6 +35,16 @@ class AlreadyDecided(AppError):
 
 
 @dataclass(eq=False)
+class MoneyWentBack(AppError):
+    """Its order was paid back, or ended unpaid in another way: nobody gets the message for nothing."""
+
+    status = 409
+    code = "money_went_back"
+    category = "transaction"
+    message = "The money of this order went back: its messages stay sealed. This one can only be confirmed."
+
+
+@dataclass(eq=False)
 class MessagePurged(AppError):
     """The text is gone: it cannot be given to anybody any more."""
 
@@ -91,8 +101,8 @@ async def release(
 
     Raises:
         NotFound: nothing was withheld there.
-        AlreadyDecided, MessagePurged: too late.
-        NotPossibleNow: the order ended in another way, and its money is back.
+        AlreadyDecided, MessagePurged, MoneyWentBack: too late.
+        NotPossibleNow: the order is just ending.
         InsufficientBalance, BuyerCannotPay: the buyer cannot pay; nothing changed.
     """
     return await desk.db.to_the_end(_release(desk, order_id, ordinal, by, reason, event))
@@ -120,13 +130,15 @@ async def _release(
             assert paid is not None, "a locked order changed"
             order = paid
             events.append(sql.NewEvent(order.account_id, order_id, "completed"))
+        elif order.is_given_back:
+            raise MoneyWentBack
         elif order.state in LISTENING or order.state in ("received", "completed"):
             if order.state in LISTENING:
                 captured = await wallet.capture(tx, [order_id])
                 assert captured.keys() == {order_id}, "an order that listens has no live hold"
             order = (await sql.set_received(tx, [(order_id, 1)]))[0]
         else:
-            raise NotPossibleNow(order_status=order.state, wanted="paid any more")
+            raise NotPossibleNow(order_status=order.state, wanted="paid")
         await sql.set_unsealed(tx, order_id, ordinal)
         await sql.set_decided(tx, order_id, ordinal, state="released", by=by, reason=reason)
         item = await sql.find_withheld(tx, order_id, ordinal) or item

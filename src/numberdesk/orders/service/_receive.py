@@ -44,7 +44,7 @@ async def receive(tx: Tx, items: Sequence[Delivery], *, guard: Guard | None = No
     rows: list[sql.NewMessage] = []
     for order_id, messages in fresh.items():
         order = orders[order_id]
-        is_sealed = order.state in ("cancelled", "expired", "failed")
+        is_sealed = order.is_given_back
         if is_sealed:
             log.info("late_code_sealed", order_id=order_id, count=len(messages))
         rows.extend(

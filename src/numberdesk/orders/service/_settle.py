@@ -9,6 +9,9 @@ import structlog
 from numberdesk.base import clock
 from numberdesk.base.db import Tx
 from numberdesk.base.errors import AppError
+from numberdesk.maintenance import service as maintenance
+from numberdesk.maintenance.model import Intent
+from numberdesk.maintenance.service import Switches
 from numberdesk.orders import sql
 from numberdesk.orders.model import Card, Exchange, Order, OrderRules, Settlement
 from numberdesk.orders.service._board import read_cards, refund_of
@@ -28,9 +31,12 @@ class _Sorted:
     unknown: list[Settlement] = field(default_factory=list)
 
 
-async def settle(tx: Tx, items: Sequence[Settlement], *, rules: OrderRules) -> list[Card | AppError]:
+async def settle(
+    tx: Tx, items: Sequence[Settlement], *, rules: OrderRules, switches: Switches
+) -> list[Card | AppError]:
     """Apply answers to orders: sold, refused (next offer, or money back), or unknown (nothing moves).
 
+    Where the next offer was closed meanwhile the order ends.
     An answer of an attempt that is over changes nothing; a number sold on one is cancelled at the provider.
     """
     orders: dict[int, Order] = {
@@ -42,7 +48,7 @@ async def settle(tx: Tx, items: Sequence[Settlement], *, rules: OrderRules) -> l
         await uncount(tx, [orders[item.order_id] for item in sorted_.refused if item.next_offer is None])
         await wallet.lock(tx, {orders[item.order_id].account_id for item in sorted_.refused})
     doubtful = [item.order_id for item in sorted_.unknown] + await _activate(tx, sorted_.sold, cards, rules)
-    await _go_on_or_fail(tx, sorted_.refused, cards)
+    await _go_on_or_fail(tx, sorted_.refused, cards, switches)
     if doubtful:
         for order in await sql.set_unknown(tx, doubtful):
             cards[order.id] = Card(order)
@@ -103,13 +109,14 @@ async def _activate(tx: Tx, items: Sequence[Settlement], cards: dict[int, Card],
     return doubtful
 
 
-async def _go_on_or_fail(tx: Tx, items: Sequence[Settlement], cards: dict[int, Card]) -> None:
+async def _go_on_or_fail(tx: Tx, items: Sequence[Settlement], cards: dict[int, Card], switches: Switches) -> None:
     """Void the attempt's hold; hold the next offer's price, or end the order."""
     if not items:
         return
     voided = await wallet.void(tx, [item.order_id for item in items])
-    ending = [item for item in items if item.next_offer is None]
-    going_on = [item for item in items if item.next_offer is not None]
+    going_on = await _open(tx, [item for item in items if item.next_offer is not None], cards, switches)
+    goes_on = {item.order_id for item in going_on}
+    ending = [item for item in items if item.order_id not in goes_on]
     wanted = []
     for item in going_on:
         assert item.next_offer is not None
@@ -138,6 +145,17 @@ async def _go_on_or_fail(tx: Tx, items: Sequence[Settlement], cards: dict[int, C
         )
         for order in ended:
             cards[order.id] = Card(order, (), refund_of(order, {purpose(order.attempt): voided[order.id]}))
+
+
+async def _open(tx: Tx, items: Sequence[Settlement], cards: dict[int, Card], switches: Switches) -> list[Settlement]:
+    """Return those whose next offer is not closed: it is a new intent, though its buyer asks only once."""
+    intents = [
+        Intent("buy", cards[item.order_id].order.account_id, offer.provider_id, offer.service, offer.country)
+        for item in items
+        if (offer := item.next_offer) is not None
+    ]
+    answers = await maintenance.find_closed(tx, switches, intents) if intents else []
+    return [item for item, answer in zip(items, answers, strict=True) if answer is None]
 
 
 async def _disown(tx: Tx, items: Sequence[Settlement]) -> None:

@@ -10,7 +10,7 @@ from numberdesk.base.money import Paise
 from numberdesk.orders import sql
 from numberdesk.orders.model import LISTENING, Card, Closing, Delivery, Event, Exchange, Order, OrderId
 from numberdesk.orders.service._board import read_cards
-from numberdesk.orders.service._close import proof_of
+from numberdesk.orders.service._close import BeingProlonged, proof_of
 from numberdesk.orders.service._desk import Desk
 from numberdesk.orders.service._revoked import note_ended
 from numberdesk.orders.service._verbs import ProviderSilent, settle_cancel
@@ -130,8 +130,11 @@ async def refundable(db: Database, order_id: OrderId) -> tuple[Order, Paise]:
     Raises:
         NotFound: there is no such order.
         NothingToRefund: nothing was paid for it, or it was refunded before.
+        BeingProlonged: more hours are being bought for it, and it is not known what that will have cost.
     """
     order = await get_any(db, order_id)
+    if order.is_prolonging:
+        raise BeingProlonged
     async with db.statement() as tx:
         paid = (await wallet.captured(tx, [order_id])).get(order_id, {})
     if not paid or order.refunded_at is not None:
@@ -147,6 +150,7 @@ async def refund(tx: Tx, order_id: OrderId) -> tuple[Card, Paise]:
     Raises:
         NotFound: there is no such order.
         NothingToRefund: nothing was paid for it, or it was refunded before.
+        BeingProlonged: more hours are being bought for it: they would be paid for, and the rental over.
     """
     locked = await sql.lock_orders(tx, [order_id])
     if not locked:
@@ -154,6 +158,8 @@ async def refund(tx: Tx, order_id: OrderId) -> tuple[Card, Paise]:
     order = locked[0]
     if order.state not in ("received", "completed") or order.refunded_at is not None:
         raise wallet.NothingToRefund(order_id=order_id)
+    if order.is_prolonging:
+        raise BeingProlonged
     amount = await wallet.refund_order(tx, order_id)
     completed = await sql.set_completed(tx, [order_id])
     order = await sql.set_refunded(tx, order_id)

@@ -53,7 +53,7 @@ def sort_out(guard: Guard | None, fresh: Fresh, orders: Mapping[OrderId, Order])
         return found
     for order_id in list(fresh):
         order = orders[order_id]
-        if order.state in ("cancelled", "expired", "failed"):
+        if order.is_given_back:
             continue
         judged = [(ordinal, message, guard(order, message)) for ordinal, message in fresh[order_id]]
         held = [(ordinal, message, sign) for ordinal, message, sign in judged if sign is not None]

@@ -208,7 +208,10 @@ async def set_ended(
 
 
 async def set_received(tx: Tx, counts: Sequence[tuple[int, int]]) -> list[Order]:
-    """active, cancelling or expiring -> received; of orders received or completed before, only the count grows."""
+    """active, cancelling or expiring -> received; of orders received or completed before, only the count grows.
+
+    Of those whose money went back nothing changes.
+    """
     return await many(
         tx,
         Order,
@@ -221,6 +224,7 @@ async def set_received(tx: Tx, counts: Sequence[tuple[int, int]]) -> list[Order]
         FROM unnest($1::bigint[], $2::int[]) AS delivery (order_id, messages), clock_timestamp() AS now
         WHERE orders.id = delivery.order_id
           AND orders.state IN ('active', 'cancelling', 'expiring', 'received', 'completed')
+          AND orders.refunded_at IS NULL
         RETURNING orders.*
         """,
         [order_id for order_id, _ in counts],

@@ -46,13 +46,13 @@ async def take_withheld_news(tx: Tx, *, limit: int) -> list[WithheldNews]:
 
 
 async def set_withheld(tx: Tx, order_ids: Sequence[int]) -> list[Order]:
-    """active, cancelling or expiring -> cancelled; its provider, which gave a message, is told that it is over."""
+    """active, cancelling or expiring -> cancelled; its provider, which gave a message and keeps the money, is told."""
     return await many(
         tx,
         Order,
         """
         UPDATE orders SET state = 'cancelled', failure = 'withheld', ended_at = now, next_try_at = NULL,
-                          release_due = true, upstream_refund = 'none',
+                          release_due = true, upstream_refund = 'refused',
                           changed_at = greatest(now, orders.changed_at + interval '1 microsecond')
         FROM clock_timestamp() AS now
         WHERE id = ANY($1::bigint[]) AND state IN ('active', 'cancelling', 'expiring')
@@ -145,6 +145,7 @@ async def set_released_after_all(tx: Tx, order_id: OrderId) -> Order | None:
         """
         UPDATE orders SET state = 'completed', failure = NULL, attempt = attempt + 1,
                           received_at = now, ended_at = now, codes_received = codes_received + 1,
+                          upstream_refund = 'none',
                           changed_at = greatest(now, orders.changed_at + interval '1 microsecond')
         FROM clock_timestamp() AS now
         WHERE id = $1 AND state = 'cancelled' AND failure = 'withheld'

@@ -150,8 +150,15 @@ class Razorpay:
         if said.status == 409:
             return Trouble("the same refund is on its way (409)", retry_after=REFUND_IN_FLIGHT)
         if not said.is_yes:
-            return answers.refused(said)
-        found = _refund(said.body, payment_external_id, said.raw)
+            # Keys are not kept for ever: an earlier try, whose answer was lost, is found in the list.
+            listed = await self._refunds(payment_external_id)
+            if isinstance(listed, Trouble):
+                return listed
+            found = next((one for one in listed if one.key == key), None)
+            if found is None:
+                return answers.refused(said)
+        else:
+            found = _refund(said.body, payment_external_id, said.raw)
         if found is None or found.key != key or found.amount_paise != amount_paise:
             return Trouble("its refund is not the one that we asked for")
         return found

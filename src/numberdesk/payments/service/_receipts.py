@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -73,17 +73,24 @@ async def issue(till: Till, tx: Tx, items: Sequence[Issue]) -> None:
 
 
 async def issue_refund_note(till: Till, tx: Tx, payment: Payment, refund: GatewayRefundRow) -> None:
-    """Write the note that takes a receipt back, wholly or in part, with the mail that says so."""
+    """Write the note that takes a receipt back, wholly or in part, with the mail that says so.
+
+    Its tax is that of the receipt, whatever the supplier's rate is by now. The caller has locked the payment.
+    """
     assert payment.account_id is not None, "money of nobody's had no receipt"
     now, supplier = clock.now(), till.supplier
     people = await accounts.recipients(tx, [payment.account_id])
-    numbers = await sql.list_numbers(tx, [payment.id])
+    of, *notes = await sql.list_of_payment(tx, payment.id)
+    assert of.kind == "receipt", "what was credited has its receipt"
+    told = json.loads(of.details)
+    supplier = replace(supplier, gstin=told.get("gstin"), sac=told.get("sac"), rate_bps=told.get("rateBps") or 0)
     year = gst.fiscal_year(now)
     serial = await sql.take_serials(tx, series=supplier.series, year=year, count=1)
     item = Issue(payment, payment.account_id, refund.amount_paise, payment.paise_per_unit, None, refund.reason)
     note = _receipt(
-        supplier, people[payment.account_id], item, serial=serial, year=year, refund=refund, of=numbers.get(payment.id)
-    )
+        supplier, people[payment.account_id], item, serial=serial, year=year, refund=refund, of=of.number,
+        before=sum(note.amount_paise for note in notes),
+    )  # fmt: skip
     await sql.insert_receipts(tx, [note], series=supplier.series, year=year, issued_at=now)
     person = people[payment.account_id]
     data = {
@@ -93,19 +100,15 @@ async def issue_refund_note(till: Till, tx: Tx, payment: Payment, refund: Gatewa
     await notifications.enqueue(
         tx, till.vault, [Notice("recharge_refunded", person.email, data, f"refund_note:{refund.id}", person.id)]
     )
-    told = _staff.refunded(refund.id, person, refund.amount_paise, PAID_BY[payment.rail], note.number)
-    await _staff.tell(till, tx, [told])
+    event = _staff.refunded(refund.id, person, refund.amount_paise, PAID_BY[payment.rail], note.number)
+    await _staff.tell(till, tx, [event])
 
 
 def _receipt(
     supplier: Supplier, person: Recipient, item: Issue, *, serial: int, year: str,
-    refund: GatewayRefundRow | None = None, of: str | None = None,
+    refund: GatewayRefundRow | None = None, of: str | None = None, before: int = 0,
 ) -> sql.NewReceipt:  # fmt: skip
-    # Where the supply will be used is not known when the wallet is filled, so the tax is that between states.
-    taxes = (
-        None if supplier.gstin is None
-        else gst.split_inclusive(item.amount_paise, rate_bps=supplier.rate_bps, same_state=False)
-    )  # fmt: skip
+    taxes = None if supplier.gstin is None else _taxes(item.amount_paise, supplier.rate_bps, before)
     payment = item.payment
     details = {
         "supplier": supplier.name,
@@ -139,6 +142,16 @@ def _receipt(
         sgst_paise=None if taxes is None else taxes.sgst_paise,
         igst_paise=None if taxes is None else taxes.igst_paise,
         details=json.dumps(details, ensure_ascii=False),
+    )
+
+
+def _taxes(amount: Paise, rate_bps: int, before: int) -> gst.Taxes:
+    """Return the tax in an amount; in one of several parts what is left of their sum's, so that no paisa is lost."""
+    # Where the supply will be used is not known when the wallet is filled, so the tax is that between states.
+    first = gst.split_inclusive(before, rate_bps=rate_bps, same_state=False)
+    both = gst.split_inclusive(before + amount, rate_bps=rate_bps, same_state=False)
+    return gst.Taxes(
+        Paise(both.taxable_paise - first.taxable_paise), Paise(0), Paise(0), Paise(both.igst_paise - first.igst_paise)
     )
 
 

@@ -247,15 +247,17 @@ async def follow_refunds(till: Till, *, limit: int = 50) -> int:
 async def notice_refunds(till: Till, gateway: Gateway, answer: Look) -> None:
     """Follow the gateway where it gave money back by itself: the wallet gives what it has, and the rest is owed to us.
 
-    Who owes us money is frozen until a person has looked. What fails on its way back is put back.
+    Who owes us money is frozen until a person has looked. What fails on its way back is put back. A refund under a key
+    of ours that these books do not know is taken alike: it was written before it was sent, so they were restored.
     """
     for item in answer.refunds:
-        if not (item.key or "").startswith("rf-"):
-            await till.db.to_the_end(_follow(till, gateway.name, item))
+        await till.db.to_the_end(_follow(till, gateway.name, item))
 
 
 async def _follow(till: Till, name: GatewayName, item: GatewayRefund) -> None:
     async with till.db.transaction() as tx:
+        if item.key is not None and await sql.find_refund(tx, item.key) is not None:
+            return  # we began it, and follow it ourselves
         known = await sql.find_payments(tx, [(name, item.payment_external_id)])
         if not known:
             return  # a payment that we never credited

@@ -264,9 +264,11 @@ async def is_enough(
     before = await sql.list_approvals(tx, subject=subject, subject_id=subject_id, version=version)
     said = (account_id, amount_paise, rrn)
     same = [item for item in before if (item.account_id, item.amount_paise, item.rrn) == said]
-    if any(item.approver_id != caller.account_id for item in same):
-        return True
-    if same:
+    others = [item.approver_id for item in same if item.approver_id != caller.account_id]
+    for other in others:
+        if await accounts.may_move_money(tx, other):
+            return True
+    if len(same) > len(others):
         raise SecondPersonNeeded
     await sql.insert_approval(
         tx, subject=subject, subject_id=subject_id, version=version, approver_id=caller.account_id,

@@ -95,9 +95,6 @@ async def list_receipts(
     )
 
 
-async def list_numbers(tx: Tx, payment_ids: Sequence[PaymentId]) -> dict[PaymentId, str]:
-    """Return the numbers of payments' receipts."""
-    found = await many(
-        tx, Receipt, "SELECT * FROM receipts WHERE payment_id = ANY($1::bigint[]) AND kind = 'receipt'", payment_ids
-    )
-    return {item.payment_id: item.number for item in found}
+async def list_of_payment(tx: Tx, payment_id: PaymentId) -> list[Receipt]:
+    """Return the receipt of a payment, then its notes, in the order in which they were written."""
+    return await many(tx, Receipt, "SELECT * FROM receipts WHERE payment_id = $1 ORDER BY id", payment_id)

@@ -33,12 +33,15 @@ WITH made AS MATERIALIZED (
     FROM postings
     WHERE $3 = 'slot' AND at >= $1 AND at < $2 AND cause_type = 'order' AND kind IN ('capture', 'void', 'refund')
 ), moved AS MATERIALIZED (
-    SELECT starts_at, kind, service, country, provider_id, amount_paise,
-           purpose = 'number:' || attempt AS is_number, coalesce(charged_paise, cost_paise) AS cost_paise,
+    SELECT starts_at, kind, service, country, orders.provider_id, amount_paise,
+           purpose = 'number:' || attempt AS is_number,
+           CASE WHEN purpose = 'number:' || attempt THEN coalesce(charged_paise, orders.cost_paise)
+                ELSE coalesce(longer.cost_paise, 0) END AS cost_paise,
            CASE upstream_refund WHEN 'none' THEN 'due' ELSE upstream_refund END AS proof
     FROM posted
     JOIN holds USING (order_id, purpose)
     JOIN orders ON orders.id = order_id
+    LEFT JOIN prolongations AS longer ON longer.order_id = orders.id AND 'prolong:' || longer.id = purpose
     WHERE NOT is_sandbox(holds.account_id)
       AND (kind <> 'void'
            OR received_at IS NULL AND (activated_at IS NOT NULL OR upstream_refund <> 'none')
@@ -53,7 +56,7 @@ WITH made AS MATERIALIZED (
     SELECT starts_at, service, country, provider_id,
            count(*) FILTER (WHERE kind = 'capture' AND is_number) AS paid,
            coalesce(sum(amount_paise) FILTER (WHERE kind = 'capture'), 0) AS revenue_paise,
-           coalesce(sum(cost_paise) FILTER (WHERE kind = 'capture' AND is_number), 0) AS cost_paise,
+           coalesce(sum(cost_paise) FILTER (WHERE kind = 'capture'), 0) AS cost_paise,
            count(*) FILTER (WHERE kind = 'refund') AS refunded,
            coalesce(sum(amount_paise) FILTER (WHERE kind = 'refund'), 0) AS refunded_paise,
            count(*) FILTER (WHERE kind = 'void' AND is_number) AS released,
