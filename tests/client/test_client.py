@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,8 +13,11 @@ import pytest
 
 from numberdesk.client import ApiError, NoCode, Unreachable
 from tests.http.stand import HOST, PRICE, Client, Stand
+from tests.http.test_sandbox import made
 
 Opens = Callable[..., Any]
+
+_renters = itertools.count(1)
 
 
 def test_a_number_is_bought_its_code_waited_for_and_the_order_finished(stand: Stand, desk: Any) -> None:
@@ -159,3 +163,15 @@ def test_what_is_no_answer_of_numberdesk_is_told_as_that(opens: Opens) -> None:
         threading.Thread(target=answer, daemon=True).start()
         with pytest.raises(ApiError, match="something else"):
             opens(f"http://{HOST}:{listener.getsockname()[1]}", "nd_live_x").balance()
+
+
+def test_a_rental_is_prolonged_at_most_at_the_price_named(stand: Stand, opens: Opens) -> None:
+    tester = made(stand.signed_in(f"renter{next(_renters)}@example.com"))
+    desk = opens(f"http://{HOST}:{stand.port}", tester.key)
+    order = desk.get_number("testcode", "IN", hours=4)
+    desk.wait_for_code(order.order_id, timeout=20)
+    with pytest.raises(ApiError) as told:
+        desk.extend(order.order_id, hours=4, max_price="29.99")
+    assert told.value.code == "price_too_low"
+    longer = desk.extend(order.order_id, hours=4, max_price=Decimal("30.00"))
+    assert longer.expires_at - order.expires_at == timedelta(hours=4)

@@ -26,6 +26,9 @@ def test_events_are_polled_from_where_one_was(stand: Stand, desk: Any) -> None:
     later = desk.events(after=first.next_cursor, wait=10)
     assert [(event.id, event.data.message.code) for event in later.items] == [(f"evt_{order.order_id}_code_1", "48213")]
     assert desk.check(order.order_id).messages[0].event_id == later.items[0].id
+    unknown = desk.events(after="evt_987654321_code_1")
+    assert (first.reset, later.reset, unknown.reset) == (False, False, True)
+    assert unknown.items == first.items + later.items
 
 
 def test_a_stream_that_is_cut_goes_on_without_a_gap_and_without_a_repeat(

@@ -15,7 +15,7 @@ from litestar import Litestar, Router, get
 from numberdesk import main
 from numberdesk.accounts import service as accounts
 from numberdesk.accounts import sql
-from numberdesk.accounts.model import Role, Scope, SettableState
+from numberdesk.accounts.model import CUSTOMER_SCOPES, Role, Scope, SettableState
 from numberdesk.accounts.tokens import issue_access
 from numberdesk.base import clock
 from numberdesk.base.web import ACCESS, PUBLIC, UNCOUNTED
@@ -66,6 +66,7 @@ class Kind:
     is_ended: bool = False
     is_expired: bool = False
     is_nobody: bool = False
+    is_sandbox: bool = False
 
 
 BY_SESSION = frozenset({"read", "order", "recharge", "webhook", "account", "enrol"})
@@ -81,6 +82,8 @@ KINDS = {
     "key that orders": Kind(frozenset({"order"}), key=("order",)),
     "key that recharges": Kind(frozenset({"recharge"}), key=("recharge",)),
     "key for webhooks": Kind(frozenset({"webhook"}), key=("webhook",)),
+    "test key": Kind(frozenset({"read", "order", "recharge", "webhook"}), key=CUSTOMER_SCOPES, is_sandbox=True),
+    "test key of a banned customer": Kind(otherwise=BANNED, key=CUSTOMER_SCOPES, state="banned", is_sandbox=True),
     "key of a frozen customer": Kind(frozenset({"read", "order"}), key=("read", "order"), state="frozen"),
     "key of a banned customer": Kind(otherwise=BANNED, key=("read", "order", "recharge", "webhook"), state="banned"),
     "support": Kind(BY_SESSION | {"admin:support"}, role="support", has_second_factor=True),
@@ -126,9 +129,8 @@ async def _new(stand: Stand, kind: Kind) -> Client:
     client = Client(stand.port, account_id=account_id)
     async with site.db.transaction() as tx:
         if kind.key is not None:
-            (key,) = await accounts.issue_keys(
-                tx, account_ids=[account_id], name="access", pepper=PEPPER, scopes=kind.key
-            )
+            holders = await accounts.open_sandboxes(tx, [account_id]) if kind.is_sandbox else [account_id]
+            (key,) = await accounts.issue_keys(tx, account_ids=holders, name="access", pepper=PEPPER, scopes=kind.key)
             return replace(client, key=key.secret)
         session = await sql.insert_session(
             tx, account_id, seed=bytes(32), has_second_factor=kind.has_second_factor, idle=HOUR, lifetime=HOUR,

@@ -37,6 +37,17 @@ def withheld(stand: Stand, client: Client) -> int:
     return order_id
 
 
+def test_withheld_messages_are_listed_page_by_page(stand: Stand, alice: Client, ops: Member) -> None:
+    made = [withheld(stand, alice) for _ in range(2)]
+    path, cursor, found = f"/admin/quarantine?account={alice.account_id}&limit=1", "", []
+    for _ in made:
+        page = ops.client.get(f"{path}{cursor}").data
+        found += [item["orderId"] for item in page["items"]]
+        cursor = f"&cursor={page['nextCursor']}"
+    assert found == made[::-1]
+    assert ops.client.get(f"{path}{cursor}").data == {"items": [], "nextCursor": None}
+
+
 def test_a_withheld_message_is_on_no_path_and_its_money_is_back(stand: Stand, alice: Client, ops: Member) -> None:
     order_id = withheld(stand, alice)
     seen = alice.post("/auth/check-otp", {"orderId": order_id}).data

@@ -49,11 +49,17 @@ def operations(described: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]
 
 
 def every(described: Any, key: str) -> list[Any]:
-    """Return the values of a key, however deep."""
+    """Return the values of a key, however deep, but for those in examples: their keys are words of bodies."""
     if isinstance(described, dict):
         found = [described[key]] if key in described else []
-        return found + [item for value in described.values() for item in every(value, key)]
+        return found + [item for name, value in described.items() if name != "example" for item in every(value, key)]
     return [item for value in described for item in every(value, key)] if isinstance(described, list) else []
+
+
+def without_examples(described: Any) -> Any:
+    if isinstance(described, dict):
+        return {name: without_examples(value) for name, value in described.items() if name != "example"}
+    return [without_examples(item) for item in described] if isinstance(described, list) else described
 
 
 def resolved(described: dict[str, Any], reference: str) -> dict[str, Any]:
@@ -100,6 +106,38 @@ def test_every_type_is_one_of_json(described: dict[str, Any]) -> None:
     for kind in kinds:
         if not isinstance(kind, dict):  # a field may be called "type"
             assert set([kind] if isinstance(kind, str) else kind) <= known, kind
+
+
+def test_every_body_and_every_answer_has_an_example_that_fits(described: dict[str, Any], stand: Stand) -> None:
+    calls = {(call.method.lower(), call.path): call for call in main.calls(stand.site)}
+    for method, path, item in operations(described):
+        answer = item["responses"]["200"]["content"]
+        for kind in answer.keys() & {"application/json", "text/event-stream"}:
+            assert_fits(described, answer[kind]["schema"], answer[kind]["example"])
+        refusal = item["responses"]["default"]["content"]["application/json"]
+        assert_fits(described, refusal["schema"], refusal["example"])
+        if "requestBody" in item:
+            body = item["requestBody"]["content"]["application/json"]
+            assert_fits(described, body["schema"], body["example"])
+            assert calls[method, path].decoder.decode(json.dumps(body["example"])) is not None
+
+
+def test_bodies_say_that_unknown_fields_are_refused(described: dict[str, Any]) -> None:
+    bodies = {
+        item["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+        for _, _, item in operations(described)
+        if "requestBody" in item
+    }
+    assert len(bodies) > 50
+    for reference in bodies:
+        assert resolved(described, reference)["additionalProperties"] is False, reference
+    assert resolved(described, "#/components/schemas/PriceRuleBody")["additionalProperties"] is False
+
+
+def test_every_tag_is_explained(described: dict[str, Any]) -> None:
+    tags = {tag["name"]: tag["description"] for tag in described["tags"]}
+    assert tags.keys() == {tag for _, _, item in operations(described) for tag in item["tags"]}
+    assert all(tags.values())
 
 
 def test_exactly_the_calls_are_described_with_their_bodies(stand: Stand, described: dict[str, Any]) -> None:
@@ -294,5 +332,6 @@ def test_the_key_is_described_and_asked_where_it_is_needed(described: dict[str, 
 
 
 def test_it_names_nothing_of_the_inside(described: dict[str, Any]) -> None:
-    text = json.dumps({**described, "components": None}) + json.dumps(every(described, "description"))
+    bare = without_examples({**described, "components": None})  # staff's fields have such names
+    text = json.dumps(bare) + json.dumps(every(described, "description"))
     assert not re.search(r"litestar|asyncpg|paise|NewType|Struct|Traceback", text)

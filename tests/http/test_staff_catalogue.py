@@ -133,6 +133,17 @@ def test_a_sheet_holds_the_rule_that_decides_where_none_is_stored(finance: Membe
     assert len(lines) - 1 == len(rules(finance)), "as many as the list shows"
 
 
+@pytest.mark.parametrize("rest", ["", "\r\n\r\n", ",,,,,\r\n"])
+def test_a_sheet_that_lost_its_rules_takes_none_away(finance: Member, rest: str) -> None:
+    head = "account,service,country,provider,margin_percent,floor\r\n"
+    assert imported(finance, f"{head},tg,,,33,\r\n", "?store=true").status == 200
+    before = rules(finance)
+    for query in ("?replace=true", "?store=true&replace=true"):
+        assert list(imported(finance, head + rest, query).details["fields"]) == ["file"]
+    assert imported(finance, head + rest, "?store=true").data["rules"] == []
+    assert rules(finance) == before
+
+
 @pytest.mark.parametrize(
     ("line", "place"),
     [

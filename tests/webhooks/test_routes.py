@@ -10,6 +10,7 @@ from anyio.from_thread import BlockingPortal
 
 from numberdesk.base.postgres import Cluster
 from numberdesk.settings import BadSettings, load
+from numberdesk.webhooks.model import EVENTS
 from numberdesk.webhooks.service import ENDPOINTS_MAX
 from tests.http import stand as stands
 from tests.http.stand import Answer, Client, Stand
@@ -48,6 +49,14 @@ def until(condition: Any, *, seconds: float = 10.0) -> None:
     while not condition():
         assert time.monotonic() < end, "not in time"
         time.sleep(0.02)
+
+
+def test_every_type_of_event_can_be_chosen_by_its_name(alice: Client, receiver: Receiver) -> None:
+    made = alice.post("/user/webhooks", {"url": receiver.url}).data["webhook"]
+    assert made["events"] == list(EVENTS)
+    for name in EVENTS:
+        assert put(alice, made["id"], {"events": [name]}).data["events"] == [name]
+    assert put(alice, made["id"], {"events": made["events"]}).data["events"] == made["events"]
 
 
 def test_a_webhook_from_its_making_to_its_end(stand: Stand, alice: Client, receiver: Receiver) -> None:

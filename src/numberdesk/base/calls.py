@@ -374,7 +374,7 @@ def _decode(call: Call[Any], raw: bytes) -> Any:
         raise web.invalid_fields(problem) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise InvalidJson from None
-    web.refuse_control_characters(data)
+    web.refuse_unusable(data)
     return data
 
 

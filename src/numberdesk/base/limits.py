@@ -103,6 +103,8 @@ class TooMany(AppError):
 
     limit_name: LimitName
     retry_after_seconds: int
+    limit: int | None = None
+    """How many tries the limit allows; told by a header only, as in answers that are within it."""
 
     status = 429
     code = "too_many_requests"
@@ -117,14 +119,18 @@ class TooMany(AppError):
     def headers(self) -> dict[str, str]:
         if self.limit_name not in ("api", "protocol"):  # the answer tells of these only
             return {}
-        return {"ratelimit-remaining": "0", "ratelimit-reset": str(self.retry_after_seconds)}
+        allowed = {} if self.limit is None else {"ratelimit-limit": str(self.limit)}
+        return allowed | {"ratelimit-remaining": "0", "ratelimit-reset": str(self.retry_after_seconds)}
+
+    def details(self) -> dict[str, object]:
+        return {"limit_name": self.limit_name, "retry_after_seconds": self.retry_after_seconds}
 
 
 def _judge(name: LimitName, count: Count, *, limit: int) -> Standing:
     hits, seconds_left = count
     reset_seconds = max(1, math.ceil(seconds_left - 0.001))  # (now + 60) - now is sometimes a trace above 60
     if hits > limit:
-        raise TooMany(name, reset_seconds)
+        raise TooMany(name, reset_seconds, limit)
     return Standing(limit, limit - hits, reset_seconds)
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
@@ -197,8 +197,9 @@ def invalid_fields(problem: msgspec.ValidationError) -> InvalidFields:
     return InvalidFields({path or "body": _plain(text)})
 
 
-def refuse_control_characters(data: msgspec.Struct) -> None:
-    """Refuse text with control characters in any field; the one place where input is sanitised.
+def refuse_unusable(data: msgspec.Struct) -> None:
+    """Refuse text with control characters, and times that are none in UTC, in any field; the one place where input is
+    sanitised.
 
     Raises:
         InvalidFields: names each such field.
@@ -208,8 +209,32 @@ def refuse_control_characters(data: msgspec.Struct) -> None:
         value = getattr(data, name)
         if isinstance(value, str) and _CONTROL.search(value):
             bad[wire_name] = "contains characters that are not text"
+        elif isinstance(value, datetime) and not _is_in_utc(value):
+            bad[wire_name] = _OTHERS["out of range"]
     if bad:
         raise InvalidFields(bad)
+
+
+def moment_in(request: Request[Any, Any, Any], name: str, moment: datetime | None) -> datetime | None:
+    """Return a time of the query, once it is one: the framework takes a number for seconds since 1970.
+
+    Raises:
+        InvalidFields: it is a number, or there is no such time in UTC.
+    """
+    if moment is not None and not all(":" in given for given in request.query_params.getall(name)):
+        raise InvalidFields({name: _OTHERS["RFC3339"]})
+    if moment is not None and not _is_in_utc(moment):
+        raise InvalidFields({name: _OTHERS["out of range"]})
+    return moment
+
+
+def _is_in_utc(moment: datetime) -> bool:
+    """Tell whether a time is one in UTC: at both ends of the calendar an offset leads out of it."""
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        return False
+    return True
 
 
 def amount_in(value: str | float, *, field: str = "amount") -> Paise:
@@ -225,7 +250,7 @@ def amount_in(value: str | float, *, field: str = "amount") -> Paise:
 
 
 def has_control_characters(text: str) -> bool:
-    """Tell whether text contains what `refuse_control_characters` refuses."""
+    """Tell whether text contains what `refuse_unusable` refuses."""
     return _CONTROL.search(text) is not None
 
 

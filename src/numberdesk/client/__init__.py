@@ -10,7 +10,7 @@ with Client("https://desk.example", "nd_live_...") as desk:
 from numberdesk.client._asynchronous import AsyncClient
 from numberdesk.client._errors import ApiError, NoCode, Unreachable
 from numberdesk.client._synchronous import Client
-from numberdesk.client.model import Balance, Delivery, Event, EventData, Message, Offer, Order, Page, Refund
+from numberdesk.client.model import Balance, Delivery, Event, EventData, Events, Message, Offer, Order, Page, Refund
 
 __all__ = [
     "ApiError",
@@ -20,6 +20,7 @@ __all__ = [
     "Delivery",
     "Event",
     "EventData",
+    "Events",
     "Message",
     "NoCode",
     "Offer",

@@ -11,7 +11,7 @@ import httpx
 from numberdesk.client import _calls as calls
 from numberdesk.client._errors import NoCode
 from numberdesk.client._streams import SILENCE_MAX, STREAM_PATH, EventReader
-from numberdesk.client.model import Balance, Event, Offer, Order, Page
+from numberdesk.client.model import Balance, Event, Events, Offer, Order, Page
 
 T = TypeVar("T")
 
@@ -108,16 +108,20 @@ class AsyncClient:
         return await self._ask(calls.change("next-otp", order_id, None))
 
     async def extend(
-        self, order_id: int, *, minutes: int | None = None, hours: int | None = None, idempotency_key: str | None = None
-    ) -> Order:
-        """Lengthen an order by minutes, or a rental by hours, at the price its server states."""
-        return await self._ask(calls.change("extend-number", order_id, idempotency_key, minutes=minutes, hours=hours))
+        self, order_id: int, *, minutes: int | None = None, hours: int | None = None,
+        max_price: Decimal | str | int | None = None, idempotency_key: str | None = None,
+    ) -> Order:  # fmt: skip
+        """Lengthen an order by minutes, or a rental by hours, at the price its server states; a rental at most at
+        `max_price`.
+        """
+        more = {"minutes": minutes, "hours": hours, "maxPrice": calls.amount(max_price)}
+        return await self._ask(calls.change("extend-number", order_id, idempotency_key, **more))
 
     async def orders(self, *, status: str | None = None, cursor: str | None = None, limit: int = 50) -> Page[Order]:
         """List orders, newest first."""
         return await self._ask(calls.orders(status, cursor, limit))
 
-    async def events(self, *, after: str | None = None, wait: float = 0, limit: int = 100) -> Page[Event]:
+    async def events(self, *, after: str | None = None, wait: float = 0, limit: int = 100) -> Events:
         """Read what happened since an event; with `wait`, when something did, at most so many seconds later."""
         return await self._ask(calls.events(after, wait, limit))
 

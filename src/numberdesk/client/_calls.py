@@ -10,7 +10,7 @@ from typing import Any, Generic, Literal, TypeVar
 import msgspec
 
 from numberdesk.client._errors import ApiError, Unreachable
-from numberdesk.client.model import Balance, Event, Offer, Order, Orders, Page
+from numberdesk.client.model import Balance, Events, Offer, Order, Orders, Page
 
 T = TypeVar("T")
 PREFIX = "/api/v1"
@@ -91,7 +91,7 @@ def check(order_id: int, wait: float) -> Ask[Order]:
     return Ask("POST", "/auth/check-otp", Order, body={"orderId": order_id, "wait": wait}, wait=wait)
 
 
-def change(verb: str, order_id: int, once: str | None, **more: int | None) -> Ask[Order]:
+def change(verb: str, order_id: int, once: str | None, **more: Any) -> Ask[Order]:
     """Cancel, finish, lengthen, or wait for one more code."""
     return Ask("POST", f"/auth/{verb}", Order, body=_known({"orderId": order_id, **more}), headers=_once(once))
 
@@ -101,11 +101,9 @@ def orders(status: str | None, cursor: str | None, limit: int) -> Ask[Page[Order
     return Ask("GET", "/orders", Page[Order], _present({"status": status, "cursor": cursor, "limit": limit}))
 
 
-def events(after: str | None, wait: float, limit: int) -> Ask[Page[Event]]:
+def events(after: str | None, wait: float, limit: int) -> Ask[Events]:
     """Read the log of events, or wait for the next one."""
-    return Ask(
-        "GET", "/orders/events", Page[Event], _present({"after": after, "wait": wait, "limit": limit}), wait=wait
-    )
+    return Ask("GET", "/orders/events", Events, _present({"after": after, "wait": wait, "limit": limit}), wait=wait)
 
 
 class _Success(msgspec.Struct, Generic[T]):

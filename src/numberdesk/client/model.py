@@ -29,7 +29,8 @@ class Order(Struct, rename="camel", frozen=True):
     """A rented number. `otp` is the newest code.
 
     With `hours` it is a rental, yours until `expires_at`. Before its first message it can be cancelled until
-    `cancel_until`; while more hours are being bought for it, `is_prolonging` is true.
+    `cancel_until`; while more hours are being bought for it, `is_prolonging` is true. `notice` says in a sentence
+    what its buyer should know of how it ended.
     """
 
     order_id: int
@@ -52,6 +53,7 @@ class Order(Struct, rename="camel", frozen=True):
     hours: int | None = None
     cancel_until: datetime | None = None
     is_prolonging: bool = False
+    notice: str | None = None
 
     @property
     def is_over(self) -> bool:
@@ -99,6 +101,9 @@ class Offer(Struct, rename="camel", frozen=True):
     stock: int
     delivery: Delivery | None = None
     median_seconds: int | None = None
+    p90_seconds: int | None = None
+    extend_per_minute: Decimal | None = None
+    can_get_next: bool = False
     hours: int | None = None
 
 
@@ -116,6 +121,8 @@ class EventData(Struct, rename="camel", frozen=True):
     status: str
     service: str
     country: int
+    server: int | None = None
+    operator: str | None = None
     number: str | None = None
     price: Decimal | None = None
     message: Message | None = None
@@ -129,3 +136,13 @@ class Event(Struct, rename="camel", frozen=True):
     type: str
     timestamp: datetime
     data: EventData
+
+
+class Events(Struct, rename="camel", frozen=True):
+    """A part of the log, oldest first. With `reset` the place asked for is not known any more: the items begin with the
+    oldest event kept.
+    """
+
+    items: list[Event]
+    next_cursor: str
+    reset: bool = False

@@ -11,7 +11,8 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
 from numberdesk.base import compress
-from numberdesk.base.web import ACCESS, UNCOUNTED, Failure
+from numberdesk.base.web import ACCESS, UNCOUNTED
+from numberdesk.console._description import completed
 from numberdesk.console._mail_pages import HANDLERS
 
 VENDOR = Path(__file__).parent / "static" / "vendor"
@@ -47,12 +48,6 @@ window.onload = () => SwaggerUIBundle({
   dom_id: "#swagger-ui", deepLinking: true, validatorUrl: null, persistAuthorization: false,
 });
 """
-
-
-_REFUSAL = {
-    "description": "Refused: a sentence for people, and `details.code` for programs.",
-    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Failure"}}},
-}
 
 
 @get("/docs", include_in_schema=False, opt=PAGE)
@@ -103,14 +98,7 @@ async def schema(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 @cache
 def _description(app: Litestar) -> bytes:
-    """Describe our envelope where the framework describes its own, which no caller ever sees."""
-    described = app.openapi_schema.to_schema()
-    described["components"]["schemas"] |= msgspec.json.schema_components([Failure])[1]
-    for path in described["paths"].values():
-        for operation in path.values():
-            operation["responses"].pop("400", None)
-            operation["responses"]["default"] = _REFUSAL
-    return msgspec.json.encode(described)
+    return msgspec.json.encode(completed(app.openapi_schema.to_schema()))
 
 
 _ASSETS = {

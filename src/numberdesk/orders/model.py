@@ -38,6 +38,9 @@ and is sealed there. unowned: it belongs to nothing that we know.
 """
 Action = Literal["rent", "cancel", "finish", "another_code", "look"]
 EndState = Literal["cancelled", "expired", "failed"]
+Status = Literal["pending", "active", "received", "completed", "cancelled", "expired", "failed"]
+"""What customers see of a state."""
+
 EventType = Literal["active", "code", "extended", "completed", "cancelled", "expired", "failed", "refunded"]
 """What can happen to an order that its buyer is told of. `code` and `extended` happen several times."""
 UpstreamRefund = Literal["none", "due", "assumed", "confirmed", "refused"]

@@ -26,6 +26,7 @@ from numberdesk.webhooks.model import (
     DeliveryState,
     Endpoint,
     EndpointId,
+    EndpointState,
     Format,
     shown_type,
 )
@@ -34,7 +35,7 @@ from numberdesk.webhooks.service import Courier, Wanted
 Url = Annotated[str, Meta(min_length=1, max_length=WEBHOOK_URL_MAX)]
 Event = Literal[
     "order.active", "order.code", "order.extended", "order.completed", "order.cancelled", "order.expired",
-    "order.failed",
+    "order.failed", "order.refunded",
 ]  # fmt: skip
 Events = Annotated[list[Event], Meta(min_length=1, max_length=20)]
 
@@ -63,7 +64,7 @@ class WebhookView(Struct, rename="camel", frozen=True):
     url: str
     events: list[str]
     format: Format
-    state: str
+    state: EndpointState
     failing_since: datetime | None
     disabled_at: datetime | None
     old_secret_until: datetime | None

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from numberdesk.accounts.model import Dialect, Mode, Scope
+from numberdesk.accounts.model import AccountState, Dialect, Mode, Role, Scope
 from numberdesk.accounts.service import OVERLAP_HOURS_MAX
 
 Email = Annotated[str, Meta(min_length=1, max_length=320)]
@@ -139,7 +139,7 @@ class UserView(Struct, rename="camel", frozen=True):
     email: str
     name: str
     email_verified: bool
-    role: str
+    role: Role
     second_factor: bool
     enrolment_required: bool
 
@@ -174,8 +174,8 @@ class ProfileView(Struct, rename="camel", frozen=True):
     telegram_chat_id: str | None
     notify_by_email: bool
     notify_by_telegram: bool
-    role: str
-    state: str
+    role: Role
+    state: AccountState
     second_factor: bool
     terms_version: int | None
     created_at: datetime | None

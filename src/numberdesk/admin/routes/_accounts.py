@@ -14,7 +14,7 @@ from numberdesk.accounts import service as accounts
 from numberdesk.accounts.model import Caller, Key, Note, Person, Role, SettableState
 from numberdesk.accounts.service import People
 from numberdesk.admin.routes._orders import StaffOrderView, order_view
-from numberdesk.admin.routes._reads import note_read, refuse_local_times, refuse_reversed
+from numberdesk.admin.routes._reads import note_read, refuse_odd_times, refuse_reversed
 from numberdesk.audit import service as audit
 from numberdesk.audit.model import Recorded
 from numberdesk.base.calls import Asked, Call, number_in_path
@@ -319,6 +319,7 @@ def _note(item: Note) -> NoteView:
 
 @get("/admin/audit", summary="Read the audit log, newest first", opt={ACCESS: "admin:support"})
 async def list_events(
+    request: Request[Any, Any, Any],
     db: NamedDependency[Database],
     account: QueryId = None,
     action: Annotated[str | None, QueryParameter(max_length=60)] = None,
@@ -330,7 +331,7 @@ async def list_events(
     limit: Annotated[int, QueryParameter(ge=1, le=audit.LIST_MAX)] = 50,
 ) -> Ok[Items[EventView]]:
     """Read what happened: to one account or by it, by one person, by one request, in a time, or everything."""
-    refuse_local_times(("from", since), ("to", until))
+    refuse_odd_times(request, **{"from": since, "to": until})
     refuse_reversed(since, until)
     found = await audit.list_events(
         db, account_id=account, action=action, actor_id=actor, request_id=request_id, since=since, until=until,

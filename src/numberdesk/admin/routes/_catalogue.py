@@ -339,10 +339,12 @@ async def import_prices(
 ) -> Ok[PricesView]:
     """Take a CSV file as the body, all of it or nothing; errors name their lines. Without `store` it is only tried.
 
-    With `replace` rules that are not in it go.
+    With `replace` rules that are not in it go; a file without any is refused then.
     """
     wanted, places = service.read_sheet(await raw_body(request))
     changes = await service.read_wanted(db, shelf, wanted, replaces_all=replaces_all, places=places)
+    if changes and not wanted:  # a file that was cut off behind its first line
+        raise InvalidFields({"file": "holds no rule, so with replace it would take all away"})
     tried = await service.preview(shelf, changes)
     if store:
         visit: Visit = request.scope["state"]["visit"]

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 from numberdesk.accounts import service as accounts
 from numberdesk.accounts.model import Caller
 from numberdesk.accounts.service import People
-from numberdesk.admin.routes._reads import note_read, refuse_local_times
+from numberdesk.admin.routes._reads import note_read, refuse_odd_times
 from numberdesk.audit import service as audit
 from numberdesk.base.calls import Asked, Call, number_in_path
 from numberdesk.base.db import Database
@@ -256,24 +256,17 @@ async def list_quarantine(
     caller: NamedDependency[Caller],
     decided: Annotated[WithheldState | None, QueryParameter(name="state")] = None,
     account: QueryId = None,
-    before: FromQuery[datetime | None] = None,
+    cursor: FromQuery[datetime | None] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
 ) -> Ok[Items[WithheldView]]:
-    """List messages that look like those of banks, payment services or authorities; `before` takes the cursor."""
-    refuse_local_times(("before", before))
-    found = await orders.list_withheld(db, state=decided, account_id=account, before=before, limit=limit)
+    """List messages that look like those of banks, payment services or authorities."""
+    refuse_odd_times(request, cursor=cursor)
+    found = await orders.list_withheld(db, state=decided, account_id=account, before=cursor, limit=limit)
     shown = len({item.account_id for item in found})
-    await note_read(
-        db,
-        caller,
-        request,
-        "quarantine",
-        None if account is None else AccountId(account),
-        messages=len(found),
-        accounts=shown,
-    )
-    cursor = f"{found[-1].withheld_at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}" if len(found) == limit else None
-    return Ok(data=Items([_withheld(item) for item in found], cursor))
+    whose = None if account is None else AccountId(account)
+    await note_read(db, caller, request, "quarantine", whose, messages=len(found), accounts=shown)
+    following = f"{found[-1].withheld_at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}" if len(found) == limit else None
+    return Ok(data=Items([_withheld(item) for item in found], following))
 
 
 @get("/admin/users/{id:str}/purchase-limits", summary="Read the limits of an account", opt={ACCESS: "admin:support"})

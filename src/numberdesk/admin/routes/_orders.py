@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 from numberdesk.accounts import service as accounts
 from numberdesk.accounts.model import Caller
 from numberdesk.accounts.service import People
-from numberdesk.admin.routes._reads import country_of, note_read, provider_of, refuse_local_times, refuse_reversed
+from numberdesk.admin.routes._reads import country_of, note_read, provider_of, refuse_odd_times, refuse_reversed
 from numberdesk.audit import service as audit
 from numberdesk.base.calls import Asked, Call, number_in_path
 from numberdesk.base.db import Database
@@ -271,7 +271,7 @@ async def list_orders(
     A country is its number or its two letters, a provider its number or its name. `revoked=true` are paid rentals that
     their provider ended before their time, and that were not refunded.
     """
-    refuse_local_times(("from", since), ("to", until))
+    refuse_odd_times(request, **{"from": since, "to": until})
     refuse_reversed(since, until)
     wanted = Wanted(
         in_state, account, service_code, country_of(shelf, country), await provider_of(db, provider),

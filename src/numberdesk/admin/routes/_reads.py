@@ -12,6 +12,7 @@ from numberdesk.audit.model import Detail
 from numberdesk.base.db import Database
 from numberdesk.base.errors import InvalidFields
 from numberdesk.base.visit import Visit
+from numberdesk.base.web import moment_in
 from numberdesk.catalogue.service import Shelf
 from numberdesk.providers import service as providers
 from numberdesk.wallet.model import AccountId
@@ -28,14 +29,15 @@ async def note_read(
         await audit.record(tx, event)
 
 
-def refuse_local_times(*named: tuple[str, datetime | None]) -> None:
-    """Refuse times without a zone: nobody can tell which moment they mean.
+def refuse_odd_times(request: Request[Any, Any, Any], **named: datetime | None) -> None:
+    """Refuse times of the query that are none, or that have no zone: nobody can tell which moment they mean.
 
     Raises:
         InvalidFields: names the parameter.
     """
-    for name, at in named:
-        if at is not None and at.tzinfo is None:
+    for name, at in named.items():
+        moment = moment_in(request, name, at)
+        if moment is not None and moment.tzinfo is None:
             raise InvalidFields({name: 'must be a time such as "2026-01-31T12:00:00Z"'})
 
 

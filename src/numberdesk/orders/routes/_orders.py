@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from litestar import get
 from litestar.di import NamedDependency
@@ -19,7 +19,7 @@ from numberdesk.base.money import Paise, format_rupees
 from numberdesk.base.web import ACCESS, Items, Ok, amount_in, encode
 from numberdesk.catalogue.model import Route
 from numberdesk.orders import service
-from numberdesk.orders.model import Card, OrderId, OrderState
+from numberdesk.orders.model import Card, OrderId, OrderState, Status
 from numberdesk.orders.routes._views import OrderDetail, OrdersView, OrderView, PriceView, can_cancel, timeline, view
 from numberdesk.orders.service import Desk
 
@@ -212,7 +212,6 @@ async def number_status(
     return Ok(data=view(desk, await service.get(desk, account_id=caller.account_id, order_id=_order_id(order_id))))
 
 
-Status = Literal["pending", "active", "received", "completed", "cancelled", "expired", "failed"]
 _STATES: dict[Status, tuple[OrderState, ...]] = {
     "pending": ("requested", "unknown"), "active": ("active", "cancelling", "expiring"), "received": ("received",),
     "completed": ("completed",), "cancelled": ("cancelled",), "expired": ("expired",), "failed": ("failed",),

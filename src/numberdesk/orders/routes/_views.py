@@ -8,7 +8,7 @@ from numberdesk.base import clock
 from numberdesk.base.money import format_rupees
 from numberdesk.base.web import rfc3339
 from numberdesk.orders import service
-from numberdesk.orders.model import Card, Exchange, Message, Order, Prolongation, event_id
+from numberdesk.orders.model import Card, Exchange, Message, Order, Prolongation, Status, event_id
 from numberdesk.orders.service import Desk
 
 WITHHELD = (
@@ -52,7 +52,7 @@ class OrderView(Struct, rename="camel", frozen=True):
     """
 
     order_id: int
-    status: str
+    status: Status
     service: str
     country: int
     server: int

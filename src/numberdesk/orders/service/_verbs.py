@@ -17,6 +17,7 @@ from numberdesk.orders.model import (
     Order,
     OrderId,
     OrderState,
+    Status,
 )
 from numberdesk.orders.service._board import read_cards
 from numberdesk.orders.service._close import (
@@ -285,12 +286,18 @@ async def next_code(desk: Desk, *, account_id: AccountId, order_id: OrderId) -> 
     return card
 
 
-def shown_status(state: OrderState, *, has_code: bool = True) -> str:
+def shown_status(state: OrderState, *, has_code: bool = True) -> Status:
     """Return the word that customers see: what is still being settled is shown as what it was before.
 
     Args:
         has_code: a rental that is paid and received nothing yet has none, and is shown as active.
     """
-    if state in ("cancelling", "expiring") or (state == "received" and not has_code):
-        return "active"
-    return "pending" if state in ("requested", "unknown") else state
+    match state:
+        case "cancelling" | "expiring":
+            return "active"
+        case "requested" | "unknown":
+            return "pending"
+        case "received" if not has_code:
+            return "active"
+        case _:
+            return state

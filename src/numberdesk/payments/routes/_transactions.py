@@ -15,7 +15,7 @@ from numberdesk.base.cells import csv_text
 from numberdesk.base.db import Database
 from numberdesk.base.errors import InvalidFields
 from numberdesk.base.money import format_rupees
-from numberdesk.base.web import ACCESS, Items, Ok, rfc3339
+from numberdesk.base.web import ACCESS, Items, Ok, moment_in, rfc3339
 from numberdesk.payments import service
 from numberdesk.payments.model import Line, Method, Page
 from numberdesk.wallet.model import AccountId, TransactionState, TransactionType
@@ -74,7 +74,7 @@ async def transactions(
 
     `state=failed` lists recharges that nothing was paid for. `Accept: text/csv` streams all of it.
     """
-    since, until = _aware("from", since), _aware("to", until)
+    since, until = _aware(moment_in(request, "from", since)), _aware(moment_in(request, "to", until))
     if since is not None and until is not None and since > until:
         raise InvalidFields({"from": "must not be after to"})
 
@@ -98,7 +98,7 @@ async def _csv(found: Page, page: Callable[[str | None, int], Awaitable[Page]]) 
     while True:
         for item in found.lines:
             shown = _view(item)
-            moment = shown.at.isoformat() if shown.at else ""
+            moment = shown.at.isoformat().replace("+00:00", "Z") if shown.at else ""
             yield csv_text(
                 [(shown.id, shown.type, shown.state, shown.amount, shown.balance_after, shown.order_id, moment,
                   shown.transaction_id, shown.method)]
@@ -109,11 +109,6 @@ async def _csv(found: Page, page: Callable[[str | None, int], Awaitable[Page]]) 
         found = await page(found.following, CSV_PAGE)
 
 
-def _aware(name: str, moment: datetime | None) -> datetime | None:
-    """Return a moment in UTC, which is what one without an offset is taken for."""
-    if moment is None or moment.tzinfo is None:
-        return moment and moment.replace(tzinfo=UTC)
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise InvalidFields({name: "is out of range"}) from None
+def _aware(moment: datetime | None) -> datetime | None:
+    """Return a moment with its zone: one without an offset is taken for UTC."""
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
