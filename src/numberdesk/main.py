@@ -171,9 +171,9 @@ async def open_site(settings: Settings) -> AsyncIterator[Site]:
         await maintenance.refresh(db, switches)
         people = open_people(db, settings, secrets, switches)
         await people.ring.refresh()
-        api_limit = _limiter(settings, "api", settings.rate_limit_api)
+        api_limit = limiter_of(settings, "api", settings.rate_limit_api)
         stack.push_async_callback(api_limit.close)
-        protocol_limit = _limiter(settings, "protocol", settings.rate_limit_protocol)
+        protocol_limit = limiter_of(settings, "protocol", settings.rate_limit_protocol)
         stack.push_async_callback(protocol_limit.close)
         desk = orders.open_desk(
             db,
@@ -257,7 +257,12 @@ async def _kept_fresh(site: Site) -> AsyncIterator[None]:
         await asyncio.gather(listener, return_exceptions=True)
 
 
-def _limiter(settings: Settings, name: LimitName, number: str) -> ApiLimiter:
+def limiter_of(settings: Settings, name: LimitName, number: str) -> ApiLimiter:
+    """Return the counter of requests, which several processes share by Redis if there is one.
+
+    Raises:
+        BadSettings: the address of Redis cannot be used, or the package for it is missing.
+    """
     redis_url = None if settings.redis_url is None else settings.redis_url.get_secret_value()
     try:
         return ApiLimiter(number, name=name, processes=settings.web_processes, redis_url=redis_url)

@@ -1,7 +1,8 @@
 """Opens the till: what payments work with, as the settings say. What is not set up is left out."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
 from datetime import timedelta
+from functools import partial
 
 from aiohttp import ClientSession
 from pydantic import SecretStr
@@ -37,9 +38,8 @@ async def open_till(
     Raises:
         BadSettings: a gateway, the wallet or the tax is set up by halves, or wrong.
     """
-    gateways = gateways_of(settings, session)
-    if settings.upi_rail != "upi_manual" and settings.upi_rail not in gateways:
-        raise BadSettings(f"UPI_RAIL: {settings.upi_rail} is not set up.")
+    gateways = {name: found for name, build in GATEWAYS.items() if (found := build(settings, session)) is not None}
+    _refuse_rail(settings, gateways)
     chain = await _chain(db, settings, session)
     return Till(
         db=db,
@@ -81,41 +81,77 @@ def _rules(settings: Settings) -> PaymentRules:
     )
 
 
-def gateways_of(settings: Settings, session: ClientSession) -> Mapping[str, Gateway]:
-    """Return every gateway that has its keys.
-
-    Raises:
-        BadSettings: one has some of them only.
-    """
-    found: dict[str, Gateway] = {}
-    if settings.razorpay_key_id is not None:
-        found["razorpay"] = Razorpay(
-            session,
-            settings.razorpay_key_id,
-            _needed("RAZORPAY_KEY_SECRET", settings.razorpay_key_secret)[0],
-            _needed("RAZORPAY_WEBHOOK_SECRETS", settings.razorpay_webhook_secrets),
-            settings.razorpay_url.rstrip("/"),
-        )
-    if settings.cashfree_client_id is not None:
-        newest, *older = _needed("CASHFREE_CLIENT_SECRETS", settings.cashfree_client_secrets)
-        found["cashfree"] = Cashfree(
-            session, settings.cashfree_client_id, newest, settings.cashfree_url == CASHFREE_URL,
-            settings.cashfree_phone, settings.cashfree_url.rstrip("/"), tuple(older),
-            notify_url=f"{settings.base_url}/webhooks/cashfree",
-        )  # fmt: skip
-    if settings.phonepe_client_id is not None:
-        _needed("PHONEPE_WEBHOOK_LOGINS", settings.phonepe_webhook_logins)
-        found["phonepe"] = PhonePe(
-            session, settings.phonepe_client_id,
-            _needed("PHONEPE_CLIENT_SECRET", settings.phonepe_client_secret)[0], settings.phonepe_client_version,
-            settings.phonepe_url == PHONEPE_URL,
-            tuple(_pairs("PHONEPE_WEBHOOK_LOGINS", settings.phonepe_webhook_logins)),
-            settings.phonepe_url.rstrip("/"), settings.phonepe_token_url,
-        )  # fmt: skip
+def problems(settings: Settings, session: ClientSession) -> list[BadSettings]:
+    """Return everything that a start would refuse, as far as it is known without the database."""
+    found: list[BadSettings] = []
+    there: set[str] = set()
+    for name, build in GATEWAYS.items():
+        try:
+            if build(settings, session) is not None:
+                there.add(name)
+        except BadSettings as problem:
+            found.append(problem)
+            there.add(name)
+    readers = (partial(_refuse_rail, there=there), _wallet, _supplier, _rules)
+    for look in readers:
+        try:
+            look(settings)
+        except BadSettings as problem:
+            found.append(problem)
     return found
 
 
-async def _chain(db: Database, settings: Settings, session: ClientSession) -> Chain | None:
+def _refuse_rail(settings: Settings, there: Container[str]) -> None:
+    if settings.upi_rail != "upi_manual" and settings.upi_rail not in there:
+        raise BadSettings(f"UPI_RAIL: {settings.upi_rail} is not set up: set its keys, or take upi_manual.")
+
+
+def _razorpay(settings: Settings, session: ClientSession) -> Gateway | None:
+    if settings.razorpay_key_id is None:
+        return None
+    return Razorpay(
+        session,
+        settings.razorpay_key_id,
+        _needed("RAZORPAY_KEY_SECRET", settings.razorpay_key_secret)[0],
+        _needed("RAZORPAY_WEBHOOK_SECRETS", settings.razorpay_webhook_secrets),
+        settings.razorpay_url.rstrip("/"),
+    )
+
+
+def _cashfree(settings: Settings, session: ClientSession) -> Gateway | None:
+    if settings.cashfree_client_id is None:
+        return None
+    newest, *older = _needed("CASHFREE_CLIENT_SECRETS", settings.cashfree_client_secrets)
+    return Cashfree(
+        session, settings.cashfree_client_id, newest, settings.cashfree_url == CASHFREE_URL,
+        settings.cashfree_phone, settings.cashfree_url.rstrip("/"), tuple(older),
+        notify_url=f"{settings.base_url}/webhooks/cashfree",
+    )  # fmt: skip
+
+
+def _phonepe(settings: Settings, session: ClientSession) -> Gateway | None:
+    if settings.phonepe_client_id is None:
+        return None
+    _needed("PHONEPE_WEBHOOK_LOGINS", settings.phonepe_webhook_logins)
+    return PhonePe(
+        session, settings.phonepe_client_id,
+        _needed("PHONEPE_CLIENT_SECRET", settings.phonepe_client_secret)[0], settings.phonepe_client_version,
+        settings.phonepe_url == PHONEPE_URL,
+        tuple(_pairs("PHONEPE_WEBHOOK_LOGINS", settings.phonepe_webhook_logins)),
+        settings.phonepe_url.rstrip("/"), settings.phonepe_token_url,
+    )  # fmt: skip
+
+
+GATEWAYS: Mapping[str, Callable[[Settings, ClientSession], Gateway | None]] = {
+    "razorpay": _razorpay,
+    "cashfree": _cashfree,
+    "phonepe": _phonepe,
+}
+"""How each gateway is opened, if it has its keys."""
+
+
+def _wallet(settings: Settings) -> tuple[tron_address.Xpub, str | None, str] | None:
+    """Return the wallet that customers pay into, the contract of USDT and the wallet's first address."""
     if settings.tron_xpub is None:
         return None
     if settings.tron_first_address is None:
@@ -128,8 +164,15 @@ async def _chain(db: Database, settings: Settings, session: ClientSession) -> Ch
         contract = None if settings.usdt_contract is None else tron_address.check_address(settings.usdt_contract)
     except tron_address.BadAddress as problem:
         raise BadSettings(f"USDT_CONTRACT: {problem}.") from None
+    return xpub, contract, settings.tron_first_address
+
+
+async def _chain(db: Database, settings: Settings, session: ClientSession) -> Chain | None:
+    if (wallet := _wallet(settings)) is None:
+        return None
+    xpub, contract, first_address = wallet
     try:
-        await payments.confirm_wallet(db, xpub, first_address=settings.tron_first_address)
+        await payments.confirm_wallet(db, xpub, first_address=first_address)
     except ValueError as problem:
         raise BadSettings(f"TRON_FIRST_ADDRESS: {problem}.") from None
     second = None

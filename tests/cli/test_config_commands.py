@@ -17,6 +17,9 @@ WRONG = {
     "PORT": "abc", "ORDER_TIMEOUT": "5", "APP_ENV": "staging", "JWT_SECRET": "your-secret", "API_KEY_SALT": "short",
     "ENCRYPTION_KEYS": "x", "MAIL_FROM": "nobody", "MIN_RECHARGE_AMOUNT": "500", "MAX_RECHARGE_AMOUNT": "100",
     "REDIS_URL_FILE": "missing", "RAZORPAY_KEY_ID": "rzp_test_x", "TRUSTED_PROXIES": "*", "RATE_LIMIT_LOGIN": "often",
+    "CASHFREE_CLIENT_ID": "x", "UPI_RAIL": "phonepe", "TRON_XPUB": "xprv", "TRON_FIRST_ADDRESS": "T",
+    "GST_ENABLED": "1", "TRON_OWN_ADDRESSES": "T", "SENTRY_DSN": "https://key@x/1",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318",
 }  # fmt: skip
 """Settings that are all wrong at the same time."""
 SLIPS = {
@@ -56,12 +59,17 @@ def test_all_that_is_wrong_is_told_at_once_each_with_what_to_do(shell: Shell) ->
     assert done.code == 1
     wrong = [line.split()[1] for line in done.out.splitlines() if line.startswith("WRONG")]
     names = {name.removesuffix("_FILE") for name in WRONG} - {"MIN_RECHARGE_AMOUNT", "MAX_RECHARGE_AMOUNT"}
-    assert {name for name in wrong if name != "settings"} == (names - {"RAZORPAY_KEY_ID"}) | {"RAZORPAY_KEY_SECRET"}
+    ids = {"RAZORPAY_KEY_ID", "CASHFREE_CLIENT_ID", "TRON_FIRST_ADDRESS"}
+    needed = {"RAZORPAY_KEY_SECRET", "CASHFREE_CLIENT_SECRETS"}
+    assert {name for name in wrong if name != "settings"} == (names - ids) | needed
     assert "MIN_RECHARGE_AMOUNT must not be above MAX_RECHARGE_AMOUNT" in done.out
     assert "Take 1,000 to 86,400,000, or unset it for the default, which is 1200000." in done.out
     assert "Take one of production, development, demo" in done.out
+    assert "default, which is ." not in done.out
     assert "`numberdesk keys new JWT_SECRET` makes one" in done.out
-    assert done.err == f"numberdesk: {len(wrong)} of {len(wrong)} checks are wrong and 0 warn: the fixes stand above.\n"
+    assert (
+        done.err == f"numberdesk: Of {len(wrong)} checks {len(wrong)} are wrong, and 0 warn: the fixes stand above.\n"
+    )
 
 
 @pytest.mark.parametrize("name", SLIPS)
@@ -88,3 +96,10 @@ def test_a_home_that_keeps_its_secrets_needs_none_in_the_environment(shell: Shel
     assert "Everything is right" in shell.succeed("config", "check", **none)
     done = shell.run("config", "check", API_KEY_SALT="", ENCRYPTION_KEYS="", JWT_SECRET="")
     assert done.out.count("must be set") == 3
+
+
+def test_secrets_that_cannot_be_read_are_told_and_not_made_anew(shell: Shell) -> None:
+    (shell.folder / "strange" / "secrets.json").mkdir(parents=True)
+    done = shell.run("config", "check", "--home", "strange", JWT_SECRET="")
+    assert (done.code, done.err.count("\n")) == (1, 1), done
+    assert "secrets.json cannot be read: Is a directory. Run the command as the user to whom the home" in done.out

@@ -119,7 +119,10 @@ WRONG: dict[str, tuple[dict[str, str], str, str]] = {
     "no public address": ({"PUBLIC_BASE_URL": ""}, "links", "warning: PUBLIC_BASE_URL is not set"),
     "no database": ({"DATABASE_URL": "postgresql://a:hidden@127.0.0.1:9/b"}, "database", "WRONG: "),
     "wrong setting": ({"PORT": "abc"}, "PORT", "WRONG: "),
-    "half a gateway": ({"TRON_XPUB": "xpub"}, "payments", "WRONG: TRON_FIRST_ADDRESS"),
+    "half a wallet": ({"TRON_XPUB": "xpub"}, "TRON_FIRST_ADDRESS", "WRONG: must be the wallet's first address"),
+    "no Redis": ({"REDIS_URL": "redis://:hidden@127.0.0.1:9/0"}, "redis", "WRONG: it does not answer"),
+    "no address of Redis": ({"REDIS_URL": "hidden"}, "REDIS_URL", "WRONG: the address of Redis cannot be used"),
+    "no packages": ({"SENTRY_DSN": "https://hidden@x/1"}, "SENTRY_DSN", "WRONG: needs packages that are missing"),
     "nothing runs": ({}, "worker", "warning: no server and no worker is connected"),
 }
 
@@ -130,8 +133,9 @@ def test_one_thing_that_is_wrong_is_told_and_the_rest_is_looked_at(doctor: Calla
     done = doctor(**changes)
     assert words in lines(done)[what], done
     assert done.code == ("WRONG" in words), done
+    assert {"proxies", "links"} & lines(done).keys() or name == "wrong setting"
     if done.code:
-        assert "checks are wrong" in done.err
+        assert " 1 is wrong, and " in done.err
 
 
 def test_a_database_that_is_not_ready_is_told(
@@ -159,3 +163,14 @@ def test_work_that_waits_and_backups_that_are_old_are_told(
     found = lines(doctor())
     assert found["backup"].startswith("warning: the last is 72 h old (today.backup)")
     assert found["worker"].startswith("WRONG: work has been waiting for 3,6")
+
+
+def test_what_no_worker_has_sealed_yet_is_not_called_changed(
+    install: Install, tamper: Callable[[str, str], None]
+) -> None:
+    alone = install()
+    alone.shell.succeed("backup", "alone.backup")
+    tamper(alone.admin_url, "UPDATE audit_log SET at = at - interval '3 days'")
+    assert "The audit log is whole: 1 rows." in alone.shell.succeed("audit", "verify")
+    tamper(alone.admin_url, "UPDATE audit_log SET at = at - interval '3 days'")
+    assert alone.shell.run("audit", "verify").out == "row 1 was changed\n"

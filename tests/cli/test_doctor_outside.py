@@ -154,6 +154,9 @@ ARRIVALS: dict[str, tuple[Arrived, URL, str, str]] = {
     "proxy that is not trusted": (
         Arrived("10.0.0.2", "10.0.0.2", f"{FORGED}, {CUSTOMER}", "x"), PUBLIC, "wrong", "is not believed",
     ),
+    "the proxy's own machine": (
+        Arrived("127.0.0.1", "127.0.0.1", "127.0.0.1", "x"), PUBLIC, "warning", "are both 127.0.0.1",
+    ),
     "no proxy": (
         Arrived("192.0.2.1", "192.0.2.1", FORGED, "x"), URL("http://192.0.2.2:3000"), "ok", "no proxy is in",
     ),

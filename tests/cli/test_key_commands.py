@@ -72,6 +72,9 @@ def test_with_processes_that_run_nothing_is_sealed_before_they_know_the_key(shel
         assert "start them anew" in told
         assert "sealed anew" not in told
         assert "Then run `keys rotate`" in told
+        for hasty in (("rotate",), ("drop", "ENCRYPTION_KEYS")):
+            assert "does not know the newer value yet: start it anew first" in shell.run("keys", *hasty).sentence
+        assert len(kept(shell, "encryption_keys")) == 2
     with shell.started("worker") as worker:
         worker.says("The worker runs")
         assert "providers           1 sealed anew" in shell.succeed("keys", "rotate")

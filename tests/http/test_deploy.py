@@ -2,7 +2,10 @@
 
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +18,7 @@ from tests.architecture.sources import ROOT
 from tests.architecture.test_documents import unknown_commands
 from tests.http import stand as stands
 from tests.http.stand import Client
+from tests.notifications.certificates import tls_contexts
 
 TOKEN = "scrapes-with-this-token"
 NAME = re.compile(r"\bnumberdesk_[a-z0-9_]+\b")
@@ -125,3 +129,32 @@ def test_the_units_start_what_there_is() -> None:
     for path in sorted((ROOT / "deploy").glob("*.service")):
         (command,) = re.findall(r"^ExecStart=/opt/numberdesk/.venv/bin/(.*)$", path.read_text(encoding="utf-8"), re.M)
         assert unknown_commands(f"`{command}`") == []
+
+
+@pytest.mark.skipif(shutil.which("caddy") is None, reason="Caddy is not installed")
+def test_caddy_understands_its_file() -> None:
+    command = ["caddy", "adapt", "--adapter", "caddyfile", "--config", str(ROOT / "deploy" / "Caddyfile")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert '"regexp"' in done.stdout
+
+
+@pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
+def test_nginx_understands_its_file(tmp_path: Path) -> None:
+    tls_contexts(tmp_path)
+    text = (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8")
+    names = {
+        "/etc/ssl/desk.example/fullchain.pem": "mailbox.pem", "/etc/ssl/desk.example/privkey.pem": "mailbox.pem",
+        "/var/log/nginx/numberdesk.log": "access.log",
+    }  # fmt: skip
+    changes = {there: str(tmp_path / here) for there, here in names.items()}
+    # Ports that need no rights; that one is taken is no matter here.
+    changes |= {"listen 443": "listen 127.0.0.1:34443", "listen 80": "listen 127.0.0.1:34080"}
+    for there, here in changes.items():
+        assert there in text
+        text = text.replace(there, here)
+    own = f"pid {tmp_path}/pid; error_log {tmp_path}/error.log; events {{}}"
+    (tmp_path / "nginx.conf").write_text(f"{own} http {{ {text} }}", encoding="utf-8")
+    command = ["nginx", "-t", "-q", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr

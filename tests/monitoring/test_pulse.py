@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from numberdesk.base import metrics
-from numberdesk.base.db import Database, open_database, rows
+from numberdesk.base.db import Database, open_database, rows, run, value
 from numberdesk.base.errors import Unavailable
-from numberdesk.monitoring.service import Heart, beat, stop_beating
+from numberdesk.monitoring.service import Heart, beat, servers, stop_beating
 from tests.base.proxy import proxied
 
 pytestmark = pytest.mark.anyio
@@ -78,3 +78,18 @@ def test_methods_that_callers_make_up_are_one() -> None:
         if sample.labels.get("route") == ROUTE
     }
     assert methods <= {"GET", "OTHER"}
+
+
+async def test_a_process_is_as_old_as_it_says_however_new_its_connections_are(database_url: str, db: Database) -> None:
+    server = await open_database(database_url, size=2, name="numberdesk")
+    heart = Heart(server)
+    await beat(heart)
+    async with db.transaction() as tx:
+        await run(tx, "UPDATE processes SET started_at = started_at - interval '1 hour' WHERE id = $1", heart.id)
+        hour_ago = await value(tx, "SELECT started_at FROM processes WHERE id = $1", heart.id)
+    count, since = await servers(db)
+    assert count > 0
+    assert since is not None
+    assert since <= hour_ago
+    await stop_beating(heart)
+    await server.close()

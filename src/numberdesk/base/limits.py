@@ -327,6 +327,10 @@ class ApiLimiter:
             return _judge(self._name, count, limit=rule.item.amount)
         return _judge(self._name, rule.own.hit(who, now), limit=rule.share)
 
+    async def is_shared(self) -> bool:
+        """Ask Redis whether it is there."""
+        return self._redis is not None and await self._redis.check()
+
     async def close(self) -> None:
         """Leave Redis."""
         if self._redis is not None:

@@ -20,21 +20,32 @@ class ExtraMissing(ValueError):
     """A setting asks for a package that is not installed; `str()` says how to get it."""
 
 
+def find_sentry(dsn: str) -> Any:
+    """Return the package that reports to Sentry.
+
+    Raises:
+        ExtraMissing: it is not there, or the address is none.
+    """
+    sentry = _module("sentry_sdk", extra="sentry", setting="SENTRY_DSN")
+    try:
+        sentry.utils.Dsn(dsn)
+    except sentry.utils.BadDsn:
+        raise ExtraMissing("SENTRY_DSN: is no address of Sentry's; it looks like https://key@host/number.") from None
+    return sentry
+
+
 def open_sentry(dsn: str, *, environment: str, release: str) -> None:
     """Report errors that are logged to Sentry, or to what speaks its protocol, from here on.
 
     Raises:
         ExtraMissing: the package is not there, or the address is none.
     """
-    sentry = _module("sentry_sdk", extra="sentry", setting="SENTRY_DSN")
-    try:
-        sentry.init(
-            dsn=dsn, environment=environment, release=f"numberdesk@{release}", send_default_pii=False,
-            include_local_variables=False, max_request_body_size="never", auto_enabling_integrations=False,
-            default_integrations=False, max_breadcrumbs=0, before_send=lambda event, _hint: scrubbed(event),
-        )  # fmt: skip
-    except sentry.utils.BadDsn:
-        raise ExtraMissing("SENTRY_DSN: is no address of Sentry's; it looks like https://key@host/number.") from None
+    sentry = find_sentry(dsn)
+    sentry.init(
+        dsn=dsn, environment=environment, release=f"numberdesk@{release}", send_default_pii=False,
+        include_local_variables=False, max_request_body_size="never", auto_enabling_integrations=False,
+        default_integrations=False, max_breadcrumbs=0, before_send=lambda event, _hint: scrubbed(event),
+    )  # fmt: skip
 
     def report(line: Mapping[str, Any], problem: BaseException | None) -> None:
         with sentry.new_scope() as scope:
@@ -55,20 +66,32 @@ def scrubbed(event: dict[str, Any]) -> Any:
     return log.redacted("", event)
 
 
+def find_tracing() -> None:
+    """Refuse to go on without the packages that send spans.
+
+    Raises:
+        ExtraMissing: one of them is not there.
+    """
+    for name in (
+        "opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http", "opentelemetry.trace",
+        "opentelemetry.instrumentation.asyncpg",
+    ):  # fmt: skip
+        _module(name, extra="otel", setting="OTEL_EXPORTER_OTLP_ENDPOINT")
+
+
 def open_tracing(*, service: str, version: str) -> None:
     """Send spans of requests and statements as the environment says (`OTEL_…`, read by the SDK itself).
 
     Raises:
         ExtraMissing: one of the packages is not there.
     """
-    for name in ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http", "opentelemetry.trace"):
-        _module(name, extra="otel", setting="OTEL_EXPORTER_OTLP_ENDPOINT")
+    find_tracing()
     sdk = importlib.import_module("opentelemetry.sdk.trace")
     resources = importlib.import_module("opentelemetry.sdk.resources")
     export = importlib.import_module("opentelemetry.sdk.trace.export")
     otlp = importlib.import_module("opentelemetry.exporter.otlp.proto.http.trace_exporter")
     api = importlib.import_module("opentelemetry.trace")
-    asyncpg = _module("opentelemetry.instrumentation.asyncpg", extra="otel", setting="OTEL_EXPORTER_OTLP_ENDPOINT")
+    asyncpg = importlib.import_module("opentelemetry.instrumentation.asyncpg")
     resource = resources.Resource.create({"service.name": service, "service.version": version})
     provider = sdk.TracerProvider(resource=resource)
     provider.add_span_processor(export.BatchSpanProcessor(otlp.OTLPSpanExporter()))

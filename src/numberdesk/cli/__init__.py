@@ -36,7 +36,7 @@ from numberdesk.cli import (
     _serve,
     _simulator,
 )
-from numberdesk.cli._place import CommandFailed
+from numberdesk.cli._place import CommandFailed, sentence_of
 from numberdesk.settings import BadSettings
 
 EXPECTED = (
@@ -79,5 +79,6 @@ def main() -> None:
     try:
         app()
     except EXPECTED as problem:
-        Console(stderr=True).print(f"[bold red]numberdesk:[/] {escape(str(problem))}", highlight=False, soft_wrap=True)
+        words = escape(sentence_of(problem))
+        Console(stderr=True).print(f"[bold red]numberdesk:[/] {words}", highlight=False, soft_wrap=True)
         sys.exit(1)

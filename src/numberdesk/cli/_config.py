@@ -13,14 +13,14 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from rich.markup import escape
 from rich.table import Table
 
-from numberdesk.base import http_client
+from numberdesk import till
+from numberdesk.base import http_client, telemetry
 from numberdesk.cli._backup_parts import fingerprint
 from numberdesk.cli._findings import Finding, conclude, ok, show, warning, wrong
 from numberdesk.cli._place import DEFAULT_HOME, HOME, STORED, CommandFailed, console, read_secrets, run
 from numberdesk.cli._serve import mailer_of
-from numberdesk.main import secrets_of
+from numberdesk.main import limiter_of, secrets_of
 from numberdesk.settings import SECRETS, BadSettings, Settings, child_environment
-from numberdesk.till import gateways_of
 
 ALIKE = 0.84
 """How alike two names are of which one is a slip of the other."""
@@ -67,21 +67,23 @@ def check(home: Path = HOME) -> None:
     for name, field in Settings.model_fields.items():
         table.add_row(*_line(name.upper(), field, environment))
     console.print(table)
-    findings = examine(home)
+    findings, _ = examine(home)
     for finding in findings:
         show(finding)
     conclude(findings)
 
 
-def examine(home: Path | None) -> list[Finding]:
-    """Return what is wrong with the settings and what looks like a slip, or that nothing is."""
+def examine(home: Path | None) -> tuple[list[Finding], bool]:
+    """Return what is wrong with the settings and what looks like a slip, and whether a command can work with them."""
     environment = child_environment()
     settings, found = _read(environment)
     if settings is not None:
         found += _about_secrets(settings, home)
+    is_usable = not found
+    if settings is not None:
         found += run(_about_parts(settings))
     found += [*_slips(environment), *_twice(environment)]
-    return found or [ok("settings", f"{len(Settings.model_fields)} settings are in order")]
+    return found or [ok("settings", f"{len(Settings.model_fields)} settings are in order")], is_usable
 
 
 def _line(name: str, field: FieldInfo, environment: Mapping[str, str]) -> tuple[str, str, str]:
@@ -145,7 +147,7 @@ def _fix(name: str) -> str:
     field = Settings.model_fields.get(name)
     if field is None:
         return "Change one of them."
-    default = "" if field.default is None else f", which is {field.default}"
+    default = f", which is {field.default}" if field.default not in (None, "") else ""
     return f"{_allowed(field)}, or unset it for the default{default}."
 
 
@@ -192,20 +194,30 @@ async def _about_parts(settings: Settings) -> list[Finding]:
         mailer_of(settings)
     except BadSettings as problem:
         found.append(_of(problem))
-    async with http_client.session() as session:
+    for look in (_about_redis, _about_sentry, _about_tracing):
         try:
-            gateways = gateways_of(settings, session)
-        except BadSettings as problem:
+            look(settings)
+        except (BadSettings, telemetry.ExtraMissing) as problem:
             found.append(_of(problem))
-        else:
-            if settings.upi_rail != "upi_manual" and settings.upi_rail not in gateways:
-                found.append(
-                    wrong("UPI_RAIL", f"{settings.upi_rail} is not set up", "Set its keys, or take upi_manual.")
-                )
-    return found
+    async with http_client.session() as session:
+        return found + [_of(problem) for problem in till.problems(settings, session)]
 
 
-def _of(problem: BadSettings) -> Finding:
+def _about_redis(settings: Settings) -> None:
+    limiter_of(settings, "api", settings.rate_limit_api)
+
+
+def _about_sentry(settings: Settings) -> None:
+    if (dsn := settings.secret("sentry_dsn")) is not None:
+        telemetry.find_sentry(dsn)
+
+
+def _about_tracing(settings: Settings) -> None:
+    if settings.otel_exporter_otlp_endpoint is not None:
+        telemetry.find_tracing()
+
+
+def _of(problem: Exception) -> Finding:
     name, _, words = str(problem).partition(": ")
     return wrong(name, words.rstrip("."), "See docs/settings.md.")
 

@@ -22,7 +22,7 @@ from numberdesk.base.postgres import PostgresUnavailable
 from numberdesk.cli import _config, _doctor_outside, _doctor_services
 from numberdesk.cli._backup import MADE
 from numberdesk.cli._findings import Finding, conclude, ok, show, warning, wrong
-from numberdesk.cli._place import HOME, CommandFailed, Place, console, opened, run
+from numberdesk.cli._place import HOME, CommandFailed, Place, console, opened, run, sentence_of
 from numberdesk.main import Secrets, secrets_of
 from numberdesk.monitoring import service as monitoring
 from numberdesk.monitoring.model import Server
@@ -50,13 +50,13 @@ def doctor(
     home: Path = HOME,
 ) -> None:
     """Check everything that a working installation needs; exit 0 only if nothing is wrong."""
-    findings = _config.examine(home)
+    findings, is_usable = _config.examine(home)
     for finding in findings:
         show(finding)
-    if any(finding.level == "wrong" for finding in findings):
-        console.print("The rest cannot be looked at with these settings.")
-    else:
+    if is_usable:
         findings += run(_look(home, url))
+    else:
+        console.print("The rest cannot be looked at with these settings.")
     conclude(findings)
 
 
@@ -97,7 +97,7 @@ async def _database(place: Place, note: Note) -> AsyncIterator[Database | None]:
     try:
         db = await open_database(place.app_url, size=4, name="numberdesk doctor")
     except (DatabaseRefused, UnsafeDatabase, AppError) as problem:
-        await note(_told(wrong("database", str(problem).rstrip("."), fix)))
+        await note(_told(wrong("database", sentence_of(problem).rstrip("."), fix)))
         yield None
         return
     try:
@@ -177,13 +177,14 @@ async def _stored(db: Database, secrets: Secrets) -> list[Finding]:
 
 
 async def _inside(db: Database, place: Place, secrets: Secrets) -> list[Finding]:
-    mail, telegram, money, backups = await asyncio.gather(
+    mail, telegram, redis, money, backups = await asyncio.gather(
         _doctor_services.mail(place.settings),
         _doctor_services.telegram(place.settings),
+        _doctor_services.redis(place.settings),
         _doctor_services.money_in(db, place.settings, secrets),
         _backups(db, place),
     )
-    return [mail, *([telegram] if telegram else []), *money, *backups]
+    return [mail, *filter(None, (telegram, redis)), *money, *backups]
 
 
 async def _backups(db: Database, place: Place) -> list[Finding]:

@@ -119,6 +119,9 @@ def callers(arrived: Arrived, base: URL) -> Finding:
             f"the proxy {arrived.peer} does not say who calls: all customers share one limit",
             "Let it add the caller to X-Forwarded-For (nginx: $proxy_add_x_forwarded_for).",
         )
+    if arrived.ip == arrived.peer and arrived.forwarded.rpartition(",")[2].strip() == arrived.peer:
+        words = f"this machine and the proxy are both {arrived.peer}, so whether the proxy is believed cannot be told"
+        return warning("callers", words, "Ask from another machine.")
     if arrived.ip == arrived.peer:
         return wrong(
             "callers",

@@ -2,6 +2,7 @@
 
 import json
 
+from numberdesk import till
 from numberdesk.base import http_client
 from numberdesk.base.db import Database
 from numberdesk.base.http_client import NoAnswer
@@ -10,14 +11,13 @@ from numberdesk.base.money import format_rupees
 from numberdesk.base.passes import each
 from numberdesk.cli._findings import Finding, ok, warning, wrong
 from numberdesk.cli._serve import mail_settings
-from numberdesk.main import Secrets
+from numberdesk.main import Secrets, limiter_of
 from numberdesk.notifications import service as notifications
 from numberdesk.notifications.model import BadSender, Failed
 from numberdesk.payments import service as payments
 from numberdesk.providers import service as providers
 from numberdesk.providers.model import ProviderId, Unknown
 from numberdesk.settings import BadSettings, Settings
-from numberdesk.till import open_till
 
 DEADLINE = 15.0
 ANSWER_MAX = 64 * 1024
@@ -66,6 +66,23 @@ async def telegram(settings: Settings) -> Finding | None:
     return wrong("telegram", f"it answers with status {answer.status}", "Try again later; is TELEGRAM_URL right?")
 
 
+async def redis(settings: Settings) -> Finding | None:
+    """Ask Redis whether it is there; an address that cannot be used was told with the settings."""
+    if settings.redis_url is None:
+        return None
+    try:
+        limiter = limiter_of(settings, "api", settings.rate_limit_api)
+    except BadSettings:
+        return None
+    try:
+        if await limiter.is_shared():
+            return ok("redis", "it answers, so that all web processes count together")
+    finally:
+        await limiter.close()
+    fix = "Does it run, and is REDIS_URL its address, with its password?"
+    return wrong("redis", "it does not answer, so that each web process counts alone", fix)
+
+
 async def each_provider(db: Database, secrets: Secrets) -> list[Finding]:
     """Ask every provider for our balance."""
     found: dict[str, Finding] = {}
@@ -98,13 +115,15 @@ async def each_provider(db: Database, secrets: Secrets) -> list[Finding]:
 async def money_in(db: Database, settings: Settings, secrets: Secrets) -> list[Finding]:
     """Open what takes payments, as a start would, and ask the node of TRON how old its newest block is."""
     async with http_client.session() as session:
+        if till.problems(settings, session):
+            return []  # told with the settings
         try:
             limiter = Limiter(db, numbers=settings.limits)
-            till = await open_till(db, settings, vault=secrets.vault, limiter=limiter, session=session)
+            desk = await till.open_till(db, settings, vault=secrets.vault, limiter=limiter, session=session)
         except BadSettings as problem:
             return [wrong("payments", str(problem).rstrip("."), "See docs/payments.md.")]
         found = []
-        for name, gateway in sorted(till.gateways.items()):
+        for name, gateway in sorted(desk.gateways.items()):
             if gateway.is_live or settings.app_env != "production":
                 found.append(ok("payments", f"{name} is set up"))
             else:
@@ -112,8 +131,8 @@ async def money_in(db: Database, settings: Settings, secrets: Secrets) -> list[F
         if settings.upi_rail == "upi_manual" and not any(vpa.is_open for vpa in await payments.list_vpas(db)):
             fix = "`numberdesk payment vpa add`, or set a gateway up."
             found.append(warning("payments", "no UPI address is open: nobody can pay by UPI", fix))
-        if till.chain is not None:
-            lag = await payments.chain_lag(till.chain)
+        if desk.chain is not None:
+            lag = await payments.chain_lag(desk.chain)
             if isinstance(lag, str):
                 found.append(wrong("tron", f"the node does not answer: {lag}", "Check TRON_URL and TRON_KEYS."))
             elif lag > LAG_MAX:

@@ -39,7 +39,7 @@ def wrong(what: str, words: str, fix: str = "") -> Finding:
 
 def show(finding: Finding) -> None:
     """Show one line, and what to do in a second one."""
-    console.print(f"{MARKS[finding.level]} {finding.what:<16} {escape(finding.words)}", soft_wrap=True)
+    console.print(f"{MARKS[finding.level]} {finding.what:<15}  {escape(finding.words)}", soft_wrap=True)
     if finding.fix:
         console.print(f"        {'':<16} [bold]{escape(finding.fix)}[/]", soft_wrap=True)
 
@@ -52,9 +52,12 @@ def conclude(findings: Iterable[Finding]) -> None:
     """
     levels = [finding.level for finding in findings]
     warnings, errors = levels.count("warning"), levels.count("wrong")
+    checks = f"{len(levels)} check{'' if len(levels) == 1 else 's'}"
+    warn = f"{warnings} warn{'s' if warnings == 1 else ''}"
     if errors:
-        raise CommandFailed(f"{errors} of {len(levels)} checks are wrong and {warnings} warn: the fixes stand above.")
+        are = "is" if errors == 1 else "are"
+        raise CommandFailed(f"Of {checks} {errors} {are} wrong, and {warn}: the fixes stand above.")
     if warnings:
-        console.print(f"[yellow]Nothing is wrong; {warnings} of {len(levels)} checks warn.[/]")
+        console.print(f"[yellow]Nothing is wrong; of {checks} {warn}.[/]")
     else:
-        console.print(f"[green]Everything is right:[/] {len(levels)} checks.")
+        console.print(f"[green]Everything is right:[/] {checks}.")

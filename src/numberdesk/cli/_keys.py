@@ -35,6 +35,7 @@ from numberdesk.webhooks import service as webhooks
 
 RENEWED, DROPPED = "secret_renewed", "secret_dropped"
 """What the audit log calls them."""
+IGNORANT = "A process that runs does not know the newer value yet: start it anew first."
 DROP = typer.Argument(help="Which secret keeps its newest value only.")
 
 
@@ -147,6 +148,7 @@ async def _rotate(home: Path | None, name: str | None) -> None:
             console.print("Then run `keys rotate`, which seals everything with the new key.")
             return
     async with opened_database(home) as (place, db):
+        await _refuse_ignorance(db, "encryption_keys")
         await _reseal(place, db)
     console.print("[green]Everything is sealed with the newest key.[/] The older ones in ENCRYPTION_KEYS can go.")
 
@@ -177,12 +179,25 @@ async def _drop(home: Path | None, name: str, *, is_sure: bool) -> None:
         if not comma:
             raise CommandFailed(f"{name.upper()} has one value only: nothing can go.")
         if name.lower() == "encryption_keys":
+            await _refuse_ignorance(db, name)
             await _reseal(place, db)
         elif not is_sure and (reason := await _still_needed(db, place, name)):
             raise CommandFailed(f"{reason} With --yes it goes all the same.")
         write_secrets(place.home, known | {name.lower(): newest})
         await _note(db, DROPPED, name)
     console.print(f"[green]{name.upper()} has its newest value only.[/] Start the processes of this home anew.")
+
+
+async def _refuse_ignorance(db: Database, name: str) -> None:
+    """Refuse while a process runs that was started before a secret was renewed: it could not read what is sealed anew.
+
+    Raises:
+        CommandFailed: one runs.
+    """
+    at = await _renewed_at(db, name)
+    _, started_at = await monitoring.servers(db)
+    if at is not None and started_at is not None and started_at < at:
+        raise CommandFailed(IGNORANT)
 
 
 async def _still_needed(db: Database, place: Place, name: str) -> str | None:
@@ -198,7 +213,7 @@ async def _still_needed(db: Database, place: Place, name: str) -> str | None:
     _, started_at = await monitoring.servers(db)
     if started_at is not None:
         if started_at < at:
-            return "A process that runs does not know the newer value yet: start it anew first."
+            return IGNORANT
         at = started_at  # before that, keys were still looked up with the old value
     left = await accounts.count_keys_unused(db, since=at)
     return f"{left:,} API keys were not used since {at:%Y-%m-%d %H:%M} UTC and would end." if left else None

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -19,6 +20,7 @@ from rich.console import Console
 from numberdesk import __version__
 from numberdesk.base import crypto, log, postgres, telemetry
 from numberdesk.base.db import Database, open_database
+from numberdesk.base.errors import Unavailable
 from numberdesk.base.migrate import folder, refuse_unready
 from numberdesk.settings import BadSettings, Settings, load
 
@@ -40,6 +42,15 @@ STORED: dict[str, Callable[[], str]] = {
 """The secrets that a home keeps in `secrets.json`, and how each is made."""
 
 console = Console(highlight=False)
+
+
+def sentence_of(problem: Exception) -> str:
+    """Return what to tell of an expected failure; of a database out of reach why, which no caller of the API hears."""
+    cause = problem.__cause__
+    if not isinstance(problem, Unavailable) or cause is None:
+        return str(problem)
+    words = " ".join(str(cause).split()) or type(cause).__name__
+    return f"The database is out of reach: {re.sub(r'^.Errno -?[0-9]+. ', '', words).rstrip('.')}."
 
 
 class CommandFailed(RuntimeError):
@@ -98,7 +109,7 @@ async def opened(
     if is_service or settings.app_env == "demo":
         _open_telemetry(settings)
     where = (home or settings.numberdesk_home or DEFAULT_HOME).absolute()
-    if (where / UNFINISHED).exists() and not is_restoring:
+    if _is_unfinished(where) and not is_restoring:
         raise CommandFailed(f"{where} was not restored to its end: remove it, and restore the backup again.")
     if settings.database_url is not None:
         owner = settings.database_owner_url or settings.database_url
@@ -109,6 +120,10 @@ async def opened(
         cluster = await stack.enter_async_context(postgres.running(where, pg_bin=settings.pg_bin, is_kept=is_kept))
         owner, app = SecretStr(cluster.owner_url), SecretStr(cluster.app_url)
         yield Place(_complete(settings, where, owner, app), where)
+
+
+def _is_unfinished(home: Path) -> bool:
+    return os.path.exists(home / UNFINISHED)  # false where nobody may look: what comes next says so
 
 
 def _open_telemetry(settings: Settings) -> None:
@@ -162,13 +177,17 @@ def read_secrets(home: Path) -> dict[str, str]:
     """Return the secrets that a home keeps; none when it keeps none.
 
     Raises:
-        CommandFailed: their file is damaged.
+        CommandFailed: their file is damaged, or belongs to somebody else.
     """
     path = home / SECRETS
-    if not path.exists():
-        return {}
     try:
         return {str(name): str(value) for name, value in json.loads(path.read_text()).items()}
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as problem:
+        raise CommandFailed(
+            f"{path} cannot be read: {problem.strerror}. Run the command as the user to whom the home belongs."
+        ) from problem
     except (ValueError, AttributeError):
         raise CommandFailed(f"{path} is damaged: put its backup back, as stored keys need its secrets.") from None
 

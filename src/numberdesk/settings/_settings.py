@@ -202,12 +202,12 @@ class Settings(MoneySettings, ConductSettings):
             raise ValueError("must be as @BotFather gave it, such as 123456789:AAF and more")
         return token
 
-    @field_validator("telegram_url")
+    @field_validator("telegram_url", "otel_exporter_otlp_endpoint")
     @classmethod
-    def _refuse_other_servers(cls, text: str) -> str:
-        if not text.startswith(("https://", "http://")):
+    def _refuse_other_servers(cls, text: str | None) -> str | None:
+        if text is not None and not text.startswith(("https://", "http://")):
             raise ValueError("must begin with https:// (or http:// on one machine)")
-        return text.rstrip("/")
+        return text and text.rstrip("/")
 
     @field_validator("public_base_url")
     @classmethod

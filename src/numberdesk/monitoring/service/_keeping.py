@@ -11,6 +11,7 @@ from numberdesk.accounts.service import TokenKeys
 from numberdesk.base.db import Database, Tx
 from numberdesk.monitoring import sql
 from numberdesk.monitoring.model import Server
+from numberdesk.monitoring.service._pulse import ALIVE_SECONDS
 
 SERVER_NAME = "numberdesk"
 """What web processes and workers call themselves; commands have longer names."""
@@ -73,9 +74,9 @@ async def export(tx: Tx, name: str, *, page_size: int = EXPORT_PAGE) -> AsyncIte
 
 
 async def servers(db: Database) -> tuple[int, datetime | None]:
-    """Return how many connections web processes and workers have, of all machines, and since when the first has."""
+    """Return how many connections web processes and workers have, of all machines, and since when the oldest runs."""
     async with db.statement() as tx:
-        return await sql.get_sessions(tx, SERVER_NAME)
+        return await sql.get_sessions(tx, SERVER_NAME, seconds=ALIVE_SECONDS)
 
 
 async def server(db: Database) -> Server:

@@ -51,14 +51,19 @@ async def get_worker_signs(tx: Tx, *, seconds: float) -> tuple[int, int, int]:
     return found[0][0], found[0][1], found[0][2]
 
 
-async def get_sessions(tx: Tx, name: str) -> tuple[int, datetime | None]:
-    """Return how many connections to this database go by a name, and when the oldest of them was made."""
+async def get_sessions(tx: Tx, name: str, *, seconds: float) -> tuple[int, datetime | None]:
+    """Return how many connections to this database go by a name, and since when the oldest process runs.
+
+    A process renews connections that were idle, so what it said of itself within these seconds counts as well.
+    """
     ((count, since),) = await rows(
         tx,
         """
-        SELECT count(*), min(backend_start) FROM pg_stat_activity
+        SELECT count(*), least(min(backend_start), (
+            SELECT min(started_at) FROM processes WHERE seen_at > clock_timestamp() - make_interval(secs => $2)
+        )) FROM pg_stat_activity
         WHERE datname = current_database() AND application_name = $1
         """,
-        name,
-    )
-    return count, since
+        name, seconds,
+    )  # fmt: skip
+    return count, since if count else None
