@@ -125,6 +125,12 @@ async def switch_country(db: Database, country: str | int, *, is_on: bool) -> No
         await catalogue.change_country(tx, country, is_on=is_on)
 
 
+async def block_category(db: Database, word: str, *, is_blocked: bool) -> None:
+    """Block a category of services, or sell it."""
+    async with db.transaction() as tx:
+        await catalogue.change_category(tx, word, is_blocked=is_blocked)
+
+
 def long_list(market: Market, count: int) -> Sequence[UpstreamOffer]:
     contents = market.shelf.contents
     pairs = itertools.islice(itertools.product(contents.services, contents.countries), count)

@@ -14,7 +14,8 @@ from numberdesk.base.money import AMOUNT_MAX, Paise
 from numberdesk.catalogue import reference
 from numberdesk.catalogue import service as catalogue
 from numberdesk.catalogue.model import CountryCode, PriceRule, ServiceCode
-from numberdesk.catalogue.service import DEFAULT_RULE, PriceBook, price
+from numberdesk.catalogue.service import DEFAULT_RULE, price
+from numberdesk.catalogue.service._prices import PriceBook
 from numberdesk.providers.model import ProviderId
 
 pytestmark = pytest.mark.anyio

@@ -17,7 +17,7 @@ from numberdesk.providers import simulator
 from numberdesk.providers.simulator import catalogue as theirs
 from numberdesk.providers.simulator import rentals
 from numberdesk.wallet.model import SANDBOX_OFFSET
-from tests.catalogue.market import switch_country, switch_service
+from tests.catalogue.market import block_category, switch_country, switch_service
 from tests.catalogue.rental_lister import RentalScene, opened
 
 pytestmark = pytest.mark.anyio
@@ -295,7 +295,7 @@ async def test_what_staff_took_off_sale_is_not_rented(scene: RentalScene) -> Non
     assert isinstance(refused(scene, service="wa"), catalogue.ServiceOff)
     assert isinstance(refused(scene, country=ENGLAND), catalogue.CountryOff)
     category = scene.shelf.contents.services[ServiceCode("tg")].category
-    await catalogue.set_category_block(scene.db, category=category, is_on=True)
+    await block_category(scene.db, category, is_blocked=True)
     await catalogue.refresh(scene.db, scene.shelf)
     assert isinstance(refused(scene), catalogue.ServiceBlocked)
     with pytest.raises(catalogue.UnknownHours):

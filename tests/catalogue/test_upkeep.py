@@ -11,6 +11,7 @@ from numberdesk.providers.model import ProviderId
 from tests.catalogue.market import (
     INDIA,
     Market,
+    block_category,
     long_list,
     switch_country,
     switch_service,
@@ -135,7 +136,7 @@ async def test_a_switch_of_something_unknown_is_refused(market: Market) -> None:
     with pytest.raises(catalogue.UnknownCountry):
         await switch_country(market.db, "XX", is_on=True)
     with pytest.raises(NotFound):
-        await catalogue.set_category_block(market.db, category="nothing", is_on=True)
+        await block_category(market.db, "nothing", is_blocked=True)
     assert await version(market.db) == before
 
 
@@ -157,11 +158,11 @@ async def test_a_switch_by_letters_that_two_countries_share_means_the_default_on
 
 async def test_a_category_may_be_blocked_that_was_not_on_the_list(market: Market) -> None:
     assert len(market.offers()) == 2
-    await catalogue.set_category_block(market.db, category="messenger", is_on=True)
+    await block_category(market.db, "messenger", is_blocked=True)
     await catalogue.refresh(market.db, market.shelf)
     with pytest.raises(catalogue.ServiceBlocked):
         market.offers()
-    await catalogue.set_category_block(market.db, category="messenger", is_on=False)
+    await block_category(market.db, "messenger", is_blocked=False)
     await catalogue.refresh(market.db, market.shelf)
     assert len(market.offers()) == 2
 
@@ -171,10 +172,10 @@ async def test_a_blocked_category_may_be_sold_and_keeps_its_reason(market: Marke
         bank = await value(tx, "SELECT code FROM services WHERE category = 'bank' ORDER BY code LIMIT 1")
         reason = await value(tx, "SELECT reason FROM blocked_categories WHERE category = 'bank'")
     await market.sync(market.alpha, upstream(bank, INDIA, 1_000))
-    await catalogue.set_category_block(market.db, category="bank", is_on=False)
+    await block_category(market.db, "bank", is_blocked=False)
     await catalogue.refresh(market.db, market.shelf)
     assert [offer.price_paise for offer in market.offers(bank)] == [1_200]
-    await catalogue.set_category_block(market.db, category="bank", is_on=True)
+    await block_category(market.db, "bank", is_blocked=True)
     await catalogue.refresh(market.db, market.shelf)
     with pytest.raises(catalogue.ServiceBlocked) as refused:
         market.offers(bank)

@@ -21,7 +21,8 @@ def become(wanted: dict[str, Any]) -> None:
     os.chdir(wanted["folder"])
     os.environ.clear()  # noqa: TID251 - a new process gets its environment here
     os.environ.update(wanted["environment"])  # noqa: TID251
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(os.open(wanted["in"], os.O_RDONLY), 0)
+    sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
     for number, name in ((1, wanted["out"]), (2, wanted["err"])):
         os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
     sys.argv = ["numberdesk", *wanted["words"]]

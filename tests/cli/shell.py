@@ -73,10 +73,13 @@ class Forge:
 
     popen: "subprocess.Popen[str]"
 
-    def run(self, words: tuple[str, ...], folder: Path, environment: Mapping[str, str]) -> Ended:
-        out, err = (folder.with_name(f"{folder.name}.{name}") for name in ("out", "err"))
+    def run(self, words: tuple[str, ...], folder: Path, environment: Mapping[str, str], typed: str | None) -> Ended:
+        given, out, err = (folder.with_name(f"{folder.name}.{name}") for name in ("in", "out", "err"))
+        if typed is not None:
+            given.write_text(typed, encoding="utf-8")
         wanted = {
             "words": words, "folder": str(folder), "environment": dict(environment), "out": str(out), "err": str(err),
+            "in": os.devnull if typed is None else str(given),
         }  # fmt: skip
         assert self.popen.stdin is not None
         assert self.popen.stdout is not None
@@ -105,13 +108,13 @@ class Shell:
     folder: Path
     settings: Mapping[str, str] = field(default_factory=dict)
 
-    def run(self, *words: str, **settings: str) -> Ended:
-        """Run a command to its end; an empty setting counts as none."""
-        return self.forge.run(words, self.folder, self._environment(settings))
+    def run(self, *words: str, typed: str | None = None, **settings: str) -> Ended:
+        """Run a command to its end; an empty setting counts as none, and `typed` comes to its standard input."""
+        return self.forge.run(words, self.folder, self.environment(settings), typed)
 
-    def succeed(self, *words: str, **settings: str) -> str:
+    def succeed(self, *words: str, typed: str | None = None, **settings: str) -> str:
         """Run a command that must succeed without a word of complaint; returns what it wrote."""
-        done = self.run(*words, **settings)
+        done = self.run(*words, typed=typed, **settings)
         assert (done.code, done.err) == (0, ""), done
         return done.out
 
@@ -121,7 +124,7 @@ class Shell:
         log = self.folder.with_name(f"{self.folder.name}-{words[0]}-{time.monotonic_ns()}.log")
         with log.open("wb") as file:
             popen = subprocess.Popen(
-                [sys.executable, "-m", "numberdesk", *words], env=self._environment(settings), cwd=self.folder,
+                [sys.executable, "-m", "numberdesk", *words], env=self.environment(settings), cwd=self.folder,
                 stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
         service = Service(popen, log)
@@ -131,7 +134,8 @@ class Shell:
             if popen.poll() is None:
                 service.stop()
 
-    def _environment(self, settings: Mapping[str, str]) -> dict[str, str]:
+    def environment(self, settings: Mapping[str, str]) -> dict[str, str]:
+        """Return what a command finds in its environment."""
         return child_environment(**{**FIXED, **self.settings, **settings})
 
 

@@ -14,10 +14,10 @@ import structlog
 from numberdesk.base import postgres, postgres_process
 from numberdesk.base.db import Database, value
 from numberdesk.base.migrate import folder, migrate
-from numberdesk.providers import service as providers
 from numberdesk.providers.model import ProviderId
 from numberdesk.providers.simulator import Profile, Simulator
 from tests import books, processes, stand
+from tests.breakers import force_breaker
 from tests.processes import Running
 from tests.stand import Answer
 
@@ -44,7 +44,7 @@ async def test_a_stop_under_load_takes_seconds_leaves_nothing_and_loses_nothing(
             async with stand.database(cluster.app_url) as db:
                 key = (await stand.furnish(db, upstream, customers=1, deadline_ms=DEADLINE_MS))[0]
                 # The purchases that the first stop interrupts would make the second server wary.
-                await providers.force_breaker(db, ProviderId(1), "closed", "the provider hangs on purpose")
+                await force_breaker(db, ProviderId(1), "closed", "the provider hangs on purpose")
         for number in (signal.SIGTERM, signal.SIGINT):
             upstream.set_profile(WAITING)
             server = await commands.serve()

@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable
 
-from numberdesk.providers import service as providers
 from numberdesk.providers.model import Forced, ProviderId
+from tests.breakers import force_breaker
 from tests.http.stand import Client, Stand
 
 BUY = "/auth/get-number"
@@ -21,7 +21,7 @@ def until(happened: Callable[[], object], *, seconds: float = 8.0) -> None:
 
 def force(stand: Stand, forced: Forced | None, reason: str) -> None:
     provider_id = ProviderId(stand.ask("SELECT id FROM providers WHERE name = 'alpha'"))
-    stand.portal.call(providers.force_breaker, stand.site.db, provider_id, forced, reason)
+    stand.portal.call(force_breaker, stand.site.db, provider_id, forced, reason)
 
 
 def test_what_a_purchase_said_is_written_within_a_moment(stand: Stand, alice: Client) -> None:

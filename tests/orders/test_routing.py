@@ -18,6 +18,7 @@ from numberdesk.orders.model import Card
 from numberdesk.orders.service import NoNumbers, ProviderUnavailable, Wish
 from numberdesk.providers import service as providers
 from numberdesk.wallet.service import InsufficientBalance
+from tests.breakers import force_breaker
 from tests.orders.world import DEAR_COST, INDIA, MONEY, PRICE, TELEGRAM, Play, World, another_process, outcomes
 
 pytestmark = pytest.mark.anyio
@@ -89,7 +90,7 @@ async def test_a_server_that_is_named_is_taken_whatever_delivers_better(play: Pl
 
 async def test_a_provider_whose_breaker_is_open_is_passed_over_without_an_attempt(play: Play) -> None:
     world = await play(beta="never")
-    await providers.force_breaker(world.db, world.provider().id, "open", "it loses numbers")
+    await force_breaker(world.db, world.provider().id, "open", "it loses numbers")
     await providers.refresh(world.lines)
     card = await world.buy()
     assert (card.order.provider_id, card.order.attempt) == (DEAR, 1)
@@ -99,7 +100,7 @@ async def test_a_provider_whose_breaker_is_open_is_passed_over_without_an_attemp
 
 async def test_when_all_are_shut_the_order_fails_and_nothing_is_held(play: Play) -> None:
     world = await play()
-    await providers.force_breaker(world.db, world.provider().id, "open", "it loses numbers")
+    await force_breaker(world.db, world.provider().id, "open", "it loses numbers")
     await providers.refresh(world.lines)
     before = await world.money()
     with pytest.raises(ProviderUnavailable):

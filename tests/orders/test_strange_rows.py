@@ -3,6 +3,7 @@
 import pytest
 
 from numberdesk.providers import service as providers
+from tests.breakers import force_breaker
 from tests.orders.world import Play
 
 pytestmark = pytest.mark.anyio
@@ -20,7 +21,7 @@ async def test_a_row_that_cannot_be_used_stops_its_own_purchases_only(play: Play
     alpha, beta = world.provider("alpha").id, world.provider("beta").id
     await world.backstage.execute(spoil)
     await providers.set_options(world.db, beta, weight_percent=50)
-    await providers.force_breaker(world.db, beta, "open", "the test shuts it")
+    await force_breaker(world.db, beta, "open", "the test shuts it")
     await providers.refresh(world.lines)
     assert world.provider("beta").weight_percent == 50
     assert providers.health(world.lines, beta).is_shut

@@ -32,6 +32,7 @@ from numberdesk.providers.service import Lines
 from numberdesk.providers.simulator import PROFILES, Profile, Simulator
 from numberdesk.wallet import service as wallet
 from numberdesk.wallet.model import AccountId, Credit
+from tests.breakers import force_breaker
 from tests.catalogue.market import take_over
 from tests.providers.line_desk import serving
 
@@ -133,7 +134,7 @@ class World:
 
     async def keep_buying(self, name: str = "alpha") -> None:
         """Hold the breaker of a provider closed, for what needs more failures than it bears."""
-        await providers.force_breaker(self.db, self.provider(name).id, "closed", "the test needs every failure")
+        await force_breaker(self.db, self.provider(name).id, "closed", "the test needs every failure")
         await providers.refresh(self.lines)
 
     async def reserve(self, wish: Wish = TELEGRAM, *, key: str) -> Card:

@@ -12,6 +12,7 @@ from numberdesk.base.errors import InvalidFields, NotFound
 from numberdesk.providers import service as providers
 from numberdesk.providers.model import ActiveList, ProviderId, Refused, Rented, Unknown, Waiting
 from numberdesk.providers.simulator import PROFILES
+from tests.breakers import force_breaker
 from tests.providers.gate_desk import DEADLINE_MS, SHUT, gated
 from tests.providers.line_desk import told, wanted
 
@@ -205,25 +206,25 @@ async def test_a_worker_that_dies_amid_its_probe_is_followed_by_another(db: Data
 
 async def test_what_staff_force_holds_until_they_take_it_back(db: Database, admin_url: str) -> None:
     async with gated(db, admin_url, processes=2) as desk:
-        forced = await providers.force_breaker(db, desk.id, "open", "maintenance over there")
+        forced = await force_breaker(db, desk.id, "open", "maintenance over there")
         assert (forced.forced, forced.forced_reason, forced.state) == ("open", "maintenance over there", "closed")
         await desk.spread()
         assert [await desk.buy(process) for process in (0, 1)] == [SHUT, SHUT]
         assert providers.health(desk.lines, desk.id).reason == "maintenance over there"
         await desk.pass_time(3600)
         assert await desk.probe() == 0
-        await providers.force_breaker(db, desk.id, None, "")
+        await force_breaker(db, desk.id, None, "")
         await desk.spread()
         assert isinstance(await desk.buy(), Rented)
 
-        await providers.force_breaker(db, desk.id, "closed", "we need the numbers")
+        await force_breaker(db, desk.id, "closed", "we need the numbers")
         await desk.spread()
         answers = await desk.fail(times=12)
         assert {type(answer) for answer in answers} == {Unknown}
         await desk.spread()
         assert (await desk.row()).state == "closed"
         assert isinstance(await desk.buy(), Rented)
-        await providers.force_breaker(db, desk.id, None, "")
+        await force_breaker(db, desk.id, None, "")
         await desk.spread()
         await desk.fail()
         assert await desk.buy() == SHUT
@@ -234,11 +235,11 @@ async def test_forcing_it_closed_ends_the_alert_and_what_had_opened_it(db: Datab
         await desk.fail()
         await desk.spread()
         assert len(await desk.alerts()) == 1
-        await providers.force_breaker(db, desk.id, "closed", "it is fine")
+        await force_breaker(db, desk.id, "closed", "it is fine")
         await desk.spread()
         assert await desk.alerts() == []
         assert isinstance(await desk.buy(1), Rented)
-        await providers.force_breaker(db, desk.id, None, "")
+        await force_breaker(db, desk.id, None, "")
         await desk.spread()
         assert desk.states() == ["closed", "closed"]
 
@@ -247,16 +248,16 @@ async def test_forcing_needs_a_reason_and_a_provider(db: Database, admin_url: st
     async with gated(db, admin_url) as desk:
         for reason in ("", "  ", "x" * 201):
             with pytest.raises(InvalidFields):
-                await providers.force_breaker(db, desk.id, "open", reason)
+                await force_breaker(db, desk.id, "open", reason)
         with pytest.raises(NotFound):
-            await providers.force_breaker(db, ProviderId(99), "open", "because")
+            await force_breaker(db, ProviderId(99), "open", "because")
         assert (await desk.row()).forced is None
 
 
 async def test_a_decision_of_staff_wins_over_an_opening_that_was_not_told_yet(db: Database, admin_url: str) -> None:
     async with gated(db, admin_url) as desk:
         await desk.fail()
-        await providers.force_breaker(db, desk.id, "closed", "it is fine")
+        await force_breaker(db, desk.id, "closed", "it is fine")
         await desk.spread()
         assert (await desk.row()).state == "closed"
         assert isinstance(await desk.buy(), Rented)

@@ -11,6 +11,7 @@ from numberdesk.providers import service as providers
 from numberdesk.providers.model import Refused, Rented, Unknown
 from numberdesk.providers.service._verdicts import UNLISTED
 from numberdesk.providers.simulator import PROFILES
+from tests.breakers import force_breaker
 from tests.providers.gate_desk import DEADLINE_MS, Gated, gated
 from tests.providers.line_desk import COST, told, wanted
 
@@ -64,7 +65,7 @@ async def test_an_unknown_outcome_is_counted_by_its_kind_and_a_refusal_of_ours_t
         await providers.set_options(db, desk.id, url="http://127.0.0.1:1")
         await desk.spread()
         await desk.buy()
-        await providers.force_breaker(db, desk.id, "open", "enough")
+        await force_breaker(db, desk.id, "open", "enough")
         await desk.spread()
         await desk.buy()
         assert await counted(desk) == {

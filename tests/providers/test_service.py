@@ -43,6 +43,11 @@ def vault() -> Vault:
     return Vault([new_key()])
 
 
+async def set_key(db: Database, vault: Vault, provider_id: ProviderId, api_key: str) -> None:
+    async with db.transaction() as tx:
+        await providers.set_api_key(tx, vault, provider_id, api_key=api_key)
+
+
 @asynccontextmanager
 async def opened(db: Database, vault: Vault) -> AsyncIterator[Lines]:
     lines = await providers.open_lines(db, vault)
@@ -137,7 +142,7 @@ async def test_a_provider_nobody_added_is_not_found(db: Database, vault: Vault) 
     with pytest.raises(NotFound):
         await providers.set_options(db, ProviderId(99), is_on=False)
     with pytest.raises(NotFound):
-        await providers.set_api_key(db, vault, ProviderId(99), api_key="new")
+        await set_key(db, vault, ProviderId(99), "new")
     assert not await providers.lease_watch(db, ProviderId(99), owner="a", seconds=5)
 
 
@@ -148,7 +153,7 @@ async def test_an_option_out_of_bounds_changes_nothing(db: Database, vault: Vaul
             await providers.set_options(db, added.id, **{"is_on": False, field: value})  # type: ignore[arg-type]
         assert list(refused.value.fields) == [field]
     with pytest.raises(InvalidFields):
-        await providers.set_api_key(db, vault, added.id, api_key="")
+        await set_key(db, vault, added.id, "")
     assert await providers.find_by_name(db, "upstream") == added
 
 
@@ -247,7 +252,7 @@ async def test_lines_follow_their_rows(db: Database, vault: Vault) -> None:
         assert (after.provider.deadline_ms, after.endpoint.host) == (500, "sms.test")
         assert (after.places, after.pace) == (before.places, before.pace)
         assert providers.line(lines, second.id).pace is None
-        await providers.set_api_key(db, vault, first.id, api_key="another-key")
+        await set_key(db, vault, first.id, "another-key")
         await providers.refresh(lines)
         assert providers.line(lines, first.id).api_key == "another-key"
         await providers.set_options(db, first.id, parallel_max=3, calls_per_second=5)

@@ -14,10 +14,10 @@ import aiohttp
 import pytest
 
 from numberdesk.base.db import Database, rows
-from numberdesk.providers import service as providers
 from numberdesk.providers.model import ProviderId
 from numberdesk.providers.simulator import Simulator
 from tests import books, processes, stand
+from tests.breakers import force_breaker
 from tests.stand import Answer
 
 pytestmark = pytest.mark.anyio
@@ -46,7 +46,7 @@ async def test_every_unknown_outcome_is_resolved_without_an_orphan_or_a_second_p
     ):
         keys = await stand.furnish(db, upstream, customers=CUSTOMERS, rupees=100_000, deadline_ms=4000)
         # All purchases fail here, so a breaker would rightly stop them.
-        await providers.force_breaker(db, ProviderId(1), "closed", "the proof wants failures")
+        await force_breaker(db, ProviderId(1), "closed", "the proof wants failures")
         servers = await asyncio.gather(commands.serve(), commands.serve("--no-worker"))
         answers = await _buy([server.url for server in servers], keys, purchases)
         assert Counter((answer.status, answer.code) for answer in answers) == {(200, ""): len(answers)}

@@ -27,6 +27,7 @@ PREFIX = "/api/v1"
 UNAUTHORIZED = 401
 NO_CONTENT = 204
 """The framework's answer to OPTIONS; the contract's is 200."""
+WORD = "/{word}"
 _NUMBER = re.compile(r"/([1-9]\d{0,18})(?=/|$)", re.ASCII)
 
 
@@ -47,6 +48,8 @@ class Asked:
     """What the gate returned; None for public calls."""
     id: int = 0
     """The number in the address, where the call's path has `{id}`."""
+    word: str = ""
+    """The last part of the address, where the call's path ends with `{word}`."""
 
     @property
     def once(self) -> str | None:
@@ -59,7 +62,7 @@ class Call(Generic[Body]):
     """One call with a JSON body. `run` takes what was asked and the body, and returns the encoded answer."""
 
     path: str
-    """May hold `{id}` once: a positive number."""
+    """May hold `{id}` once, a positive number, or end with `{word}`; not if it is repeatable."""
     body: type[Body]
     access: Access
     run: Callable[[Asked, Body], Awaitable[bytes]]
@@ -76,6 +79,7 @@ class Call(Generic[Body]):
     is_about_order: bool = field(init=False)
 
     def __post_init__(self) -> None:
+        assert not (self.is_repeatable and self.path.endswith(WORD)), self.path
         assert self.body_max <= web.BODY_MAX or self.access not in (web.PUBLIC, web.UNCOUNTED), self.path
         object.__setattr__(self, "is_about_order", "order_id" in self.body.__struct_fields__)
         object.__setattr__(self, "decoder", msgspec.json.Decoder(self.body))
@@ -201,7 +205,7 @@ class Edge:
         if path.startswith(PREFIX + "/"):
             scope["path"] = path = path[len(PREFIX) :]
             scope["raw_path"] = path.encode()
-        call, number = self._find(scope["method"], path.rstrip("/"))
+        call, named = self._find(scope["method"], path.rstrip("/"))
         if call is None:
             seen = Observed(about, scope, send, began)
             try:
@@ -213,7 +217,7 @@ class Edge:
         told: list[tuple[bytes, bytes]] = []
         status = GONE
         try:
-            status, body = await self._answer(call, number, visit, receive, told)
+            status, body = await self._answer(call, named, visit, receive, told)
         finally:
             answered(about, call.method, call.path, status, began)
         await send(
@@ -228,16 +232,20 @@ class Edge:
         )  # fmt: skip
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
-    def _find(self, method: str, path: str) -> tuple[Call[Any] | None, int]:
-        if method not in ("POST", "PUT"):
-            return None, 0
+    def _find(self, method: str, path: str) -> tuple[Call[Any] | None, tuple[int, str]]:
+        """Return the call of a path, and the number and the word that the path names."""
         call = self._calls.get((method, path))
-        if call is not None or (found := _NUMBER.search(path)) is None or int(found[1]) > ID_MAX:
-            return call, 0
-        return self._calls.get((method, f"{path[: found.start(1)]}{{id}}{path[found.end(1) :]}")), int(found[1])
+        if call is not None or method not in ("POST", "PUT"):
+            return call, (0, "")
+        if (found := _NUMBER.search(path)) is not None and int(found[1]) <= ID_MAX:
+            call = self._calls.get((method, f"{path[: found.start(1)]}{{id}}{path[found.end(1) :]}"))
+        if call is not None and found is not None:
+            return call, (int(found[1]), "")
+        before, _, word = path.rpartition("/")
+        return (self._calls.get((method, before + WORD)) if word.isprintable() else None), (0, word)
 
     async def _answer(
-        self, call: Call[Any], number: int, visit: Visit, receive: Any, told: list[tuple[bytes, bytes]]
+        self, call: Call[Any], named: tuple[int, str], visit: Visit, receive: Any, told: list[tuple[bytes, bytes]]
     ) -> tuple[int, bytes]:
         try:
             caller = await pass_gate(self._gate, visit, call.access, told)
@@ -249,7 +257,7 @@ class Edge:
             data = _decode(call, raw)
             if call.is_about_order:
                 log.note_one("order_id", data.order_id)
-            asked = Asked(visit, caller, number)
+            asked = Asked(visit, caller, *named)
             if visit.once is None or not call.is_repeatable:
                 return 200, await call.run(asked, data)
             return await self._answer_once(call, asked, data, raw, told)

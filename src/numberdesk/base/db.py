@@ -223,8 +223,7 @@ class Database:
         return connection
 
     async def _release(self, connection: Any) -> None:
-        # A connection that was interrupted inside a transaction is not given to the next caller: it would write
-        # into a transaction that is not its own.
+        # Interrupted inside a transaction: the next caller would write into one that is not its own.
         if not _is_gone(connection) and connection.is_in_transaction():
             connection.terminate()
         try:
@@ -246,13 +245,14 @@ async def _sync(connection: Any) -> None:
 
     Nobody knows of the transaction that has begun then: the next caller would have its old snapshot and old `now()`.
     """
+    is_clean = False
     try:
-        with suppress(*LOST):
+        with suppress(*LOST, *UNDONE):
             await connection.execute("SELECT")
-    except BaseException:
-        if not _is_gone(connection):
+            is_clean = True
+    finally:
+        if not is_clean and not _is_gone(connection):
             connection.terminate()
-        raise
 
 
 @asynccontextmanager

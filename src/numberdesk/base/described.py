@@ -8,7 +8,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 
 from numberdesk.base import web
-from numberdesk.base.calls import ID_MAX, IDEMPOTENCY_KEY_MAX, Call
+from numberdesk.base.calls import ID_MAX, IDEMPOTENCY_KEY_MAX, WORD, Call
 
 QueryId = Annotated[int | None, QueryParameter(ge=1, le=ID_MAX)]
 """An id in the query; None when it is left out."""
@@ -40,9 +40,12 @@ def _documented(call: Call[Any]) -> HTTPRouteHandler:
     async def repeatable_with_id(id: Any, data: Any, once: Any = None) -> Any:  # noqa: A002 - the name in the path
         raise NotFoundException
 
-    has_id = "{id}" in call.path
+    async def plain_with_word(word: Any, data: Any) -> Any:
+        raise NotFoundException
+
+    has_id, has_word = "{id}" in call.path, call.path.endswith(WORD)
     stub: Any = {
-        (False, False): plain, (True, False): repeatable,
+        (False, False): plain_with_word if has_word else plain, (True, False): repeatable,
         (False, True): plain_with_id, (True, True): repeatable_with_id,
     }[call.is_repeatable, has_id]  # fmt: skip
     stub.__name__ = "".join(character if character.isalnum() else "_" for character in call.path.strip("/"))
@@ -55,7 +58,10 @@ def _documented(call: Call[Any]) -> HTTPRouteHandler:
         stub.__annotations__["once"] = RepeatKey
     if has_id:
         stub.__annotations__["id"] = FromPath[int]
+    if has_word:
+        stub.__annotations__["word"] = FromPath[str]
     return HTTPRouteHandler(
-        call.path.replace("{id}", "{id:int}"), http_method=call.method, status_code=200, summary=call.summary,
-        opt={web.ACCESS: call.access}, security=web.NO_KEY if call.access == web.PUBLIC else None,
+        call.path.replace("{id}", "{id:int}").replace("{word}", "{word:str}"), http_method=call.method,
+        status_code=200, summary=call.summary, opt={web.ACCESS: call.access},
+        security=web.NO_KEY if call.access == web.PUBLIC else None,
     )(stub)  # fmt: skip

@@ -52,6 +52,18 @@ class BlockedCategory:
 
 
 @dataclass(frozen=True, slots=True)
+class Category:
+    """A category of services, and whether all of them are blocked."""
+
+    word: str
+    is_blocked: bool
+    reason: str
+    """What customers read while it is blocked; empty if it never was."""
+    services: int
+    """How many services are of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Server:
     """What the catalogue knows of a provider. Customers call it by its name or by its number, which is the id."""
 

@@ -17,6 +17,7 @@ from numberdesk.base.postgres import PostgresUnavailable
 from numberdesk.cli import (
     _audit,
     _backup,
+    _categories,
     _config,
     _database,
     _demo,
@@ -58,6 +59,7 @@ for module in (
 ):  # fmt: skip
     module.register(app)
 _providers.register(app)
+_categories.register(app)
 _rentals.register(app)
 
 

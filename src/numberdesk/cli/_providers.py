@@ -23,7 +23,7 @@ from numberdesk.base.money import NotAnAmount, format_rupees, parse_rupees
 from numberdesk.catalogue import reference
 from numberdesk.catalogue import service as catalogue
 from numberdesk.catalogue.model import Progress, SyncReport
-from numberdesk.cli import _hooks, _statistics, _upstream, _words
+from numberdesk.cli import _hooks, _provider_key, _statistics, _upstream, _words
 from numberdesk.cli._named import NAME, named
 from numberdesk.cli._place import HOME, CommandFailed, Place, console, opened_database, run
 from numberdesk.main import secrets_of
@@ -41,6 +41,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Upstream providers.", no_args_is_help=True)
     group.command("add")(add)
     group.command("set")(set_options)
+    _provider_key.register(group)
     group.command("list")(list_all)
     group.command("test")(test)
     group.command("sync")(sync)

@@ -7,6 +7,7 @@ from litestar import Router
 from numberdesk.admin.routes import (
     _accounts,
     _catalogue,
+    _categories,
     _conduct,
     _lawful,
     _maintenance,
@@ -31,7 +32,7 @@ def calls(people: Any, till: Any, shelf: Any, desk: Any, help_desk: Any) -> list
         *_accounts.calls(people), *_payments.calls(people, till), *_providers.calls(people),
         *_maintenance.calls(people, shelf), *_money.calls(people, till, desk), *_orders.calls(people, desk),
         *_conduct.calls(people, desk), *_lawful.calls(people), *_catalogue.calls(people, shelf),
-        *_notices.calls(people), *_tickets.calls(help_desk),
+        *_categories.calls(people, shelf), *_notices.calls(people), *_tickets.calls(help_desk),
     ]  # fmt: skip
 
 
@@ -42,7 +43,7 @@ router = Router(
         *_providers.HANDLERS, *_conduct.HANDLERS, *_lawful.HANDLERS, *_money.HANDLERS, *_orders.HANDLERS,
         *_tickets.HANDLERS, *_search.HANDLERS, *_catalogue.HANDLERS, _settings.read_settings,
         _reports.read_report, _reports.read_liabilities, _statistics.read_statistics,
-        _maintenance.list_windows, _notices.list_notices,
+        _maintenance.list_windows, _notices.list_notices, _categories.list_categories,
         *document(calls(None, None, None, None, None)),
     ],
     tags=["staff"],

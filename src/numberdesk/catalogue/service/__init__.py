@@ -5,9 +5,7 @@ from numberdesk.catalogue.service._mapping import listed_words, name_key
 from numberdesk.catalogue.service._offers import find_target, list_offers, offers_for, price_table
 from numberdesk.catalogue.service._prices import (
     DEFAULT_FLOOR_PAISE,
-    DEFAULT_MARGIN_BASIS_POINTS,
     DEFAULT_RULE,
-    PriceBook,
     price,
     set_price_rule,
 )
@@ -77,16 +75,16 @@ from numberdesk.catalogue.service._sync import (
     take_turns,
 )
 from numberdesk.catalogue.service._upkeep import (
+    change_category,
     change_country,
     change_service,
     forget_gone,
-    set_category_block,
+    list_categories,
 )
 from numberdesk.catalogue.service._words import WordList, list_words, map_words
 
 __all__ = [
     "DEFAULT_FLOOR_PAISE",
-    "DEFAULT_MARGIN_BASIS_POINTS",
     "DEFAULT_RULE",
     "HOURS_MAX",
     "SHEET_MAX",
@@ -102,7 +100,6 @@ __all__ = [
     "NoStock",
     "NotOffered",
     "OnProgress",
-    "PriceBook",
     "PricePreview",
     "PriceTooLow",
     "Rentals",
@@ -125,6 +122,7 @@ __all__ = [
     "ask_for_sync",
     "assortment",
     "carry_out",
+    "change_category",
     "change_country",
     "change_service",
     "count_deliveries",
@@ -136,6 +134,7 @@ __all__ = [
     "forget_gone",
     "forget_gone_rentals",
     "grouped",
+    "list_categories",
     "list_delivery_totals",
     "list_offers",
     "list_rentals",
@@ -163,7 +162,6 @@ __all__ = [
     "rental_hours",
     "rentals_for",
     "seconds_within",
-    "set_category_block",
     "set_price_rule",
     "set_rental_hours",
     "shown_rates",

@@ -5,7 +5,7 @@ from dataclasses import replace
 from numberdesk.base.db import Database, Tx
 from numberdesk.base.errors import InvalidFields, NotFound
 from numberdesk.catalogue import sql
-from numberdesk.catalogue.model import Country, Service
+from numberdesk.catalogue.model import Category, Country, Service
 from numberdesk.catalogue.service._refusals import UnknownCountry, UnknownService
 
 GONE_DAYS = 30
@@ -21,18 +21,6 @@ async def forget_gone(db: Database, *, limit: int = 1000) -> int:
         if gone:
             await sql.set_version(tx)
     return gone
-
-
-async def set_category_block(db: Database, *, category: str, is_on: bool) -> None:
-    """Block a category of services, or sell it.
-
-    Raises:
-        NotFound: no service is of this category.
-    """
-    async with db.transaction() as tx:
-        if not await sql.set_blocked_category(tx, category, is_on=is_on, reason=BLOCKED_BY_OPERATOR):
-            raise NotFound("category")
-        await sql.set_version(tx)
 
 
 async def change_service(
@@ -77,3 +65,28 @@ async def change_country(tx: Tx, country: str | int, *, is_on: bool) -> tuple[Co
         await sql.set_country(tx, before.code, is_on=is_on)
         await sql.set_version(tx)
     return before, replace(before, is_on=is_on)
+
+
+async def list_categories(db: Database) -> list[Category]:
+    """Return all categories of services, blocked or not, by their words."""
+    async with db.statement() as tx:
+        return await sql.list_categories(tx)
+
+
+async def change_category(tx: Tx, word: str, *, is_blocked: bool) -> tuple[Category, Category]:
+    """Block a category of services, or sell it; returns what it was, and what it is now.
+
+    Nothing of a blocked category is sold, in no way; orders that are open go on, and so do rentals.
+
+    Raises:
+        NotFound: no service is of this category.
+    """
+    await sql.lock_categories(tx)
+    before = next((item for item in await sql.list_categories(tx) if item.word == word), None)
+    if before is None:
+        raise NotFound("category")
+    after = replace(before, is_blocked=is_blocked, reason=before.reason or BLOCKED_BY_OPERATOR * is_blocked)
+    if after != before:
+        await sql.set_category(tx, after)
+        await sql.set_version(tx)
+    return before, after

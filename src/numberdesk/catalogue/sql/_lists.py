@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from numberdesk.base.db import Tx, columns, many, maybe, one, rows, run, value
 from numberdesk.catalogue.model import (
     BlockedCategory,
+    Category,
     Country,
     CountryCode,
     Mark,
@@ -271,20 +272,36 @@ async def set_country(tx: Tx, code: CountryCode, *, is_on: bool) -> bool:
     return bool(await run(tx, "UPDATE countries SET is_on = $2 WHERE code = $1", code, is_on))
 
 
-async def set_blocked_category(tx: Tx, category: str, *, is_on: bool, reason: str) -> bool:
-    """Blocked <-> sold; the reason is for a category that had none. False if no service is of this category."""
-    return bool(
-        await run(
-            tx,
-            """
-            INSERT INTO blocked_categories (category, reason, is_on)
-            SELECT $1, $2, $3
-            WHERE EXISTS (SELECT FROM services WHERE category = $1)
-               OR EXISTS (SELECT FROM blocked_categories WHERE category = $1)
-            ON CONFLICT (category) DO UPDATE SET is_on = excluded.is_on
-            """,
-            category,
-            reason,
-            is_on,
-        )
+async def list_categories(tx: Tx) -> list[Category]:
+    """All categories that a service is of, or that are or were blocked, by their words; not that of the sandbox."""
+    return await many(
+        tx,
+        Category,
+        """
+        SELECT category AS word, coalesce(is_on, false) AS is_blocked, coalesce(reason, '') AS reason,
+               coalesce(services, 0)::int AS services
+        FROM (SELECT category, count(*) AS services FROM services GROUP BY category) AS used
+        FULL JOIN blocked_categories USING (category)
+        WHERE category <> 'sandbox'
+        ORDER BY category
+        """,
+    )
+
+
+async def lock_categories(tx: Tx) -> None:
+    """Let nobody else block or unblock a category until the end of the transaction."""
+    await run(tx, "LOCK TABLE blocked_categories IN SHARE ROW EXCLUSIVE MODE")
+
+
+async def set_category(tx: Tx, category: Category) -> None:
+    """Blocked <-> sold; the reason is for a category that had none."""
+    await run(
+        tx,
+        """
+        INSERT INTO blocked_categories (category, reason, is_on) VALUES ($1, $2, $3)
+        ON CONFLICT (category) DO UPDATE SET is_on = excluded.is_on
+        """,
+        category.word,
+        category.reason,
+        category.is_blocked,
     )

@@ -24,11 +24,11 @@ from numberdesk.providers.service._calls import (
     prolong_cost,
     rent,
     rental_listing,
+    try_key,
 )
 from numberdesk.providers.service._gate import Standing
 from numberdesk.providers.service._health import (
     change_forced,
-    force_breaker,
     forget_calls,
     health,
     list_calls,
@@ -102,7 +102,6 @@ __all__ = [
     "find_hook",
     "finish",
     "flush",
-    "force_breaker",
     "forget_calls",
     "forget_lines",
     "forget_words",
@@ -146,6 +145,7 @@ __all__ = [
     "set_words",
     "settle_gap",
     "spent_today",
+    "try_key",
     "watch_balances",
     "watch_prices",
     "watch_spending",

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from dataclasses import replace
 from functools import cache
 from typing import Final, TypeVar
 
@@ -36,6 +37,7 @@ from numberdesk.providers.model import (
     Wanted,
 )
 from numberdesk.providers.service._lines import Lines
+from numberdesk.providers.service._rows import refuse_key
 from numberdesk.providers.service._spending import begin_purchase, end_purchase, take_back
 from numberdesk.providers.service._verdicts import NOTHING, Finding, judge
 
@@ -206,6 +208,20 @@ async def balance(lines: Lines, provider_id: ProviderId) -> Paise | Unknown:
     return await _watched(lines, found, "balance", _adapter(found).balance(found, until=_until(found)))
 
 
+async def try_key(lines: Lines, provider_id: ProviderId, *, api_key: str) -> Unknown | None:
+    """Ask a provider with another key than the stored one, as a probe does; None if it answers.
+
+    Raises:
+        InvalidFields: this cannot be a key.
+    """
+    refuse_key(api_key)
+    found = lines.by_id.get(provider_id)
+    if found is None:
+        return NO_LINE
+    answer, _ = await _asked(lines, replace(found, api_key=api_key))
+    return answer if isinstance(answer, Unknown) else None
+
+
 def _adapter(line: Line) -> Adapter:
     return ADAPTERS[line.provider.kind]
 
@@ -219,9 +235,14 @@ async def probe(lines: Lines, provider_id: ProviderId) -> Finding:
     found = lines.by_id.get(provider_id)
     if found is None:
         return NOTHING
-    if capabilities(found.provider).has_balance:
-        return (await _listened(lines, found, "balance", _adapter(found).balance(found, until=_until(found))))[1]
-    return (await _listened(lines, found, "listing", _adapter(found).listing(found, until=_until(found))))[1]
+    return (await _asked(lines, found))[1]
+
+
+async def _asked(lines: Lines, line: Line) -> tuple[Paise | Listing | Unknown, Finding]:
+    """Ask what changes nothing: the balance, or the offers of who holds no money of ours."""
+    if capabilities(line.provider).has_balance:
+        return await _listened(lines, line, "balance", _adapter(line).balance(line, until=_until(line)))
+    return await _listened(lines, line, "listing", _adapter(line).listing(line, until=_until(line)))
 
 
 def _refused_here(lines: Lines, line: Line, refusal: Refused) -> Refused:

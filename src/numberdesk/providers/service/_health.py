@@ -37,22 +37,11 @@ async def list_health(db: Database) -> list[Health]:
         return await sql.list_health(tx, rested_seconds=RESTED_SECONDS)
 
 
-async def force_breaker(db: Database, provider_id: ProviderId, forced: Forced | None, reason: str) -> Health:
-    """Hold a breaker open or closed whatever happens, or give it back to the rules with None.
-
-    Every process follows at its next `refresh`.
-
-    Raises:
-        InvalidFields, NotFound: as in `change_forced`.
-    """
-    async with db.transaction() as tx:
-        return (await change_forced(tx, provider_id, forced, reason))[1]
-
-
 async def change_forced(tx: Tx, provider_id: ProviderId, forced: Forced | None, reason: str) -> tuple[Health, Health]:
-    """Hold a breaker open or closed, or give it back; returns its health as it was and as it is.
+    """Hold a breaker open or closed whatever happens, or give it back with None; every process follows at `refresh`.
 
-    Given back, it goes on as it was before; one that was held closed is closed.
+    Given back, it goes on as it was before; one that was held closed is closed. Returns its health as it was and as it
+    is.
 
     Raises:
         InvalidFields: a decision needs a reason.

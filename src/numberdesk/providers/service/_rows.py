@@ -129,18 +129,26 @@ async def change_options(tx: Tx, provider_id: ProviderId, **changes: Unpack[Chan
     return current, await sql.set_options(tx, provider=replace(current, **changes))
 
 
-async def set_api_key(db: Database, vault: Vault, provider_id: ProviderId, *, api_key: str) -> None:
-    """Replace the key of a provider.
+async def set_api_key(tx: Tx, vault: Vault, provider_id: ProviderId, *, api_key: str) -> None:
+    """Replace the key of a provider; every process follows at its next `refresh`.
 
     Raises:
         InvalidFields: the key is not usable.
-        NotFound: there is no such provider.
+        NotFound: there is no such provider, or it is the sandbox, which has none.
+    """
+    refuse_key(api_key)
+    if not await sql.set_api_key(tx, provider_id=provider_id, api_key_sealed=vault.seal(api_key)):
+        raise NotFound("provider")
+
+
+def refuse_key(api_key: str) -> None:
+    """Refuse what cannot be a key.
+
+    Raises:
+        InvalidFields: the key is not usable.
     """
     if problems := _key_problems(api_key):
         raise InvalidFields(problems)
-    async with db.statement() as tx:
-        if not await sql.set_api_key(tx, provider_id=provider_id, api_key_sealed=vault.seal(api_key)):
-            raise NotFound("provider")
 
 
 async def reseal(db: Database, vault: Vault) -> int:

@@ -154,8 +154,10 @@ async def set_options(tx: Tx, *, provider: Provider) -> Provider:
 
 
 async def set_api_key(tx: Tx, *, provider_id: ProviderId, api_key_sealed: bytes) -> bool:
-    """Replace the key; False if there is no such provider."""
-    statement = "UPDATE providers SET api_key_sealed = $2, changed_at = clock_timestamp() WHERE id = $1"
+    """Replace the key; False if there is no such provider, or it is the sandbox, which has none."""
+    statement = """
+        UPDATE providers SET api_key_sealed = $2, changed_at = clock_timestamp() WHERE id = $1 AND kind <> 'sandbox'
+        """
     return await run(tx, statement, provider_id, api_key_sealed) == 1
 
 
