@@ -1,6 +1,7 @@
 """What `tests/conftest.py` promises to every test."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from numberdesk.base import clock
 from numberdesk.base.db import Database, run, value
 from numberdesk.settings import Settings, load
 from tests import postgres
+from tests.architecture.sources import sources
 
 pytestmark = pytest.mark.anyio
 
@@ -86,10 +88,23 @@ async def test_every_test_finds_empty_tables_and_first_numbers(db: Database, tim
 
 async def test_a_test_may_end_every_session(db: Database, admin_url: str) -> None:
     connection = await asyncpg.connect(admin_url)
-    await connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+    await connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
     await connection.close()
 
 
 async def test_the_test_after_it_has_its_database_again(db: Database) -> None:
     async with db.statement() as tx:
         assert await value(tx, "SELECT current_user") == "numberdesk_app"
+
+
+def test_no_test_ends_sessions_of_others() -> None:
+    """Processes of one run share the server, so who ends sessions must say of which database."""
+    wrong = [
+        source.name
+        for source in sources("tests")
+        if re.search("pg_(terminate|cancel)_backend", source.text) and "datname = current_database()" not in source.text
+    ]
+    assert not wrong

@@ -33,6 +33,7 @@ pytestmark = pytest.mark.anyio
 
 ADD = "INSERT INTO accounts (email) VALUES ($1)"
 COUNT = "SELECT count(*) FROM accounts"
+NARROW = "FROM pg_stat_activity WHERE application_name = 'narrow' AND datname = current_database()"
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ async def count(db: Database) -> int:
 
 
 async def kill(admin: Any) -> None:
-    await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'narrow'")
+    await admin.execute(f"SELECT pg_terminate_backend(pid) {NARROW}")
 
 
 async def lose(opened: AbstractAsyncContextManager[Tx], admin: Any, pause: float, work: LiteralString | None) -> None:
@@ -234,7 +235,7 @@ async def test_a_cancelled_transaction_is_undone_and_its_connection_is_clean(nar
         with pytest.raises(asyncio.CancelledError):
             await task
         assert await count(narrow) == 0
-    state = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'narrow' AND state <> 'idle'"
+    state = f"SELECT count(*) {NARROW} AND state <> 'idle'"
     assert await admin.fetchval(state) == 0
 
 

@@ -287,7 +287,8 @@ async def test_a_try_whose_connection_is_lost_while_it_is_counted_is_not_let_thr
             trying = asyncio.create_task(limiter.admit("login", *WHO))
             await asyncio.sleep(0.1)
             await admin.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'narrow'"
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name = 'narrow' AND datname = current_database()"
             )
             with pytest.raises(Unavailable):
                 await trying

@@ -61,7 +61,8 @@ async def ear(db: Database) -> AsyncIterator[Ear]:
 async def cut_listeners(admin_url: str) -> None:
     admin = await asyncpg.connect(admin_url)
     cut = await admin.fetch(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' OR query = 'SELECT 1'"
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND (query LIKE 'LISTEN%' OR query = 'SELECT 1')"
     )
     await admin.close()
     assert cut
