@@ -1020,7 +1020,7 @@ CREATE TABLE public.provider_alerts (
     closed_at timestamp with time zone,
     told_at timestamp with time zone,
     over_told_at timestamp with time zone,
-    CONSTRAINT provider_alerts_kind CHECK ((kind = ANY (ARRAY['breaker'::text, 'balance'::text, 'forecast'::text, 'spend_limit'::text, 'price_drift'::text, 'money_gap'::text, 'unknown_word'::text, 'sync_failed'::text, 'unknown_stale'::text, 'orphan_stale'::text, 'phantom_stock'::text, 'unowned_message'::text, 'rental_revoked'::text])))
+    CONSTRAINT provider_alerts_kind CHECK ((kind = ANY (ARRAY['breaker'::text, 'balance'::text, 'forecast'::text, 'spend_limit'::text, 'price_drift'::text, 'money_gap'::text, 'unknown_word'::text, 'sync_failed'::text, 'unknown_stale'::text, 'orphan_stale'::text, 'phantom_stock'::text, 'unowned_message'::text, 'rental_revoked'::text, 'balance_silent'::text])))
 );
 
 ALTER TABLE public.provider_alerts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;

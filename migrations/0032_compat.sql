@@ -1,4 +1,5 @@
--- What old clients were not told when a server died, and paid rentals that their provider ends before their time.
+-- What old clients were not told when a server died, paid rentals that their provider ends before their time, and
+-- providers that do not tell our balance.
 SET LOCAL statement_timeout = '1h';
 
 -- A purchase over a wire without an idempotency key is noted with its intent, before its provider is asked, so that a
@@ -15,4 +16,5 @@ CREATE INDEX orders_revoked ON orders (provider_id) WHERE revoked_at IS NOT NULL
 
 ALTER TABLE provider_alerts DROP CONSTRAINT provider_alerts_kind, ADD CONSTRAINT provider_alerts_kind CHECK (kind IN
     ('breaker', 'balance', 'forecast', 'spend_limit', 'price_drift', 'money_gap', 'unknown_word', 'sync_failed',
-     'unknown_stale', 'orphan_stale', 'phantom_stock', 'unowned_message', 'rental_revoked'));
+     'unknown_stale', 'orphan_stale', 'phantom_stock', 'unowned_message', 'rental_revoked',
+     'balance_silent'));

@@ -72,6 +72,21 @@ async def test_a_provider_that_does_not_answer_changes_nothing(world: World) -> 
     assert (await providers.list_money(world.db))[world.provider().id] == before[world.provider().id]
 
 
+async def test_a_balance_that_is_not_told_for_long_is_an_alert_until_it_is_told(world: World) -> None:
+    await ask(world)
+    world.alpha.set_profile("http-500")
+    assert await ask(world) == 0
+    assert await open_kinds(world) == []
+    await world.run("UPDATE provider_money SET balance_at = balance_at - interval '10 minutes'")
+    assert await ask(world) == 0
+    (alert,) = await providers.list_alerts(world.db)
+    assert alert.kind == "balance_silent"
+    assert "500" in alert.detail
+    world.alpha.set_profile("never")
+    assert await ask(world) == 1
+    assert await open_kinds(world) == []
+
+
 @pytest.mark.parametrize(("left", "is_open"), [(4999, True), (5000, False), (5001, False)])
 async def test_a_balance_below_its_limit_raises_an_alert(world: World, left: int, is_open: bool) -> None:
     await providers.set_options(world.db, world.provider().id, balance_alert_paise=5000)

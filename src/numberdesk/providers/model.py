@@ -54,6 +54,7 @@ AlertKind = Literal[
     "phantom_stock",
     "unowned_message",
     "rental_revoked",
+    "balance_silent",
 ]
 """What staff are told about a provider."""
 TopUpKind = Literal["top_up", "settled_gap"]

@@ -20,6 +20,7 @@ from numberdesk.providers.sql import Drift, Today
 log = structlog.get_logger()
 
 ASK_EVERY: Final = timedelta(minutes=1)
+SILENT_AFTER: Final = timedelta(minutes=10)
 KEPT: Final = timedelta(days=30)
 DAY: Final = timedelta(days=1)
 COMMITTED_AFTER: Final = timedelta(seconds=30)
@@ -48,10 +49,22 @@ async def _ask(lines: Lines, line: Line) -> int:
     answer = await balance(lines, line.provider.id)
     if isinstance(answer, Unknown):
         log.warning("balance_not_told", provider=line.provider.name, detail=answer.detail)
+        async with lines.db.transaction() as tx:
+            await _judge_silence(tx, line.provider, answer)
         return 0
     async with lines.db.transaction() as tx:
         await _take(tx, line.provider, answer)
     return 1
+
+
+async def _judge_silence(tx: Tx, provider: Provider, answer: Unknown) -> None:
+    """Tell the staff of a balance that is not told for long: mostly the key is refused, and nothing is bought there."""
+    told_at = (await sql.lock_money(tx, provider_id=provider.id)).balance_at
+    if told_at is not None and await sql.now(tx) - told_at < SILENT_AFTER:
+        return
+    since = "never" if told_at is None else f"not since {told_at:%Y-%m-%d %H:%M} UTC"
+    detail = f"Our balance was told {since}; the last answer: {answer.detail}."
+    await open_alert(tx, provider_id=provider.id, kind="balance_silent", detail=detail)
 
 
 async def _take(tx: Tx, provider: Provider, left: Paise) -> None:
@@ -64,6 +77,7 @@ async def _take(tx: Tx, provider: Provider, left: Paise) -> None:
     spent = await sql.sum_spent(tx, provider_id=provider.id, since=until - DAY)
     minutes = minutes_left(left, spent)
     await sql.set_forecast(tx, provider_id=provider.id, minutes_left=minutes)
+    await close_alert(tx, provider_id=provider.id, kind="balance_silent")
     await _judge_balance(tx, provider, left)
     await _judge_forecast(tx, provider, left, minutes)
 
