@@ -201,7 +201,7 @@ def test_a_damaged_file_is_refused_before_anything_is_made(source: Installation,
     damaged = source.shell.folder / "damaged.backup"
     damaged.write_bytes(content[: len(content) // 2])
     assert "is not whole: its end is missing" in refused(source, damaged, home)
-    damaged.write_bytes(content[:5000] + b"\0" + content[5001:])
+    damaged.write_bytes(content[:5000] + bytes([content[5000] ^ 1]) + content[5001:])
     assert "is damaged: database.dump is not what was written" in refused(source, damaged, home)
     assert "is damaged" in source.shell.run("restore", str(damaged), "--check").err
 
