@@ -162,14 +162,12 @@ async def running(site: Site, mailer: Mailer | None = None) -> AsyncIterator[Non
     watches = _Watches(site.desk)
     await monitoring_jobs.begin_work(site.watch)
     try:
-        async with (
-            ringing(site.db, site.vault, site.settings) as bell,
-            passes.running([*steps(site, mailer, bell), Pass("watches", 1.0, watches.follow)]),
-        ):
+        async with ringing(site.db, site.vault, site.settings) as bell:
             try:
-                yield
+                async with passes.running([*steps(site, mailer, bell), Pass("watches", 1.0, watches.follow)]):
+                    yield
             finally:
-                await watches.stop()
+                await watches.stop()  # after the pass that starts again what ended
     finally:
         with _ending():
             await webhooks.stop(site.courier)
