@@ -5,6 +5,7 @@ BEGIN;
 SELECT orders.* FROM orders
 JOIN unnest(ARRAY[:account]::bigint[], ARRAY['b' || :token::text]::text[], ARRAY[0]::smallint[])
      AS item (account_id, request_key, request_item) USING (account_id, request_key, request_item);
+SELECT version, clock_timestamp() AS now FROM maintenance_version FOR SHARE;
 SELECT nextval('orders_id_seq') AS id \gset
 SELECT available_paise, held_paise, version FROM wallets WHERE account_id = :account FOR UPDATE \gset
 INSERT INTO holds (order_id, purpose, account_id, amount_paise)
@@ -40,4 +41,18 @@ UPDATE orders SET state = 'active', upstream_id = 'b' || :id::text, number = (10
 FROM clock_timestamp() AS now WHERE id = :id AND state IN ('requested', 'unknown');
 INSERT INTO exchanges (order_id, provider_id, attempt, action, outcome, detail, took_ms, at)
 VALUES (:id, 1, 1, 'rent', 'rented', '', 5, clock_timestamp());
+WITH event AS (
+    SELECT * FROM unnest(ARRAY[:account]::bigint[], ARRAY[:id]::bigint[], ARRAY['active'], ARRAY[1]::smallint[])
+                  WITH ORDINALITY AS event (account_id, order_id, type, ordinal, place)
+), counted AS (
+    INSERT INTO event_counters AS counter (account_id, last_seq)
+    SELECT account_id, count(*) FROM event GROUP BY account_id ORDER BY account_id
+    ON CONFLICT (account_id) DO UPDATE SET last_seq = counter.last_seq + excluded.last_seq
+    RETURNING account_id, last_seq
+)
+INSERT INTO order_events (account_id, seq, order_id, type, ordinal, at)
+SELECT account_id, last_seq - count(*) OVER (PARTITION BY account_id)
+                       + row_number() OVER (PARTITION BY account_id ORDER BY place),
+       order_id, type, ordinal, clock_timestamp()
+FROM event JOIN counted USING (account_id);
 COMMIT;

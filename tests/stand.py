@@ -3,10 +3,12 @@
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -22,6 +24,8 @@ from numberdesk.providers import service as providers
 from numberdesk.providers import simulator as simulators
 from numberdesk.providers.model import ProviderId
 from numberdesk.providers.simulator import Mixture, Profile, Simulator
+from tests import processes
+from tests.processes import Running
 
 SALT = "the-pepper-of-these-tests"
 ENCRYPTION_KEY = crypto.new_key()
@@ -142,3 +146,47 @@ async def until(condition: Callable[[], Awaitable[object]], *, patience: float) 
         assert time.monotonic() < began + patience, f"not within {patience} s: {found!r}"
         await asyncio.sleep(0.05)
     return time.monotonic() - began
+
+
+@dataclass
+class WebProcesses:
+    """One server of several web processes, and a customer's key."""
+
+    server: Running
+    web: aiohttp.ClientSession
+    key: str
+    count: int
+
+    def children(self) -> list[int]:
+        """Return the web processes but the first one."""
+        return [pid for pid in self.server.members() if pid != self.server.popen.pid]
+
+    async def buys(self, count: int) -> Counter[int]:
+        """Buy so many numbers at once, each over a connection of its own; returns the statuses."""
+        answers = await asyncio.gather(*(buy(self.web, self.server.url, self.key) for _ in range(count)))
+        return Counter(answer.status for answer in answers)
+
+    async def all_listen(self, *, patience: float = 10) -> float:
+        """Wait until so many processes as wanted listen at the port; returns how long it took."""
+
+        async def do_all() -> bool:
+            return processes.listeners(self.server.port) == self.count
+
+        return await until(do_all, patience=patience)
+
+
+@asynccontextmanager
+async def web_processes(home: Path, database_url: str, count: int, **environment: str) -> AsyncIterator[WebProcesses]:
+    """Start a server of so many web processes, with a provider and one customer.
+
+    Args:
+        environment: settings in capitals, added to `ENVIRONMENT`.
+    """
+    async with (
+        await simulator("never") as upstream,
+        processes.commands(home, **ENVIRONMENT, DATABASE_URL=database_url, **environment) as commands,
+        callers() as web,
+    ):
+        async with database(database_url) as db:
+            key = (await furnish(db, upstream, customers=1, deadline_ms=4000))[0]
+        yield WebProcesses(await commands.serve("--workers", str(count)), web, key, count)

@@ -10,7 +10,7 @@ from tests.compat.five_sim_client import BUY, Sim
 from tests.compat.test_rent import TELEGRAM, keep, rent
 from tests.http.staff import Member
 from tests.http.stand import Stand
-from tests.http.test_maintenance import AREAS, CLOSES, close, learn
+from tests.http.test_maintenance import AREAS, CLOSES, close, learn, open_all
 from tests.http.test_rentals import wait_for_rentals
 
 WANTED: dict[str, Any] = {"service": "tg", "country": "22"}
@@ -23,9 +23,7 @@ READS = (
 @pytest.fixture(autouse=True)
 def _nothing_is_closed(stand: Stand) -> Iterator[None]:
     yield
-    stand.change("DELETE FROM maintenance_windows", as_admin=True)
-    stand.change("UPDATE maintenance_version SET version = version + 1")
-    learn(stand)
+    open_all(stand)
 
 
 @pytest.mark.parametrize("area", AREAS)

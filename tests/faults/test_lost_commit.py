@@ -106,6 +106,7 @@ async def test_purchases_and_cancels_survive_commits_whose_answer_is_lost(run_fo
         assert len(owners) >= ORDERS // 4, "too few are left for a test"
         assert server.log.count("batch_repeated") >= 5, "what was cut was not repeated"
         await books.compare(db, upstream.facts())
+        assert server.popen.poll() is None, "the server ended"
 
         cutter.share, cutter.cuts = CUT_SOME, Counter()
         await _spread([buyer.cancel(order_id) for order_id, buyer in owners.items()])

@@ -4,17 +4,14 @@ import asyncio
 import os
 import signal
 import uuid
-from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
-import aiohttp
 import pytest
 import structlog
 
 from tests import processes, stand
-from tests.processes import Running
+from tests.stand import WebProcesses
 
 pytestmark = pytest.mark.anyio
 log = structlog.get_logger()
@@ -24,45 +21,14 @@ STOP_SECONDS = 5.0
 GONE_SECONDS = 3.0
 
 
-@dataclass
-class _Scene:
-    server: Running
-    web: aiohttp.ClientSession
-    key: str
-
-    async def buys(self, count: int) -> Counter[int]:
-        """Buy so many numbers at once, each over a connection of its own; returns the statuses."""
-        answers = await asyncio.gather(*(stand.buy(self.web, self.server.url, self.key) for _ in range(count)))
-        return Counter(answer.status for answer in answers)
-
-    def children(self) -> list[int]:
-        """Return the web processes but the first one."""
-        return [pid for pid in self.server.members() if pid != self.server.popen.pid]
-
-    async def all_listen(self) -> float:
-        """Wait until so many processes as wanted listen at the port; returns how long it took."""
-        return await stand.until(self._do_all_listen, patience=10)
-
-    async def _do_all_listen(self) -> bool:
-        return processes.listeners(self.server.port) == WORKERS
-
-
 @pytest.fixture
-async def scene(run_folder: Path, database_url: str) -> AsyncIterator[_Scene]:
-    environment = stand.ENVIRONMENT | {"DATABASE_URL": database_url}
-    async with (
-        await stand.simulator("never") as upstream,
-        processes.commands(run_folder / f"workers-{uuid.uuid4().hex[:8]}", **environment) as commands,
-        stand.callers() as web,
-    ):
-        async with stand.database(database_url) as db:
-            key = (await stand.furnish(db, upstream, customers=1, deadline_ms=4000))[0]
-        scene = _Scene(await commands.serve("--workers", str(WORKERS)), web, key)
+async def scene(run_folder: Path, database_url: str) -> AsyncIterator[WebProcesses]:
+    async with stand.web_processes(run_folder / f"workers-{uuid.uuid4().hex[:8]}", database_url, WORKERS) as scene:
         await scene.all_listen()
         yield scene
 
 
-async def test_a_shot_web_process_is_replaced_and_a_stop_ends_all(scene: _Scene) -> None:
+async def test_a_shot_web_process_is_replaced_and_a_stop_ends_all(scene: WebProcesses) -> None:
     assert await scene.buys(20) == {200: 20}
     shot = scene.children()
     assert len(shot) == WORKERS - 1
@@ -81,7 +47,7 @@ async def test_a_shot_web_process_is_replaced_and_a_stop_ends_all(scene: _Scene)
     assert "Traceback" not in scene.server.log, scene.server.log
 
 
-async def test_no_web_process_outlives_the_first_one(scene: _Scene) -> None:
+async def test_no_web_process_outlives_the_first_one(scene: WebProcesses) -> None:
     async def is_free() -> bool:
         return processes.is_free(scene.server.port) and not scene.server.members()
 

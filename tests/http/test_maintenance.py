@@ -31,6 +31,11 @@ def stand(portal: BlockingPortal, cluster: Cluster) -> Iterator[Stand]:
 @pytest.fixture(autouse=True)
 def _nothing_is_closed(stand: Stand) -> Iterator[None]:
     yield
+    open_all(stand)
+
+
+def open_all(stand: Stand) -> None:
+    """Forget every window, and have the site know it."""
     stand.change("DELETE FROM maintenance_windows", as_admin=True)
     stand.change("UPDATE maintenance_version SET version = version + 1")
     learn(stand)

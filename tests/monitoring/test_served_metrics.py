@@ -9,12 +9,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests import processes, stand
-from tests.processes import Running
+from tests import stand
+from tests.stand import WebProcesses
 
 pytestmark = pytest.mark.anyio
 
@@ -27,11 +26,7 @@ PURCHASES = {"method": "POST", "route": "/auth/get-number", "status": "200"}
 
 
 @dataclass
-class _Scene:
-    server: Running
-    web: aiohttp.ClientSession
-    key: str
-
+class _Scene(WebProcesses):
     async def page(self, token: str | None = TOKEN) -> tuple[int, str]:
         """Read the metrics over a connection of its own, so that any process may answer."""
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
@@ -58,39 +53,20 @@ class _Scene:
 
         await stand.until(is_there, patience=TOLD_SECONDS)
 
-    async def buy(self, count: int) -> None:
-        answers = await asyncio.gather(*(stand.buy(self.web, self.server.url, self.key) for _ in range(count)))
-        assert [answer.status for answer in answers] == [200] * count
-
-    def children(self) -> list[int]:
-        return [pid for pid in self.server.members() if pid != self.server.popen.pid]
-
-    async def all_listen(self) -> None:
-        async def do_all() -> bool:
-            return processes.listeners(self.server.port) == WORKERS
-
-        await stand.until(do_all, patience=30)
-
 
 @pytest.fixture
 async def scene(run_folder: Path, database_url: str) -> AsyncIterator[_Scene]:
-    environment = stand.ENVIRONMENT | {"DATABASE_URL": database_url, "METRICS_TOKEN": TOKEN, "LOG_FORM": "json"}
-    async with (
-        await stand.simulator("never") as upstream,
-        processes.commands(run_folder / f"metrics-{uuid.uuid4().hex[:8]}", **environment) as commands,
-        stand.callers() as web,
-    ):
-        async with stand.database(database_url) as db:
-            key = (await stand.furnish(db, upstream, customers=1, deadline_ms=4000))[0]
-        scene = _Scene(await commands.serve("--workers", str(WORKERS)), web, key)
-        await scene.all_listen()
+    home = run_folder / f"metrics-{uuid.uuid4().hex[:8]}"
+    async with stand.web_processes(home, database_url, WORKERS, METRICS_TOKEN=TOKEN, LOG_FORM="json") as found:
+        scene = _Scene(found.server, found.web, found.key, found.count)
+        await scene.all_listen(patience=30)
         yield scene
 
 
 async def test_every_request_is_counted_once_whichever_process_answers_or_dies(scene: _Scene) -> None:
     assert (await scene.page(None))[0] == 401
     assert (await scene.page("another-token-than-that"))[0] == 401
-    await scene.buy(BUYS)
+    assert await scene.buys(BUYS) == {200: BUYS}
     await scene.reaches(BUYS, "requests_total", **PURCHASES)
     # Many readings meet both processes, and all say the same.
     assert {await scene.value("requests_total", **PURCHASES) for _ in range(20)} == {BUYS}
@@ -102,8 +78,8 @@ async def test_every_request_is_counted_once_whichever_process_answers_or_dies(s
 
     os.kill(scene.children()[0], signal.SIGKILL)
     await asyncio.sleep(0.2)  # what had connected to it is cut off
-    await scene.buy(BUYS)
-    await scene.all_listen()
+    assert await scene.buys(BUYS) == {200: BUYS}
+    await scene.all_listen(patience=30)
     await scene.reaches(2 * BUYS, "requests_total", **PURCHASES)
 
 

@@ -18,9 +18,8 @@ from numberdesk.orders.model import Delivery, OrderId
 from numberdesk.orders.service import NoNumbers
 from numberdesk.providers.model import Received
 from numberdesk.reports import service as reports
-from tests.orders import renting
 from tests.orders.test_quarantine import BANK, EVENT
-from tests.orders.test_rental_steps import COST, HOURS, MONEY, WEATHER, Walk, check
+from tests.orders.test_rental_steps import MONEY, WEATHER, Walk, check, rich
 from tests.orders.world import Play, World, another_process, outcomes
 
 pytestmark = pytest.mark.anyio
@@ -150,19 +149,10 @@ async def reported(world: World) -> None:
 
 @pytest.mark.parametrize("seed", [1])
 async def test_after_seven_hundred_steps_nothing_was_read_for_nothing(play: Play, seed: int) -> None:
-    world = await renting.opened(play, balance="10000000.00")
-    await renting.rent_out(world, hours=HOURS, cost=COST)
-    await world.keep_buying()
-    await world.give(world.alice, MONEY)
+    world = await rich(play)
     async with another_process(world) as second:
         walk = StaffWalk([world, second], random.Random(seed))
-        for place in range(STEPS):
-            await walk.step()
-            if place % 100 == 0:
-                await check(world)
-        await world.db.drain(timeout=3)
-        await second.db.drain(timeout=3)
-        await walk.rest()
+        await walk.walk(STEPS)
         await world.age(timedelta(hours=1))
         for _ in range(2):
             await jobs.end_due(world.desk)

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from numberdesk.accounts import service as accounts
 from numberdesk.accounts.model import Caller
 from numberdesk.accounts.service import People
+from numberdesk.admin.routes._provider_views import TranscriptView, transcript_view
 from numberdesk.admin.routes._reads import country_of, note_read, provider_of, refuse_odd_times, refuse_reversed
 from numberdesk.audit import service as audit
 from numberdesk.base.calls import Asked, Call, number_in_path
@@ -80,18 +81,6 @@ class OrderStepView(Struct, rename="camel", frozen=True):
     detail: str
 
 
-class OrderWireView(Struct, rename="camel", frozen=True):
-    """What was asked of a provider and answered, without keys and codes."""
-
-    at: datetime | None
-    action: str
-    subject: str
-    asked: str
-    status: int | None
-    answer: str
-    took_ms: int
-
-
 class OrderHoldView(Struct, rename="camel", frozen=True):
     """Money that was set aside for an order, and the postings about it."""
 
@@ -132,7 +121,7 @@ class OrderFileView(Struct, rename="camel", frozen=True):
 
     order: StaffOrderView
     timeline: list[OrderStepView]
-    wire: list[OrderWireView]
+    wire: list[TranscriptView]
     holds: list[OrderHoldView]
     messages: list[OrderMessageView]
     route: OrderRouteView | None
@@ -203,12 +192,7 @@ def _file_view(file: OrderFile, *, reads_messages: bool) -> OrderFileView:
     return OrderFileView(
         order_view(file.order),
         _timeline(file),
-        [
-            OrderWireView(
-                rfc3339(item.at), item.action, item.subject, item.asked, item.status, item.answer, item.took_ms
-            )
-            for item in file.said
-        ],
+        [transcript_view(item) for item in file.said],
         [
             OrderHoldView(
                 hold.purpose, format_rupees(hold.amount_paise), hold.state, [number for _, number, _ in hold.postings]
