@@ -51,8 +51,6 @@ class Ticket:
     assignee_id: AccountId | None
     version: int
     last_ordinal: int
-    customer_seen: int
-    staff_seen: int
     created_at: datetime
     active_at: datetime
     ended_at: datetime | None
